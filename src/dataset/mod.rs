@@ -1,0 +1,80 @@
+//! Datasets: images in memory, and the few files that hold them as an artifact.
+//!
+//! An artifact is a tensor of bytes, an index and a card, not a folder of pictures.
+
+use serde::{Deserialize, Serialize};
+
+use crate::net::Shape;
+
+/// Images with labels in memory, rows of bytes in (image, row, column, channel) order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Images {
+    /// `len * height * width * channels` bytes.
+    pub pixels: Vec<u8>,
+    /// Class of each image, below the number of classes.
+    pub labels: Vec<u16>,
+    /// Shape of one image.
+    pub shape: Shape,
+}
+
+impl Images {
+    /// Number of images.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Bytes of the `index`-th image.
+    #[must_use]
+    pub fn image(&self, index: usize) -> &[u8] {
+        let size = self.shape.len();
+        &self.pixels[index * size..(index + 1) * size]
+    }
+}
+
+/// Facts of a dataset that a reader needs before its pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// Version of the artifact's format.
+    pub format: u32,
+    /// Where the images came from, for people: `leaves, easy, seed 7`.
+    pub source: String,
+    /// Whether the images are made up.
+    pub synthetic: bool,
+    /// Shape of one image.
+    pub image: Shape,
+    /// Class names; a label is an index into them.
+    pub classes: Vec<String>,
+    /// Mean of each channel over the training images, 0 to 255; empty in a test set.
+    pub mean: Vec<f64>,
+    /// Standard deviation of each channel over the training images.
+    pub deviation: Vec<f64>,
+    /// Images that could not be read: name and reason.
+    pub broken: Vec<(String, String)>,
+}
+
+/// Training and validation images; what `search` and `retrain` read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// Facts.
+    pub card: Card,
+    /// In a seeded, stratified order of which every prefix is a stratified subset, so fractions nest.
+    pub training: Images,
+    /// Held-out images for rewards and choices.
+    pub validation: Images,
+}
+
+/// Test images; only `retrain` may bind them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Testset {
+    /// Facts.
+    pub card: Card,
+    /// The images.
+    pub images: Images,
+}

@@ -1,0 +1,1 @@
+//! Custom operations for candle: forward, gradient and slow twin of each in one file.

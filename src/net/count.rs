@@ -1,0 +1,76 @@
+//! Counts parameters and multiply-adds from the graph that is trained.
+
+use super::{Network, Node, NodeId, Op, Shape};
+
+impl Network {
+    /// The nodes in topological order.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// One node.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// Shape of the image.
+    #[must_use]
+    pub fn image(&self) -> Shape {
+        self.nodes[0].shape
+    }
+
+    /// Number of classes: the logits of the last node.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.nodes[self.nodes.len() - 1].shape.len()
+    }
+
+    /// Trainable parameters: weights, biases, batch norm's scale and shift.
+    #[must_use]
+    pub fn parameters(&self) -> u64 {
+        self.nodes.iter().map(|node| self.node_parameters(node)).sum()
+    }
+
+    /// Multiply-adds of convolutions and dense layers for one image; nothing else is counted.
+    #[must_use]
+    pub fn multiply_adds(&self) -> u64 {
+        self.nodes.iter().map(|node| self.node_multiply_adds(node)).sum()
+    }
+
+    /// Trainable parameters of one node.
+    #[must_use]
+    pub fn node_parameters(&self, node: &Node) -> u64 {
+        let numbers = match node.op {
+            Op::Conv { filters, window, bias, .. } => {
+                window.kernel.0 * window.kernel.1 * self.channels_in(node) * filters
+                    + if bias { filters } else { 0 }
+            }
+            Op::Depthwise { window } => window.kernel.0 * window.kernel.1 * self.channels_in(node),
+            Op::BatchNorm => 2 * node.shape.channels,
+            Op::Dense { units } => (self.channels_in(node) + 1) * units,
+            _ => 0,
+        };
+        numbers as u64
+    }
+
+    /// Multiply-adds of one node for one image.
+    #[must_use]
+    pub fn node_multiply_adds(&self, node: &Node) -> u64 {
+        let numbers = match node.op {
+            Op::Conv { window, .. } => {
+                window.kernel.0 * window.kernel.1 * self.channels_in(node) * node.shape.len()
+            }
+            Op::Depthwise { window } => window.kernel.0 * window.kernel.1 * node.shape.len(),
+            Op::Dense { units } => self.channels_in(node) * units,
+            _ => 0,
+        };
+        numbers as u64
+    }
+
+    /// Channels of a node's only input.
+    fn channels_in(&self, node: &Node) -> usize {
+        self.node(node.inputs[0]).shape.channels
+    }
+}

@@ -1,0 +1,1 @@
+//! Reports: tables, curves and drawings as HTML, Markdown, CSV and JSON.

@@ -1,0 +1,1 @@
+//! Runs: the executor, its processes, its journal and its history.

@@ -1,0 +1,74 @@
+//! The one tree that every file is read into: values with the place where they stand.
+//!
+//! `extends`, presets, `-p` and expressions work on this tree; `stage` binds typed configs from it last.
+
+use crate::span::Span;
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Where it was written.
+    pub span: Span,
+    /// Where it is used, when that is elsewhere: the `use:` that pulled in the preset it stands in,
+    /// the expression that reads the parameter.
+    pub used: Option<Span>,
+}
+
+/// A YAML value; maps keep the order of the file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `null`, `~` or nothing.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping; keys are unique.
+    Map(Vec<(Key, Node)>),
+}
+
+/// A mapping's key and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The key.
+    pub name: String,
+    /// Where it was written.
+    pub span: Span,
+}
+
+impl Node {
+    /// The value under `key`, when this is a map that has it.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(entries) => {
+                entries.iter().find(|(k, _)| k.name == key).map(|(_, node)| node)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Value {
+    /// What a person calls it: `a number`, `text`, `a list`.
+    #[must_use]
+    pub fn noun(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "true or false",
+            Self::Int(_) => "a whole number",
+            Self::Float(_) => "a number",
+            Self::Text(_) => "text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a map",
+        }
+    }
+}

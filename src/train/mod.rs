@@ -1,0 +1,1 @@
+//! Training: recipes, engines, the loop, checkpoints.
