@@ -21,6 +21,7 @@ pub mod dataset;
 pub mod kernel;
 pub mod progress;
 pub mod record;
+pub mod results;
 pub mod space;
 pub mod spec;
 pub mod store;

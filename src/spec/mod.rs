@@ -3,8 +3,10 @@
 //! Reads files into one spanned tree, merges `extends` and presets, puts in `-p` and expressions and
 //! expands matrices. Knows no stage kind: `stage` binds the parameters.
 
+mod bind;
 mod node;
 
+pub use bind::bind;
 pub use node::{Key, Node, Value};
 
 use std::collections::BTreeMap;

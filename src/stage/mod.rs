@@ -4,9 +4,12 @@
 //! depends on (ports, components, parameters, files, seed) and computes its outputs in a job's folder.
 //! It knows nothing of stores, fingerprints or other stages.
 
+pub mod evaluators;
 mod job;
+mod registry;
 
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
+pub use registry::{Config, Registry, Typed};
 
 use std::fmt;
 

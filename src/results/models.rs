@@ -1,0 +1,91 @@
+//! `models` artifacts: `summary.json`, and a folder for each trained child network.
+//!
+//! `models/NN/` holds `network.json`, `weights.safetensors`, `history.jsonl`, `confusion.csv`.
+
+use serde::{Deserialize, Serialize};
+
+/// Name of the summary's file.
+pub const SUMMARY_FILE: &str = "summary.json";
+
+/// Folder of the network with this rank (from 1), relative to the artifact.
+#[must_use]
+pub fn model_folder(rank: usize) -> String {
+    format!("models/{rank:02}")
+}
+
+/// Everything `retrain` found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelsSummary {
+    /// Version of the format.
+    pub format: u32,
+    /// The network that was chosen before the test set was read.
+    pub chosen: Chosen,
+    /// All retrained networks by rank, best search score first; the test never reorders them.
+    pub models: Vec<ModelSummary>,
+    /// Class names.
+    pub classes: Vec<String>,
+    /// Images in the test set.
+    pub test_images: u64,
+    /// Test images of each class.
+    pub test_images_by_class: Vec<u64>,
+    /// Test accuracy of the mean of all networks' class probabilities, when there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<Chosen>,
+}
+
+/// A test result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Chosen {
+    /// Canonical text (for an ensemble: how many networks).
+    pub genotype: String,
+    /// Share of the test images it gets right.
+    pub test_accuracy: f64,
+    /// Wilson interval, 95 %.
+    pub interval: [f64; 2],
+}
+
+/// One retrained network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelSummary {
+    /// Rank by mean search score, from 1.
+    pub rank: usize,
+    /// Canonical text.
+    pub genotype: String,
+    /// Mean score of the trials that proposed it.
+    pub search_score: f64,
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// Multiply-adds for one image.
+    pub multiply_adds: u64,
+    /// Epochs trained.
+    pub epochs: u64,
+    /// Loss over the last training epoch.
+    pub training_loss: f64,
+    /// Test accuracy.
+    pub test_accuracy: f64,
+    /// Wilson interval, 95 %.
+    pub interval: [f64; 2],
+    /// Mean of the classes' recalls.
+    pub balanced_accuracy: f64,
+    /// Rows: true class; columns: predicted class.
+    pub confusion: Vec<Vec<u64>>,
+    /// Why it could not be trained, when it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// One epoch of a training; a line of `history.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// From 1.
+    pub epoch: u64,
+    /// Mean training loss.
+    pub loss: f64,
+    /// Training accuracy on augmented batches as they passed.
+    pub accuracy: f64,
+    /// Accuracy on validation images, when there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
+    /// Learning rate at its end.
+    pub lr: f64,
+}

@@ -1,0 +1,5 @@
+//! Evaluators as a stage's parameters: `evaluator: { kind: mock }`.
+
+mod train;
+
+pub use train::TrainConfig;
