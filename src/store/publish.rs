@@ -100,7 +100,7 @@ impl Store {
         };
         publication.bring(tree, &entries, &shown_at)?;
         let published = publication.published;
-        self.write_object(&shown_at, &sealed::seal(&shown(tree, &entries, destination)?))?;
+        self.write_object(&shown_at, &sealed::seal(&shown(tree, &entries, destination)))?;
         Ok(published)
     }
 
@@ -376,17 +376,16 @@ fn read_place(place: &Path, metadata: &fs::Metadata) -> Result<Option<EntryKind>
     Ok(hashed.map(|(digest, stamp)| EntryKind::File { digest, size: stamp.size, executable }))
 }
 
-/// The list after a publication.
-fn shown(tree: &Digest, entries: &Tree, destination: &Path) -> Result<Shown, StoreError> {
-    let mut places = BTreeMap::new();
-    for entry in &entries.entries {
-        let place = destination.join(&entry.path);
-        let metadata =
-            fs::symlink_metadata(&place).map_err(|error| StoreError::reading(&place, error))?;
-        let ours = Ours { contents: vec![entry.kind.clone()], stamp: Some(Stamp::of(&metadata)) };
-        places.insert(entry.path.clone(), ours);
-    }
-    Ok(Shown { destination: destination.to_owned(), tree: Some(*tree), places })
+/// The list after a publication. What a person has taken away meanwhile has no stamp, and is put back
+/// next time.
+fn shown(tree: &Digest, entries: &Tree, destination: &Path) -> Shown {
+    let place = |entry: &Entry| {
+        let metadata = fs::symlink_metadata(destination.join(&entry.path));
+        let stamp = metadata.ok().map(|metadata| Stamp::of(&metadata));
+        (entry.path.clone(), Ours { contents: vec![entry.kind.clone()], stamp })
+    };
+    let places = entries.entries.iter().map(place).collect();
+    Shown { destination: destination.to_owned(), tree: Some(*tree), places }
 }
 
 /// A list that is torn or missing makes every file be hashed once.
