@@ -104,7 +104,8 @@ fn large_files_are_linked_whoever_asks() {
 
 #[test]
 fn what_cannot_be_kept_is_named_and_nothing_is_moved() {
-    let cases: [(&str, &dyn Fn(&std::path::Path)); 6] = [
+    type Make<'a> = &'a dyn Fn(&std::path::Path);
+    let cases: [(&str, Make); 6] = [
         ("a socket", &|at| drop(UnixListener::bind(at).unwrap())),
         ("a named pipe", &|at| {
             nix::unistd::mkfifo(at, nix::sys::stat::Mode::S_IRWXU).unwrap();
