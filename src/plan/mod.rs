@@ -4,16 +4,21 @@
 //! cycles), and turns stages into manifests as their inputs become known. Starts nothing, writes nothing
 //! but the snapshot and the lock file.
 
+mod checks;
 mod error;
+mod findings;
 mod folder;
 mod history;
 mod load;
 mod lock;
 mod planner;
+mod port;
 mod reads;
+mod ring;
 mod selection;
 mod snapshot;
 mod study;
+mod wire;
 mod world;
 
 pub use error::PlanError;
