@@ -120,7 +120,9 @@ pub fn ranks(xs: &[f64]) -> Vec<f64> {
     for tie in order.chunk_by(|&a, &b| xs[a].total_cmp(&xs[b]).is_eq()) {
         // Ranks below + 1 to below + tie.len(), on average.
         let shared = below as f64 + f64::midpoint(1.0, tie.len() as f64);
-        tie.iter().for_each(|&i| ranks[i] = shared);
+        for &i in tie {
+            ranks[i] = shared;
+        }
         below += tie.len();
     }
     ranks
