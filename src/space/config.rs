@@ -9,7 +9,8 @@ use crate::net::Shape;
 
 /// The search space and its tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+#[schemars(tag = "kind")]
 pub enum SpaceConfig {
     /// Chains of layers, as in MetaQNN (Baker et al. 2017).
     Chain(ChainConfig),

@@ -24,6 +24,14 @@ pub struct StateId(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId(u32);
 
+impl RowId {
+    /// The row's number, from 0 without gaps.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// What an action means, whatever the state: an index into the space's vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u16);
@@ -268,6 +276,19 @@ impl Process {
             state = action.next;
             (here, slot, action)
         })
+    }
+
+    /// Whether the genotype is a walk of this process from the start to an end.
+    #[must_use]
+    pub fn is_complete(&self, genotype: &Genotype) -> bool {
+        let mut state = self.start();
+        for &slot in &genotype.0 {
+            match self.actions(state).get(usize::from(slot)) {
+                Some(action) => state = action.next,
+                None => return false,
+            }
+        }
+        self.actions(state).is_empty()
     }
 
     /// The genotype as tokens: its encoding for controllers that read sequences.

@@ -11,7 +11,7 @@ fn square(side: usize) -> Shape {
 }
 
 fn open(config: &ChainConfig, side: usize) -> ChainSpace {
-    ChainSpace::open(config, square(side), 10).unwrap()
+    ChainSpace::open(config, square(side), 10).expect("square images suit")
 }
 
 fn drawn(space: &ChainSpace, seed: u64) -> Genotype {
@@ -58,7 +58,8 @@ fn depth(network: &Network) -> u32 {
 /// Side of the map that the head reads: before the global pooling's convolution or the flattening.
 fn side_before_head(network: &Network) -> usize {
     let is_head = |op: &Op| matches!(op, Op::GlobalAvgPool | Op::Flatten | Op::Dense { .. });
-    let head = network.nodes().iter().find(|node| is_head(&node.op)).unwrap();
+    let head = network.nodes().iter().find(|node| is_head(&node.op));
+    let head = head.expect("every chain has a head");
     network.node(head.inputs[0]).shape.height
 }
 
@@ -118,12 +119,11 @@ proptest! {
         prop_assert!(fcs <= 2);
         for pair in layers.windows(2) {
             let fine = match (pair[0], pair[1]) {
-                (Layer::Pool { .. }, Layer::Pool { .. }) => false,
+                (Layer::Pool { .. }, Layer::Pool { .. }) | (Layer::Softmax { .. }, _) => false,
                 (Layer::Fc { units: before }, Layer::Fc { units }) => units <= before,
                 (Layer::Fc { .. } | Layer::Gap { .. }, next) => {
                     matches!(next, Layer::Softmax { .. })
                 }
-                (Layer::Softmax { .. }, _) => false,
                 _ => true,
             };
             prop_assert!(fine, "{} in {}", pair[1], chain);
