@@ -1,9 +1,11 @@
 //! Artifacts in the store: trees as files, and what can be asked of a tree and its blobs.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::objects::{Object, read_object};
 use super::tree::{EntryKind, Tree, TreeFault, newer_format};
 use super::{Store, StoreError};
 use crate::digest::Digest;
@@ -14,30 +16,24 @@ impl Store {
         let _publishing = self.publishing()?;
         let text = tree.text();
         let digest = Digest::of(text.as_bytes());
-        self.write_object(&self.object_path("trees", &digest, ""), text.as_bytes())?;
+        self.write_object(&self.tree_path(&digest), text.as_bytes())?;
         Ok(digest)
     }
 
-    /// The tree that `digest` names, when it is here and whole.
+    /// The tree that `digest` names, when it is here and whole; one that is torn goes to quarantine.
     pub fn tree(&self, digest: &Digest) -> Result<Option<Tree>, StoreError> {
-        let path = self.object_path("trees", digest, "");
-        let Some(object) = self.read_object(&path)? else { return Ok(None) };
-        let is_whole = Digest::of(&object.bytes) == *digest;
-        let text = std::str::from_utf8(&object.bytes).ok().filter(|_| is_whole);
-        let Some(text) = text else {
+        let path = self.tree_path(digest);
+        let Some(object) = read_object(&path)? else { return Ok(None) };
+        let tree = parse(&path, &object, digest)?;
+        if tree.is_none() {
             self.quarantine(&path, &object.stamp);
-            return Ok(None);
-        };
-        if let Some(format) = newer_format(text) {
-            return Err(StoreError::Newer { path, format });
         }
-        // The digest holds, so the bytes are what was written, and they name a place outside the
-        // artifact or the like: somebody means harm. It is never used.
-        let harmful = |fault: TreeFault| StoreError::Damaged {
-            tree: *digest,
-            detail: format!("its list of files must not be used: {fault}"),
-        };
-        Tree::parse(text).map(Some).map_err(harmful)
+        Ok(tree)
+    }
+
+    /// `trees/ab/<digest>`.
+    pub(super) fn tree_path(&self, digest: &Digest) -> PathBuf {
+        self.object_path("trees", digest, "")
     }
 
     /// [`Store::tree`] for callers that cannot go on without it.
@@ -84,4 +80,26 @@ impl Store {
         };
         self.read_blob(digest)?.map_err(|fault| self.damaged(tree, digest, fault))
     }
+}
+
+/// The tree in a file; none when the file is torn.
+pub(super) fn parse(
+    path: &Path,
+    object: &Object,
+    digest: &Digest,
+) -> Result<Option<Tree>, StoreError> {
+    if Digest::of(&object.bytes) != *digest {
+        return Ok(None);
+    }
+    let Ok(text) = std::str::from_utf8(&object.bytes) else { return Ok(None) };
+    if let Some(format) = newer_format(text) {
+        return Err(StoreError::Newer { path: path.to_owned(), format });
+    }
+    // The digest holds, so the bytes are what was written, and they name a place outside the artifact
+    // or the like: somebody means harm. It is never used.
+    let harmful = |fault: TreeFault| StoreError::Damaged {
+        tree: *digest,
+        detail: format!("its list of files must not be used: {fault}"),
+    };
+    Tree::parse(text).map(Some).map_err(harmful)
 }

@@ -36,20 +36,6 @@ impl Store {
         path
     }
 
-    /// Reads a whole object; none when there is no such file.
-    pub(super) fn read_object(&self, path: &Path) -> Result<Option<Object>, StoreError> {
-        let reading = |error| StoreError::reading(path, error);
-        let mut file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(reading(error)),
-        };
-        let stamp = Stamp::of(&file.metadata().map_err(reading)?);
-        let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or(0) + 1);
-        file.read_to_end(&mut bytes).map_err(reading)?;
-        Ok(Some(Object { bytes, stamp }))
-    }
-
     /// An empty file in `tmp/` that vanishes when it is dropped.
     pub(super) fn stage(&self) -> Result<NamedTempFile, StoreError> {
         let tmp = self.root.join("tmp");
@@ -158,6 +144,20 @@ impl Store {
     pub(super) fn storing(&self, path: &Path, error: io::Error) -> StoreError {
         StoreError::storing(&self.root, path, error)
     }
+}
+
+/// Reads a whole object; none when there is no such file.
+pub(super) fn read_object(path: &Path) -> Result<Option<Object>, StoreError> {
+    let reading = |error| StoreError::reading(path, error);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(reading(error)),
+    };
+    let stamp = Stamp::of(&file.metadata().map_err(reading)?);
+    let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or(0) + 1);
+    file.read_to_end(&mut bytes).map_err(reading)?;
+    Ok(Some(Object { bytes, stamp }))
 }
 
 /// Every file in the folders of `folder` (`ab/<digest>`), sorted; none when it is missing.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use super::locks;
+use super::objects::read_object;
 use super::stamp::Stamp;
 use super::{Store, StoreError};
 use crate::digest::Digest;
@@ -39,7 +40,7 @@ impl Store {
     /// forced record): what a snapshot saw is only good for the same number.
     pub fn generation(&self) -> Result<u64, StoreError> {
         let path = self.generation_path();
-        if let Some(generation) = self.read_object(&path)?.and_then(|file| parse(&file.bytes)) {
+        if let Some(generation) = read_object(&path)?.and_then(|file| parse(&file.bytes)) {
             return Ok(generation);
         }
         // The file is lost, and with it whatever was counted: start at a number never seen before.
@@ -54,7 +55,7 @@ impl Store {
     pub(super) fn bump_generation(&self) -> Result<u64, StoreError> {
         let _lock = locks::wait_exclusive(self, "generation")?;
         let path = self.generation_path();
-        let before = self.read_object(&path)?.and_then(|file| parse(&file.bytes)).unwrap_or(0);
+        let before = read_object(&path)?.and_then(|file| parse(&file.bytes)).unwrap_or(0);
         let next = micros_since_1970().max(before + 1);
         let line = format!("{next}");
         let check = Digest::of(line.as_bytes()).short();

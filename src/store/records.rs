@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::objects::Object;
+use super::objects::{Object, read_object};
 use super::{Store, StoreError, sealed};
 use crate::manifest::Fingerprint;
 use crate::record::{RECORD_FORMAT, StageRecord};
@@ -39,7 +39,7 @@ impl Store {
     /// `StoreError::Newer` when a later version wrote it.
     pub fn record(&self, fingerprint: &Fingerprint) -> Result<Option<StageRecord>, StoreError> {
         let path = self.record_path(fingerprint);
-        let Some(object) = self.read_object(&path)? else { return Ok(None) };
+        let Some(object) = read_object(&path)? else { return Ok(None) };
         let record = parse(&path, &object, fingerprint)?;
         if record.is_none() {
             self.quarantine(&path, &object.stamp);
@@ -84,7 +84,7 @@ impl Store {
     /// Forgets a record, so that its stage runs again. Says whether there was one.
     pub fn remove_record(&self, fingerprint: &Fingerprint) -> Result<bool, StoreError> {
         let path = self.record_path(fingerprint);
-        if self.read_object(&path)?.is_none() {
+        if read_object(&path)?.is_none() {
             return Ok(false);
         }
         self.remove(&path)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::objects::list;
+use super::objects::{list, read_object};
 use super::{Store, StoreError, sealed};
 use crate::digest::Digest;
 
@@ -33,7 +33,7 @@ impl Store {
         let key = Digest::of(absolute.as_os_str().as_encoded_bytes()).short();
         let path = self.root.join("roots").join(format!("{key}.json"));
         let root = RootFile { name: name.to_owned(), lock_file: absolute };
-        let known = self.read_object(&path)?.and_then(|object| sealed::unseal(&object.bytes));
+        let known = read_object(&path)?.and_then(|object| sealed::unseal(&object.bytes));
         if known.as_ref() == Some(&root) {
             return Ok(());
         }
@@ -44,7 +44,7 @@ impl Store {
     pub fn roots(&self) -> Result<Vec<Root>, StoreError> {
         let mut roots = Vec::new();
         for path in list(&self.root.join("roots"))? {
-            let Some(object) = self.read_object(&path)? else { continue };
+            let Some(object) = read_object(&path)? else { continue };
             roots.push(match sealed::unseal::<RootFile>(&object.bytes) {
                 Some(root) => Root { name: root.name, lock_file: Some(root.lock_file) },
                 None => Root { name: file_name(&path), lock_file: None },
@@ -56,7 +56,7 @@ impl Store {
     /// Forgets a lock file that is gone for good.
     pub fn remove_root(&self, lock_file: &Path) -> Result<(), StoreError> {
         for path in list(&self.root.join("roots"))? {
-            let object = self.read_object(&path)?;
+            let object = read_object(&path)?;
             let root: Option<RootFile> = object.and_then(|object| sealed::unseal(&object.bytes));
             if root.is_some_and(|root| root.lock_file == lock_file) {
                 fs::remove_file(&path).map_err(|error| self.storing(&path, error))?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::objects::Object;
+use super::objects::{Object, read_object};
 use super::{Put, Store, StoreError, sealed};
 use crate::digest::Digest;
 
@@ -30,7 +30,7 @@ impl Store {
     /// The trial under `key`, when it is here and whole; one that is torn goes to quarantine.
     pub fn trial(&self, key: &Digest) -> Result<Option<Value>, StoreError> {
         let path = self.trial_path(key);
-        let Some(object) = self.read_object(&path)? else { return Ok(None) };
+        let Some(object) = read_object(&path)? else { return Ok(None) };
         let trial = parse(&path, &object, key)?;
         if trial.is_none() {
             self.quarantine(&path, &object.stamp);
