@@ -19,7 +19,7 @@ use super::worker::{ResultFile, WorkerResult};
 use crate::event::{Emit, Event};
 use crate::plan::{Resolved, StudyStage};
 use crate::record::{OutputRecord, RECORD_FORMAT, StageRecord};
-use crate::stage::{JobFile, Launch, Outcome, Paths};
+use crate::stage::{self, CommandLine, JobFile, Launch, Outcome, Paths};
 use crate::store::{Put, Store};
 
 /// What all jobs of a run share.
@@ -160,11 +160,26 @@ fn attempt(task: &Task<'_>, site: &Site<'_>, attempts: &Attempts) -> Result<Comp
         Launch::Command(line) => start::command(task, site, &line, attempts, &attempt, &layout)
             .and_then(|produced| {
                 collect::collect(&layout.private(), &line.outputs, &layout.taken())?;
+                check_types(&line, layout)?;
                 Ok(produced)
             }),
     };
     attempt.end(site.interrupt, &mut on_wait(task, site))?;
     record(task, site, &layout, produced?)
+}
+
+/// Refuses outputs that are not what their declared types say.
+fn check_types(line: &CommandLine, layout: &Layout) -> Result<(), JobError> {
+    for output in &line.outputs {
+        stage::check_artifact(output.kind, &layout.taken().join(&output.name)).map_err(|reason| {
+            JobError::BadOutput {
+                output: output.name.clone(),
+                kind: output.kind.to_string(),
+                reason,
+            }
+        })?;
+    }
+    Ok(())
 }
 
 fn work(

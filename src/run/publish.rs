@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::job::Site;
 use crate::digest::Digest;
+use crate::event::{Emit as _, Event};
 use crate::plan::{StageIndex, Study};
 use crate::record::StageRecord;
 use crate::store::StoreError;
@@ -30,17 +31,28 @@ pub(super) fn is_current(
     record: &StageRecord,
     site: &Site<'_>,
 ) -> bool {
-    let _ = site;
-    places(study, stage, record).is_empty()
+    places(study, stage, record).into_iter().all(|(place, tree)| {
+        site.store.is_published(&tree, &site.project.join(place)).unwrap_or_default()
+    })
 }
 
-/// Puts the result into `out/`.
+/// Puts the result into `out/`. What a person edited there is kept beside, and said.
 pub(super) fn publish(
     study: &Study,
     stage: StageIndex,
     record: &StageRecord,
     site: &Site<'_>,
 ) -> Result<(), StoreError> {
-    let _ = (places(study, stage, record), site);
+    for (place, tree) in places(study, stage, record) {
+        for edited in site.store.publish(&tree, &site.project.join(place))?.edited {
+            let text = format!(
+                "`{}` was edited; it is now `{}`",
+                edited.path.display(),
+                edited.kept_as.display()
+            );
+            let stage = Some(study.get(stage).id.clone());
+            site.events.emit(Event::Warning { stage, text });
+        }
+    }
     Ok(())
 }
