@@ -7,9 +7,11 @@
 pub mod evaluators;
 mod job;
 mod registry;
+mod report;
 
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
+pub use report::ReportConfig;
 
 use std::fmt;
 

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Kind, Stage};
+use super::{Kind, ReportConfig, Stage};
 use crate::diagnostic::Diagnostic;
 use crate::spec::{self, Node};
 
@@ -66,7 +66,8 @@ impl Registry {
     /// The kinds that ship with phytotron.
     #[must_use]
     pub fn standard() -> Self {
-        Self { kinds: vec![] }
+        let kinds: Vec<&'static dyn Kind> = vec![&Typed::<ReportConfig>::KIND];
+        Self { kinds }
     }
 
     /// Adds a kind, as a test or another crate does.
