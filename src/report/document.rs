@@ -45,17 +45,8 @@ pub(super) enum Block {
     Heading(String),
     Figure(Figure),
     Table(Table),
-    /// Pictures of the same images: a caption and `data:` addresses with their words.
-    Pictures(Pictures),
     /// Details that open on demand.
     Folded(String, Vec<Block>),
-}
-
-/// Small pictures in rows, each row with a word.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pictures {
-    pub(super) caption: String,
-    pub(super) rows: Vec<(String, Vec<String>)>,
 }
 
 /// Text with a few words set apart.

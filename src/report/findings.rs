@@ -109,7 +109,7 @@ pub(super) fn word(entry: &Value) -> &str {
     }
 }
 
-/// The leaves of a value with dotted names; lists of plain values stay whole.
+/// The leaves of a value with dotted names; lists stay whole unless they hold maps.
 pub(super) fn leaves(value: &Value) -> Vec<(String, Value)> {
     fn walk(path: &str, value: &Value, found: &mut Vec<(String, Value)>) {
         let below =
@@ -118,7 +118,7 @@ pub(super) fn leaves(value: &Value) -> Vec<(String, Value)> {
             Value::Object(map) => {
                 map.iter().for_each(|(key, value)| walk(&below(key), value, found));
             }
-            Value::Array(list) if list.iter().any(|item| item.is_object() || item.is_array()) => {
+            Value::Array(list) if list.iter().any(Value::is_object) => {
                 for (i, value) in list.iter().enumerate() {
                     walk(&below(&i.to_string()), value, found);
                 }
@@ -266,8 +266,12 @@ impl<'a> Artifact<'a> {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         lines
             .map(|(i, line)| {
-                serde_json::from_str(line)
-                    .map_err(|error| self.malformed(file, format!("line {}: {error}", i + 1)))
+                serde_json::from_str(line).map_err(|error| {
+                    // The error counts lines too, but each of ours is a document of its own.
+                    let text = error.to_string();
+                    let what = text.split(" at line ").next().unwrap_or(&text);
+                    self.malformed(file, format!("line {}: {what}", i + 1))
+                })
             })
             .collect()
     }

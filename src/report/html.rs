@@ -16,7 +16,7 @@ pub(super) fn page(document: &Document) -> String {
     let page = Page {
         document,
         figure_style: FIGURE_STYLE,
-        page_style: include_str!("templates/page.css"),
+        sheet_style: include_str!("templates/page.css"),
         script: include_str!("templates/page.js"),
         facts_mark: FACTS_MARK,
         link_mark: LINK_MARK,
@@ -32,7 +32,7 @@ pub(super) const FIGURE_STYLE: &str = include_str!("templates/figure.css");
 struct Page<'a> {
     document: &'a Document,
     figure_style: &'static str,
-    page_style: &'static str,
+    sheet_style: &'static str,
     script: &'static str,
     facts_mark: &'static str,
     link_mark: &'static str,

@@ -26,7 +26,8 @@ impl Page<'_> {
 }
 
 fn blocks(inner: &[Block]) -> String {
-    inner.iter().map(|one| format!("\n{}\n", block(one))).collect()
+    let texts: Vec<String> = inner.iter().map(block).collect();
+    format!("\n{}\n", texts.join("\n\n"))
 }
 
 fn block(block: &Block) -> String {
@@ -42,8 +43,6 @@ fn block(block: &Block) -> String {
         Block::Table(one) => {
             format!("**{}**\n\n{}", table::markdown(&one.caption), one.markdown())
         }
-        // Pictures as data addresses would drown the text; the page has them.
-        Block::Pictures(pictures) => table::markdown(&pictures.caption),
         Block::Folded(summary, inner) => {
             format!("### {}\n{}", table::markdown(summary), blocks(inner).trim_end())
         }

@@ -27,13 +27,13 @@ pub fn with_run_facts(html_artifact: &str, facts: &RunFacts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifact::StageId;
+    use crate::artifact::{Coordinates, StageId};
     use crate::event::Ending;
     use crate::report::StageFacts;
 
     fn facts(name: &str) -> RunFacts {
         let stage = StageFacts {
-            stage: StageId { name: name.to_owned(), coordinates: Default::default() },
+            stage: StageId { name: name.to_owned(), coordinates: Coordinates::default() },
             ending: Ending::Done,
             started_secs: Some(0.5),
             secs: 2.0,

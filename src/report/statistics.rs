@@ -45,10 +45,12 @@ fn ranks(values: &[f64]) -> Vec<f64> {
     let mut ranks = vec![0.0; values.len()];
     let mut start = 0;
     while start < order.len() {
-        let ties =
-            order[start..].iter().take_while(|&&i| values[i] == values[order[start]]).count();
+        let ties = order[start..]
+            .iter()
+            .take_while(|&&i| values[i].total_cmp(&values[order[start]]).is_eq())
+            .count();
         let ties = ties.max(1);
-        let shared = start as f64 + (ties as f64 + 1.0) / 2.0;
+        let shared = f64::midpoint((start + 1) as f64, (start + ties) as f64);
         order[start..start + ties].iter().for_each(|&i| ranks[i] = shared);
         start += ties;
     }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::plot::escape;
+use super::words;
 use crate::wording;
 
 /// A table for people.
@@ -58,11 +59,6 @@ impl Table {
         self.rows.len() > 2 && self.columns.len() > 2
     }
 
-    /// Head and cell of a column's number, for the template.
-    pub(super) fn is_number(&self, column: &usize) -> bool {
-        self.columns[*column].is_number
-    }
-
     /// The table in Markdown.
     pub(super) fn markdown(&self) -> String {
         let heads: Vec<String> = self.columns.iter().map(|column| markdown(column.name)).collect();
@@ -102,9 +98,19 @@ impl Cell {
         Self { key: Some(n.to_string()), ..Self::text(wording::thousands(n)) }
     }
 
+    /// A count of which three digits are enough; the tables for machines have all.
+    pub(super) fn large(n: u64) -> Self {
+        Self { key: Some(n.to_string()), ..Self::text(words::large(n)) }
+    }
+
     /// A number shown as `text`, sorted by `value`.
     pub(super) fn number(value: f64, text: String) -> Self {
         Self { key: Some(value.to_string()), ..Self::text(text) }
+    }
+
+    /// Whether it needs a wide column to read well.
+    pub(super) fn is_long(&self) -> bool {
+        self.text.len() > 24
     }
 
     fn markdown(&self) -> String {

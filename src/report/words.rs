@@ -2,19 +2,19 @@
 
 use crate::net::Shape;
 
-/// `91.3 %`.
+/// `91.3 %`, with a space that no line breaks at.
 pub(super) fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
+    format!("{:.1}\u{a0}%", share * 100.0)
 }
 
 /// `89.4 to 92.9 %`; in words, since a dash between numbers reads as a minus.
 pub(super) fn interval([low, high]: [f64; 2]) -> String {
-    format!("{:.1} to {:.1} %", low * 100.0, high * 100.0)
+    format!("{:.1} to {:.1}\u{a0}%", low * 100.0, high * 100.0)
 }
 
 /// A score: a percentage when it was measured, a bare number when it was made up.
 pub(super) fn score(value: f64, mock: bool) -> String {
-    if mock { format!("{value:.4}") } else { format!("{:.2} %", value * 100.0) }
+    if mock { format!("{value:.4}") } else { format!("{:.2}\u{a0}%", value * 100.0) }
 }
 
 /// `2.34 M`, `18.5 k`, `640`.
@@ -57,6 +57,6 @@ mod tests {
     #[test]
     fn a_mock_score_is_no_percentage() {
         assert_eq!(score(0.8712, true), "0.8712");
-        assert_eq!(score(0.8712, false), "87.12 %");
+        assert_eq!(score(0.8712, false), "87.12\u{a0}%");
     }
 }

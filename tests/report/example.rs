@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Names of the ten classes.
-pub const CLASSES: [&str; 10] = [
+pub(super) const CLASSES: [&str; 10] = [
     "T-shirt",
     "trouser",
     "pullover",
@@ -44,17 +44,17 @@ const SCHEDULE: [(f64, usize); 10] = [
 ];
 
 /// Where the example's files go.
-pub struct Example {
-    pub folder: PathBuf,
+pub(super) struct Example {
+    pub(super) folder: PathBuf,
 }
 
 impl Example {
-    pub fn new(folder: &Path) -> Self {
+    pub(super) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
     }
 
     /// One search, its best scored again, four finals and the dataset.
-    pub fn sources(&self) -> Sources {
+    pub(super) fn sources(&self) -> Sources {
         let mut searched = trials(7, "q_learning", 300);
         let card = card("q_learning", mock_evaluator());
         let search = self.trials("search", Coordinates::default(), &card, &searched);
@@ -69,7 +69,7 @@ impl Example {
     }
 
     /// Two strategies by six repeats.
-    pub fn matrix(&self) -> Sources {
+    pub(super) fn matrix(&self) -> Sources {
         let mut sources = Vec::new();
         for strategy in ["q_learning", "random"] {
             for repeat in 1..=6 {
@@ -85,7 +85,7 @@ impl Example {
     }
 
     /// A `trials` artifact.
-    pub fn trials(
+    pub(super) fn trials(
         &self,
         name: &str,
         coordinates: Coordinates,
@@ -128,7 +128,7 @@ impl Example {
             let folder = folder.join(model_folder(model.rank));
             fs::create_dir_all(&folder).unwrap();
             put(&folder, "network.json", &network());
-            put_lines(&folder, "history.jsonl", &history(model.rank as u64, 12));
+            put_lines(&folder, "history.jsonl", &history(u32::try_from(model.rank).unwrap(), 12));
         }
         let chosen = Chosen {
             genotype: models[0].genotype.clone(),
@@ -181,7 +181,7 @@ fn put_lines(folder: &Path, file: &str, values: &[impl Serialize]) {
 }
 
 /// The card of a search over chains.
-pub fn card(strategy: &str, evaluator: Value) -> TrialsCard {
+pub(super) fn card(strategy: &str, evaluator: Value) -> TrialsCard {
     let schedule: Vec<Value> = SCHEDULE.iter().map(|&(rate, n)| json!([rate, n])).collect();
     let strategy = match strategy {
         "q_learning" => json!({
@@ -205,12 +205,12 @@ pub fn card(strategy: &str, evaluator: Value) -> TrialsCard {
 }
 
 /// The mock evaluator's entry.
-pub fn mock_evaluator() -> Value {
+pub(super) fn mock_evaluator() -> Value {
     json!({ "kind": "mock", "noise": 0.02 })
 }
 
 /// `n` trials whose scores grow as exploration falls; some fail, some repeat.
-pub fn trials(seed: u64, strategy: &str, n: usize) -> Vec<Trial> {
+pub(super) fn trials(seed: u64, strategy: &str, n: usize) -> Vec<Trial> {
     let mut stream = Seed::root(seed).child(strategy).stream("example", 0);
     let learns = strategy == "q_learning";
     let total: usize = SCHEDULE.iter().map(|level| level.1).sum();
@@ -268,7 +268,7 @@ fn model(rank: usize, trial: &Trial) -> ModelSummary {
         parameters: network().parameters(),
         multiply_adds: network().multiply_adds(),
         epochs: 12,
-        training_loss: 0.1834 + 0.01 * rank as f64,
+        training_loss: 0.1834 + 0.01 * f64::from(u32::try_from(rank).unwrap()),
         test_accuracy: share,
         interval: wilson(f64::from(right), 1000.0),
         balanced_accuracy: share,
@@ -311,24 +311,24 @@ fn confusion(seed: u64) -> Vec<Vec<u64>> {
     matrix
 }
 
-fn history(seed: u64, epochs: u64) -> Vec<Epoch> {
-    let mut noise = Seed::root(seed).stream("history", 0);
+fn history(seed: u32, epochs: u32) -> Vec<Epoch> {
+    let mut noise = Seed::root(u64::from(seed)).stream("history", 0);
     (1..=epochs)
         .map(|epoch| {
-            let gone = 1.0 - libm::exp(-(epoch as f64) / 3.5);
+            let gone = 1.0 - libm::exp(-f64::from(epoch) / 3.5);
             Epoch {
-                epoch,
-                loss: 1.1 - 0.92 * gone + 0.01 * noise.normal() + 0.03 * seed as f64,
+                epoch: u64::from(epoch),
+                loss: 1.1 - 0.92 * gone + 0.01 * noise.normal() + 0.03 * f64::from(seed),
                 accuracy: 0.62 + 0.33 * gone + 0.004 * noise.normal(),
                 validation: Some(0.64 + 0.28 * gone + 0.006 * noise.normal()),
-                lr: 0.001 * (1.0 - epoch as f64 / 13.0),
+                lr: 0.001 * (1.0 - f64::from(epoch) / 13.0),
             }
         })
         .collect()
 }
 
 /// Two convolutions, a pool, two convolutions, a pool and two dense layers, with batch norm.
-pub fn network() -> Network {
+pub(super) fn network() -> Network {
     let mut net = Builder::new(Shape { channels: 1, height: 28, width: 28 });
     let mut at = net.image();
     for (i, (filters, kernel)) in [(32, 3), (32, 5), (64, 3), (64, 3)].into_iter().enumerate() {

@@ -72,7 +72,7 @@ impl Chart {
     pub(in crate::report) fn draw(&self, width: u32, height: u32) -> Svg {
         let legend = self.legend(f64::from(width));
         let rows = legend.last().map_or(0.0, |entry| entry.row + 1.0);
-        let top = 24.0 + rows * LEGEND_ROW + if self.bands.is_empty() { 0.0 } else { 18.0 };
+        let top = 32.0 + rows * LEGEND_ROW + if self.bands.is_empty() { 0.0 } else { 18.0 };
         let frame = Frame {
             left: LEFT,
             right: f64::from(width) - RIGHT,

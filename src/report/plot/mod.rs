@@ -12,7 +12,7 @@ mod svg;
 
 pub(super) use axis::{Axis, Ticks};
 pub(super) use chart::{Band, Chart, Mark, Shape, thinned};
-pub(super) use svg::{Anchor, Svg, clipped, escape, number, text_width};
+pub(super) use svg::{Anchor, Svg, clipped, escape, text_width};
 
 /// The style that every picture needs, in the page and in a file of its own.
 const STYLE: &str = include_str!("../templates/figure.css");

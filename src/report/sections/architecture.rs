@@ -11,8 +11,6 @@ use crate::report::plot::{Anchor, Figure, Svg, clipped};
 use crate::report::table::{Cell, Table};
 use crate::report::words;
 
-/// Height of a layer's row.
-const ROW: f64 = 46.0;
 /// Room above the first row.
 const TOP: f64 = 26.0;
 
@@ -54,8 +52,9 @@ fn one(network: &Network, index: usize) -> Vec<Block> {
 struct Layer<'a> {
     node: &'a Node,
     words: String,
+    /// What follows it without changing a shape.
+    companions: Vec<String>,
     parameters: u64,
-    multiply_adds: u64,
     /// Paths of what it reads, when that is not simply the row above.
     reads: Option<String>,
 }
@@ -66,14 +65,12 @@ fn layers(network: &Network) -> Vec<Layer<'_>> {
     let mut rows: Vec<usize> = Vec::new();
     for node in network.nodes() {
         let sources: Vec<usize> = node.inputs.iter().map(|input| rows[input.0]).collect();
-        let (parameters, multiply_adds) =
-            (network.node_parameters(node), network.node_multiply_adds(node));
+        let parameters = network.node_parameters(node);
         let last = layers.len().wrapping_sub(1);
         if is_companion(node.op) && sources == [last] {
             let layer = &mut layers[last];
-            layer.words = format!("{}, {}", layer.words, words_of(node));
+            layer.companions.push(words_of(node));
             layer.parameters += parameters;
-            layer.multiply_adds += multiply_adds;
             rows.push(last);
             continue;
         }
@@ -84,7 +81,8 @@ fn layers(network: &Network) -> Vec<Layer<'_>> {
             format!("reads {}", paths.join(", "))
         });
         rows.push(layers.len());
-        layers.push(Layer { node, words: words_of(node), parameters, multiply_adds, reads });
+        let (words, companions) = (words_of(node), Vec::new());
+        layers.push(Layer { node, words, companions, parameters, reads });
     }
     layers
 }
@@ -126,9 +124,52 @@ fn words_of(node: &Node) -> String {
         Op::GlobalAvgPool => "global average pool".to_owned(),
         Op::Flatten => "flatten".to_owned(),
         Op::Dense { units } => format!("dense, {units} units"),
-        Op::Dropout { rate } => format!("dropout {:.0} %", rate * 100.0),
+        Op::Dropout { rate } => format!("dropout {rate}"),
         Op::Add => "add".to_owned(),
         Op::Concat => "concatenate".to_owned(),
+    }
+}
+
+/// Sizes of a drawing.
+struct Sheet {
+    is_wide: bool,
+    /// Height of a layer's row.
+    row: f64,
+    /// Width of the largest map.
+    map: f64,
+    /// Where words begin and end.
+    words: (f64, f64),
+    /// Where bars of parameters begin.
+    bars: f64,
+}
+
+impl Sheet {
+    fn new(width: u32) -> Self {
+        let (width, is_wide) = (f64::from(width), width > 500);
+        let bars = width - 190.0;
+        if is_wide {
+            Self { is_wide, row: 46.0, map: 150.0, words: (174.0, bars - 16.0), bars }
+        } else {
+            Self { is_wide, row: 58.0, map: 84.0, words: (104.0, width - 4.0), bars }
+        }
+    }
+
+    /// Lines of words beside a map: the layer first, its companions and sizes below.
+    fn lines(&self, layer: &Layer<'_>) -> Vec<String> {
+        let mut size = words::shape(layer.node.shape);
+        if let Some(reads) = &layer.reads {
+            size = format!("{size}; {reads}");
+        }
+        let companions = layer.companions.join(", ");
+        if self.is_wide {
+            let joint = if companions.is_empty() { "" } else { ", " };
+            return vec![format!("{}{joint}{companions}", layer.words), size];
+        }
+        if layer.parameters > 0 {
+            size = format!("{size}; {} parameters", words::large(layer.parameters));
+        }
+        let lines = [layer.words.clone(), companions, size];
+        lines.into_iter().filter(|line| !line.is_empty()).collect()
     }
 }
 
@@ -139,48 +180,37 @@ fn words_of(node: &Node) -> String {
     reason = "places in a drawing"
 )]
 fn draw(layers: &[Layer<'_>], width: u32) -> Svg {
-    let is_wide = width > 500;
-    let mut svg = Svg::new(width, (TOP + layers.len() as f64 * ROW + 8.0) as u32);
-    let map_width = if is_wide { 150.0 } else { 84.0 };
-    let (middle, words_at) = (4.0 + map_width / 2.0, map_width + 24.0);
-    let share_at = f64::from(width) - 190.0;
-    let words_end = if is_wide { share_at - 16.0 } else { f64::from(width) - 4.0 };
-    let side = layers.iter().map(|layer| side(layer)).max().unwrap_or(1) as f64;
-    let channels = layers.iter().map(|layer| layer.node.shape.channels).max().unwrap_or(1) as f64;
-    let heaviest = layers.iter().map(|layer| layer.parameters).max().unwrap_or(0).max(1) as f64;
+    let sheet = Sheet::new(width);
+    let mut svg = Svg::new(width, (TOP + layers.len() as f64 * sheet.row + 8.0) as u32);
+    let middle = 4.0 + sheet.map / 2.0;
     svg.text("name", (middle, 14.0), Anchor::Middle, "output");
-    svg.text("name", (words_at, 14.0), Anchor::Start, "layer");
-    if is_wide {
-        svg.text("name", (share_at, 14.0), Anchor::Start, "parameters");
+    svg.text("name", (sheet.words.0, 14.0), Anchor::Start, "layer");
+    if sheet.is_wide {
+        svg.text("name", (sheet.bars, 14.0), Anchor::Start, "parameters");
     }
+    let largest = layers.iter().map(side).max().unwrap_or(1) as f64;
+    // A flattened map has so many numbers that beside it all real maps would look empty.
+    let maps = layers.iter().filter(|layer| side(layer) > 1);
+    let channels = maps.map(|layer| layer.node.shape.channels).max().unwrap_or(1) as f64;
+    let heaviest = layers.iter().map(|layer| layer.parameters).max().unwrap_or(0).max(1) as f64;
     for (i, layer) in layers.iter().enumerate() {
-        let y = TOP + i as f64 * ROW;
-        let box_width = (map_width * (side_share(layer, side))).max(8.0);
+        let y = TOP + i as f64 * sheet.row;
         if i > 0 {
-            svg.line("edge", (middle, y - ROW + 36.0), (middle, y + 6.0));
+            svg.line("edge", (middle, y + 36.0 - sheet.row), (middle, y + 6.0));
         }
-        let shade = 0.15 + 0.7 * (layer.node.shape.channels as f64 / channels).sqrt();
-        let corner = (middle - box_width / 2.0, y + 6.0);
-        svg.rect("map", corner, (box_width, 30.0), shade);
-        let words = clipped(&layer.words, 13.0, words_end - words_at);
-        svg.text("layer", (words_at, y + 18.0), Anchor::Start, &words);
-        let mut below = words::shape(layer.node.shape);
-        if !is_wide && layer.parameters > 0 {
-            below = format!("{below}; {} parameters", words::large(layer.parameters));
+        let box_width = (sheet.map * side(layer) as f64 / largest).max(8.0);
+        let shade = 0.1 + 0.7 * (layer.node.shape.channels as f64 / channels).min(1.0).sqrt();
+        svg.rect("map", (middle - box_width / 2.0, y + 6.0), (box_width, 30.0), shade);
+        let room = sheet.words.1 - sheet.words.0;
+        for (line, words) in sheet.lines(layer).iter().enumerate() {
+            let (class, size) = if line == 0 { ("layer", 13.0) } else { ("small", 11.0) };
+            let at = (sheet.words.0, y + 18.0 + line as f64 * 15.0);
+            svg.text(class, at, Anchor::Start, &clipped(words, size, room));
         }
-        if let Some(reads) = &layer.reads {
-            below = format!("{below}; {reads}");
-        }
-        svg.text(
-            "small",
-            (words_at, y + 34.0),
-            Anchor::Start,
-            &clipped(&below, 11.0, words_end - words_at),
-        );
-        if is_wide && layer.parameters > 0 {
+        if sheet.is_wide && layer.parameters > 0 {
             let length = (110.0 * layer.parameters as f64 / heaviest).max(1.0);
-            svg.rect("bar", (share_at, y + 13.0), (length, 14.0), 1.0);
-            let at = (share_at + length + 6.0, y + 24.0);
+            svg.rect("bar", (sheet.bars, y + 13.0), (length, 14.0), 1.0);
+            let at = (sheet.bars + length + 6.0, y + 24.0);
             svg.text("small", at, Anchor::Start, &words::large(layer.parameters));
         }
     }
@@ -189,11 +219,6 @@ fn draw(layers: &[Layer<'_>], width: u32) -> Svg {
 
 fn side(layer: &Layer<'_>) -> usize {
     layer.node.shape.height.max(layer.node.shape.width)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "sides of images")]
-fn side_share(layer: &Layer<'_>, largest: f64) -> f64 {
-    side(layer) as f64 / largest
 }
 
 fn table(network: &Network) -> Table {
@@ -227,14 +252,15 @@ mod tests {
         let sum = net.add("sum", Op::Add, &[b, c]);
         net.add("sum.relu", Op::Relu, &[sum]);
         let network = net.finish();
-        let shown: Vec<(String, Option<String>)> =
-            layers(&network).into_iter().map(|layer| (layer.words, layer.reads)).collect();
+        let sheet = Sheet::new(760);
+        let shown: Vec<String> =
+            layers(&network).iter().map(|layer| sheet.lines(layer).join(" | ")).collect();
         let expected = [
-            ("image", None),
-            ("convolution 3 × 3, 4 filters, ReLU", None),
-            ("convolution 3 × 3, 4 filters", None),
-            ("add, ReLU", Some("reads conv0.relu, conv1".to_owned())),
+            "image | 8 × 8 × 3",
+            "convolution 3 × 3, 4 filters, ReLU | 8 × 8 × 4",
+            "convolution 3 × 3, 4 filters | 8 × 8 × 4",
+            "add, ReLU | 8 × 8 × 4; reads conv0.relu, conv1",
         ];
-        assert_eq!(shown, expected.map(|(words, reads)| (words.to_owned(), reads)));
+        assert_eq!(shown, expected);
     }
 }

@@ -10,8 +10,6 @@ use crate::wording;
 
 /// More classes than this make cells too small to see; tables still tell all.
 const CLASSES_DRAWN: usize = 60;
-/// More classes than this leave no room for counts in cells.
-const CLASSES_WITH_COUNTS: usize = 24;
 /// Rows of the table of mix-ups.
 const MIX_UPS: usize = 8;
 
@@ -47,66 +45,123 @@ fn class_names(study: &Study<'_>, finals: &Finals) -> Vec<String> {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "places in a drawing"
-)]
 fn heat_map(matrix: &[Vec<u64>], names: &[String], index: usize) -> Figure {
-    let n = names.len() as f64;
-    let cell = if names.len() <= CLASSES_WITH_COUNTS {
-        40.0_f64.min(560.0 / n).max(24.0)
-    } else {
-        (600.0 / n).max(10.0)
-    };
-    let size = if cell >= 20.0 { 12.0 } else { (cell * 0.8).max(8.0) };
-    let longest = names.iter().map(|name| text_width(name, size)).fold(0.0, f64::max).min(120.0);
-    let (left, top) = (longest + 30.0, longest * 0.75 + 34.0);
-    let recall = 64.0;
-    let (width, height) = (left + n * cell + recall + longest * 0.3, top + n * cell + 30.0);
-    let mut svg = Svg::new(width as u32 + 1, height as u32 + 1);
-    let class = if size < 12.0 { "small" } else { "label" };
-    for (row, counts) in matrix.iter().enumerate() {
-        let y = top + row as f64 * cell;
-        let total: u64 = counts.iter().sum();
-        let name = clipped(&names[row], size, 120.0);
-        svg.text(class, (left - 8.0, y + cell / 2.0 + 4.0), Anchor::End, &name);
-        svg.text_upwards(class, (left + row as f64 * cell + cell / 2.0 + 4.0, top - 8.0), &name);
-        for (column, &count) in counts.iter().enumerate() {
-            let share = count as f64 / total.max(1) as f64;
-            let corner = (left + column as f64 * cell, y);
-            let tip = format!(
-                "{} seen as {}: {} of {}",
-                names[row],
-                names[column],
-                wording::thousands(count),
-                wording::thousands(total)
-            );
-            let hue = if row == column { "heat right" } else { "heat wrong" };
-            svg.rect("cell", corner, (cell, cell), 1.0);
-            svg.rect_with_tip(hue, corner, (cell, cell), share.sqrt().min(0.999), &tip);
-            if count > 0 && names.len() <= CLASSES_WITH_COUNTS {
-                let ink = if share.sqrt() > 0.62 { "count on" } else { "count" };
-                let at = (corner.0 + cell / 2.0, y + cell / 2.0 + 4.0);
-                svg.text(ink, at, Anchor::Middle, &count.to_string());
-            }
-        }
-        let right = (left + n * cell + 10.0, y + cell / 2.0 + 4.0);
-        if let Some(recall) = share(counts[row], total) {
-            svg.text("small", right, Anchor::Start, &words::percent(recall));
-        }
-    }
-    svg.text("name", (left + n * cell + 10.0, top - 8.0), Anchor::Start, "recall");
-    svg.text("name", (4.0, 14.0), Anchor::Start, "rows: true class; columns: predicted");
     Figure {
         name: figure_name("confusion", index),
         title: "Confusion matrix of the chosen network".to_owned(),
-        caption: "Test images by true and predicted class. Colour is the share of the row, on a square-root \
-                  scale so that rare mistakes can be seen."
+        caption: "Test images by true and predicted class. Colour is the share of the row, on a \
+                  square-root scale so that rare mistakes can be seen."
             .to_owned(),
-        wide: svg,
-        narrow: None,
+        wide: Grid::new(names, 760.0, 40.0).draw(matrix, names),
+        narrow: Some(Grid::new(names, 380.0, 40.0).draw(matrix, names)),
+    }
+}
+
+/// Where the cells of a heat map stand.
+struct Grid {
+    /// Side of a cell.
+    cell: f64,
+    /// Left and upper edge of the first cell.
+    left: f64,
+    top: f64,
+    /// Right and lower edge of the last.
+    right: f64,
+    bottom: f64,
+    /// Size and room of class names.
+    letters: f64,
+    room: f64,
+}
+
+/// Room right of the cells for recalls.
+const RECALL: f64 = 60.0;
+/// Cells narrower than this have no room for three digits.
+const CELL_WITH_COUNT: f64 = 23.0;
+
+impl Grid {
+    /// A grid of about `width`; wider when there are so many classes that cells could not be seen.
+    #[expect(clippy::cast_precision_loss, reason = "a few classes")]
+    fn new(names: &[String], width: f64, cell_max: f64) -> Self {
+        let n = names.len() as f64;
+        let longest = names.iter().map(|name| text_width(name, 12.0)).fold(0.0, f64::max);
+        let room = longest.min(width / 5.0);
+        let cell = ((width - room - 12.0 - RECALL) / n).clamp(9.0, cell_max);
+        let letters = if cell >= 15.0 { 12.0 } else { cell * 0.75 };
+        let (left, top) = (room + 12.0, room * 0.75 + 36.0);
+        Self { cell, left, top, right: left + n * cell, bottom: top + n * cell, letters, room }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a few classes")]
+    fn corner(&self, row: usize, column: usize) -> (f64, f64) {
+        (self.left + column as f64 * self.cell, self.top + row as f64 * self.cell)
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a few hundred pixels"
+    )]
+    fn draw(&self, matrix: &[Vec<u64>], names: &[String]) -> Svg {
+        let width = self.right + RECALL.max(self.room * 0.75);
+        let mut svg = Svg::new(width.ceil() as u32, (self.bottom + 8.0).ceil() as u32);
+        let class = if self.letters < 12.0 { "small" } else { "label" };
+        for (row, counts) in matrix.iter().enumerate() {
+            let total: u64 = counts.iter().sum();
+            let name = clipped(&names[row], self.letters, self.room);
+            let middle = self.corner(row, row).1 + self.cell / 2.0 + 4.0;
+            svg.text(class, (self.left - 8.0, middle), Anchor::End, &name);
+            let above = self.corner(0, row).0 + self.cell / 2.0 + 4.0;
+            svg.text_upwards(class, (above, self.top - 8.0), &name);
+            for (column, &count) in counts.iter().enumerate() {
+                self.draw_cell(&mut svg, (row, column), count, total, names);
+            }
+            if let Some(recall) = share(counts[row], total) {
+                svg.text(
+                    "small",
+                    (self.right + 8.0, middle),
+                    Anchor::Start,
+                    &words::percent(recall),
+                );
+            }
+        }
+        svg.text(
+            "name",
+            (4.0, 14.0),
+            Anchor::Start,
+            "rows: true class; columns: predicted; right: recall",
+        );
+        svg
+    }
+
+    fn draw_cell(
+        &self,
+        svg: &mut Svg,
+        (row, column): (usize, usize),
+        count: u64,
+        total: u64,
+        names: &[String],
+    ) {
+        let corner = self.corner(row, column);
+        let size = (self.cell, self.cell);
+        svg.rect("cell", corner, size, 1.0);
+        if count == 0 {
+            return;
+        }
+        let shade = share(count, total).unwrap_or(0.0).sqrt();
+        let tip = format!(
+            "{} seen as {}: {} of {}",
+            names[row],
+            names[column],
+            wording::thousands(count),
+            wording::thousands(total)
+        );
+        let hue = if row == column { "heat right" } else { "heat wrong" };
+        svg.rect_with_tip(hue, corner, size, shade.min(0.999), &tip);
+        let digits = count.to_string();
+        if self.cell >= CELL_WITH_COUNT && text_width(&digits, 12.0) < self.cell {
+            let ink = if shade > 0.62 { "count on" } else { "count" };
+            let at = (corner.0 + self.cell / 2.0, corner.1 + self.cell / 2.0 + 4.0);
+            svg.text(ink, at, Anchor::Middle, &digits);
+        }
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     let mut blocks = vec![Block::Table(facts)];
     if !card.broken.is_empty() {
         let n = wording::count(card.broken.len(), "image");
-        blocks.push(Block::Text(Prose::new(format!("{n} could not be read and are left out."))));
+        let note = format!("Left out, because they could not be read: {n}.");
+        blocks.push(Block::Text(Prose::new(note)));
         let mut table = Table::new("Images left out", &["image", "reason"]);
         for (name, reason) in card.broken.iter().take(BROKEN) {
             table.row(vec![Cell::code(name), Cell::text(reason)]);

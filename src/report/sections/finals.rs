@@ -3,6 +3,7 @@
 use super::{Study, confusion, headed, ranking, training};
 use crate::report::document::{Block, Prose};
 use crate::report::findings::Finals;
+use crate::report::ranking::Ranking;
 use crate::report::table::{Cell, Table};
 use crate::report::words;
 use crate::results::ModelSummary;
@@ -56,29 +57,50 @@ fn table(study: &Study<'_>, finals: &Finals) -> Table {
         "#training loss",
         "#test accuracy",
         "#95 % interval",
-        "#balanced accuracy",
     ];
+    // With classes of equal size it is the accuracy again.
+    let is_balanced = |model: &ModelSummary| {
+        (model.balanced_accuracy - model.test_accuracy).abs() < 1e-9 || model.failure.is_some()
+    };
+    let unbalanced = !summary.models.iter().all(is_balanced);
+    columns.extend(unbalanced.then_some("#balanced accuracy"));
     let some_failed = summary.models.iter().any(|model| model.failure.is_some());
     columns.extend(some_failed.then_some("failure"));
     let mut table = Table::new("Networks trained in full", &columns);
-    let mock = study.rankings.first().is_some_and(|ranking| ranking.mock);
     for model in &summary.models {
         let mut cells = vec![
             Cell::count(model.rank as u64),
             Cell::code(&model.genotype),
-            Cell::number(model.search_score, words::score(model.search_score, mock)),
-            Cell::count(model.parameters),
-            Cell::count(model.multiply_adds),
+            Cell::number(
+                model.search_score,
+                words::score(model.search_score, is_made_up(study, model)),
+            ),
+            Cell::large(model.parameters),
+            Cell::large(model.multiply_adds),
             Cell::count(model.epochs),
             Cell::number(model.training_loss, format!("{:.4}", model.training_loss)),
         ];
-        cells.extend(test_cells(finals, model));
+        let tested = test_cells(finals, model);
+        cells.extend(tested.into_iter().take(if unbalanced { 3 } else { 2 }));
         if some_failed {
             cells.push(model.failure.as_deref().map_or_else(Cell::none, Cell::text));
         }
         table.row(cells);
     }
     table
+}
+
+/// Whether the score that ranked it was made up: the ranking that has this very score says so.
+fn is_made_up(study: &Study<'_>, model: &ModelSummary) -> bool {
+    let gave = |ranking: &&Ranking| {
+        ranking.networks.iter().any(|network| {
+            network.genotype == model.genotype && (network.score - model.search_score).abs() < 1e-9
+        })
+    };
+    match study.rankings.iter().find(gave) {
+        Some(ranking) => ranking.mock,
+        None => !study.rankings.is_empty() && study.rankings.iter().all(|ranking| ranking.mock),
+    }
 }
 
 fn test_cells(finals: &Finals, model: &ModelSummary) -> [Cell; 3] {

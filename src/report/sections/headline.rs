@@ -60,7 +60,7 @@ fn tested(finals: &Finals, is_one_of_many: bool) -> Prose {
     let others = match summary.models.len() {
         0 | 1 => String::new(),
         n => format!(
-            " All {n} retrained networks are listed below; the best of them on the test set is not the result."
+            " The {n} retrained networks are all listed below; picking the best of them by its test accuracy would flatter it."
         ),
     };
     Prose::new(format!("{begin} chosen network "))

@@ -11,13 +11,16 @@ use crate::report::words;
 /// A parameter's name, its value as text, and the labels of the searches that have it.
 type Parameter<'a> = (String, String, Vec<&'a str>);
 
+/// One entry of a card.
+type Part = fn(&Search) -> &Value;
+
 /// The section.
 pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     let searches = &study.findings.searches;
     if searches.is_empty() {
         return Vec::new();
     }
-    let parts: [(&str, fn(&Search) -> &Value); 3] = [
+    let parts: [(&str, Part); 3] = [
         ("Search space", |search| &search.card.space),
         ("Strategy", |search| &search.card.strategy),
         ("Evaluator", |search| &search.card.evaluator),
@@ -42,7 +45,7 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
 }
 
 /// Every leaf with its values in order of appearance, each once.
-fn shared<'a>(searches: &'a [Search], part: fn(&Search) -> &Value) -> Vec<Parameter<'a>> {
+fn shared<'a>(searches: &'a [Search], part: Part) -> Vec<Parameter<'a>> {
     let mut parameters: Vec<Parameter<'a>> = Vec::new();
     for search in searches {
         for (name, value) in named_leaves(part(search)) {
@@ -87,7 +90,13 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "none".to_owned(),
-        Value::Array(list) => list.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Array(list) => {
+            let nested = |item: &Value| match item {
+                Value::Array(_) => format!("[{}]", plain(item)),
+                other => plain(other),
+            };
+            list.iter().map(nested).collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
     }
 }

@@ -43,7 +43,11 @@ fn table(study: &Study<'_>, ranking: &Ranking) -> Table {
     if is_tested {
         columns.extend(["#test accuracy", "#95 % interval"]);
     }
-    let caption = format!("Best by {} in space {}", word(&ranking.evaluator), word(&ranking.space));
+    let caption = format!(
+        "Best by the {} evaluator in space {}",
+        word(&ranking.evaluator),
+        word(&ranking.space)
+    );
     let mut table = Table::new(caption, &columns);
     for (i, network) in ranking.networks.iter().take(study.options.top).enumerate() {
         let mut cells = vec![
@@ -52,7 +56,7 @@ fn table(study: &Study<'_>, ranking: &Ranking) -> Table {
             Cell::number(network.score, words::score(network.score, ranking.mock)),
         ];
         cells.extend(repeats.then(|| Cell::count(network.trials as u64)));
-        cells.extend([Cell::count(network.parameters), Cell::count(network.multiply_adds)]);
+        cells.extend([Cell::large(network.parameters), Cell::large(network.multiply_adds)]);
         if is_tested {
             cells.extend(test_cells(study.findings, network));
         }

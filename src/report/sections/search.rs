@@ -1,8 +1,8 @@
 //! The search: how scores grew, and how strategies compare at equal numbers of trials.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use super::{Study, figure_name};
+use super::{Study, figure_name, headed};
 use crate::report::document::{Block, Prose};
 use crate::report::findings::{Search, word};
 use crate::report::plot::{Axis, Band, Chart, Figure, Mark, Shape, Ticks, thinned};
@@ -30,21 +30,25 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     let mut blocks = Vec::new();
     let long: Vec<&Search> =
         searches.iter().filter(|search| search.trials.len() >= CURVE_TRIALS).collect();
-    if let [only] = long.as_slice() {
-        blocks.extend(curve_blocks(only, 0));
-    } else {
-        for (i, group) in comparable(&long).iter().enumerate() {
-            blocks.extend(comparison(group, i));
-        }
-        let curves: Vec<Block> =
-            long.iter().take(CURVES).enumerate().flat_map(|(i, s)| folded_curve(s, i)).collect();
-        blocks.extend(curves);
-        if long.len() > CURVES {
-            let rest = long.len() - CURVES;
-            blocks.push(Block::Text(Prose::new(format!(
-                "{rest} further searches are in the comparison and the table, without a curve each."
-            ))));
-        }
+    let groups = comparable(&long);
+    for (i, group) in groups.iter().enumerate() {
+        blocks.extend(comparison(group, i));
+    }
+    let mut curves = long.iter().take(CURVES).enumerate();
+    // One curve is always in sight; beside a comparison, single curves are details.
+    if groups.is_empty() {
+        blocks
+            .extend(curves.next().map(|(i, search)| curve_blocks(search, i)).into_iter().flatten());
+    }
+    let rest: Vec<Block> = curves.flat_map(|(i, search)| headed_curve(search, i)).collect();
+    if !rest.is_empty() {
+        blocks.push(Block::Folded("Curves of single searches".to_owned(), rest));
+    }
+    if long.len() > CURVES {
+        let rest = long.len() - CURVES;
+        blocks.push(Block::Text(Prose::new(format!(
+            "{rest} further searches are in the comparison and the table, without a curve each."
+        ))));
     }
     if searches.len() > 1 {
         blocks.push(Block::Table(overview(searches)));
@@ -52,9 +56,8 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     blocks
 }
 
-fn folded_curve(search: &Search, index: usize) -> Option<Block> {
-    let blocks = curve_blocks(search, index);
-    (!blocks.is_empty()).then(|| Block::Folded(format!("Search curve of {}", search.label), blocks))
+fn headed_curve(search: &Search, index: usize) -> Vec<Block> {
+    headed(&search.label, true, curve_blocks(search, index))
 }
 
 /// The curve of one search, with its exploration schedule when it has one.
@@ -326,8 +329,8 @@ fn overview(searches: &[Search]) -> Table {
         ["trials of", "strategy", "evaluator", "#trials", "#networks", "#failed", "#best score"];
     let mut table = Table::new("All inputs with trials", &columns);
     for search in searches {
-        let networks: BTreeMap<&str, ()> =
-            search.trials.iter().map(|trial| (trial.genotype.as_str(), ())).collect();
+        let networks: BTreeSet<&str> =
+            search.trials.iter().map(|trial| trial.genotype.as_str()).collect();
         let failed = search.trials.iter().filter(|trial| trial.failure.is_some()).count();
         let best = incumbents(&search.trials).last().copied().flatten();
         table.row(vec![
