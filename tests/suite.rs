@@ -3,3 +3,4 @@
 mod house;
 mod search;
 mod space;
+mod report;

@@ -8,10 +8,12 @@ mod command;
 pub mod evaluators;
 mod job;
 mod registry;
+mod report;
 
 pub use command::{CommandConfig, check_artifact};
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
+pub use report::ReportConfig;
 
 use std::fmt;
 
