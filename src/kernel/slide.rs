@@ -68,33 +68,35 @@ impl Slide {
 
     fn gather_patch(&self, image: &[f32], row: usize, column: usize, patch: &mut [f32]) {
         let run = self.window.kernel.1 * self.input.channels;
+        let (taps, x) = self.taps(column);
         for (tap, target) in patch.chunks_exact_mut(run).enumerate() {
             match self.row(row, tap) {
                 None => target.fill(0.0),
-                Some(y) => self.gather_run(image, y, column, target),
+                // Without dilation a kernel row's taps are neighbours in memory.
+                Some(y) if self.dilation == 1 => {
+                    let source = &image[(y * self.input.width + x) * self.input.channels..];
+                    self.gather_run(source, &taps, target);
+                }
+                Some(y) => self.gather_taps(image, y, column, target),
             }
         }
     }
 
-    /// One kernel row. Without dilation its taps are neighbours in memory.
-    fn gather_run(&self, image: &[f32], y: usize, column: usize, target: &mut [f32]) {
-        let channels = self.input.channels;
-        if self.dilation == 1 {
-            let (taps, x) = self.taps(column);
-            let source = (y * self.input.width + x) * channels;
-            let inside = taps.start * channels..taps.end * channels;
-            target[..inside.start].fill(0.0);
-            target[inside.end..].fill(0.0);
-            target[inside.clone()].copy_from_slice(&image[source..source + inside.len()]);
-        } else {
-            for (tap, target) in target.chunks_exact_mut(channels).enumerate() {
-                match self.column(column, tap) {
-                    None => target.fill(0.0),
-                    Some(x) => {
-                        let source = (y * self.input.width + x) * channels;
-                        target.copy_from_slice(&image[source..source + channels]);
-                    }
-                }
+    fn gather_run(&self, source: &[f32], taps: &Range<usize>, target: &mut [f32]) {
+        let inside = taps.start * self.input.channels..taps.end * self.input.channels;
+        if inside.len() == target.len() {
+            return copy(source, target);
+        }
+        target[..inside.start].fill(0.0);
+        target[inside.end..].fill(0.0);
+        copy(source, &mut target[inside]);
+    }
+
+    fn gather_taps(&self, image: &[f32], y: usize, column: usize, target: &mut [f32]) {
+        for (tap, target) in target.chunks_exact_mut(self.input.channels).enumerate() {
+            match self.column(column, tap) {
+                None => target.fill(0.0),
+                Some(x) => copy(&image[(y * self.input.width + x) * target.len()..], target),
             }
         }
     }
@@ -138,6 +140,29 @@ impl Slide {
                 }
             }
         }
+    }
+}
+
+/// Fills `target` from the beginning of `source`.
+///
+/// The kernel rows of grey and colour images are too short for a call to the system's copy, which
+/// would take most of a first layer's time.
+#[inline]
+fn copy(source: &[f32], target: &mut [f32]) {
+    match target.len() {
+        3 => copy_few::<3>(source, target),
+        5 => copy_few::<5>(source, target),
+        7 => copy_few::<7>(source, target),
+        9 => copy_few::<9>(source, target),
+        15 => copy_few::<15>(source, target),
+        len => target.copy_from_slice(&source[..len]),
+    }
+}
+
+#[inline]
+fn copy_few<const N: usize>(source: &[f32], target: &mut [f32]) {
+    if let (Some(source), Some(target)) = (source.first_chunk::<N>(), target.first_chunk_mut::<N>()) {
+        *target = *source;
     }
 }
 
