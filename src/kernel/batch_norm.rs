@@ -247,7 +247,7 @@ impl CustomOp3 for BatchNorm {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
         let (dx, dscale, dshift) =
-            self.backward(&*floats(xs)?, &*floats(scale)?, &*floats(ys)?, &*floats(&gradient)?);
+            self.backward(&floats(xs)?, &floats(scale)?, &floats(ys)?, &floats(&gradient)?);
         let channels = dscale.len();
         Ok((
             Some(tensor(dx, xs.shape())?),

@@ -238,7 +238,7 @@ impl Conv {
     ) -> Result<(Option<Tensor>, Tensor, Tensor)> {
         let gradient = gradient.contiguous()?;
         let found =
-            self.backward(&*floats(xs)?, &*floats(weight)?, &*floats(ys)?, &*floats(&gradient)?);
+            self.backward(&floats(xs)?, &floats(weight)?, &floats(ys)?, &floats(&gradient)?);
         let filters = found.bias.len();
         let dx = self.input_gradient.then(|| tensor(found.input, xs.shape())).transpose()?;
         Ok((dx, tensor(found.weight, weight.shape())?, tensor(found.bias, filters)?))

@@ -29,8 +29,8 @@ impl MaxPool {
             ys.fill(f32::NEG_INFINITY);
             for pixel in self.slide.pixels(place) {
                 for (y, &x) in ys.iter_mut().zip(&image[pixel * channels..][..channels]) {
-                    // `!(x <= y)` and not `x > y`: NaN wins and stays.
-                    *y = if x <= *y { *y } else { x };
+                    // NaN wins and stays: a diverged training must be seen.
+                    *y = if x > *y || x.is_nan() { x } else { *y };
                 }
             }
         }
@@ -46,9 +46,9 @@ impl MaxPool {
                 let here = pixel * channels..(pixel + 1) * channels;
                 let numbers = image[here.clone()].iter().zip(ys);
                 for ((dx, open), (x, y)) in dx[here].iter_mut().zip(&mut open).zip(numbers) {
-                    let passed = if x == y { *open } else { 0.0 };
-                    *dx += passed;
-                    *open = if x == y { 0.0 } else { *open };
+                    let wins = x.to_bits() == y.to_bits();
+                    *dx += if wins { *open } else { 0.0 };
+                    *open = if wins { 0.0 } else { *open };
                 }
             }
         }
@@ -121,6 +121,7 @@ mod tests {
         let loss = xs.apply_op1(pool(slide)).unwrap().sum_all().unwrap();
         let gradients = loss.backward().unwrap();
         let dx = floats(gradients.get(&xs).unwrap()).unwrap().to_vec();
-        assert_eq!(dx, [0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let dx: Vec<u32> = dx.iter().map(|x| x.to_bits()).collect();
+        assert_eq!(dx, [0.0_f32, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0].map(f32::to_bits));
     }
 }

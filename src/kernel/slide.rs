@@ -161,7 +161,8 @@ fn copy(source: &[f32], target: &mut [f32]) {
 
 #[inline]
 fn copy_few<const N: usize>(source: &[f32], target: &mut [f32]) {
-    if let (Some(source), Some(target)) = (source.first_chunk::<N>(), target.first_chunk_mut::<N>()) {
+    if let (Some(source), Some(target)) = (source.first_chunk::<N>(), target.first_chunk_mut::<N>())
+    {
         *target = *source;
     }
 }
