@@ -1,3 +1,6 @@
 //! The one integration test binary: a folder per room.
 
+mod house;
+mod search;
+mod space;
 mod train;
