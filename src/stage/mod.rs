@@ -7,9 +7,11 @@
 pub mod evaluators;
 mod job;
 mod registry;
+mod retrain;
 
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
+pub use retrain::RetrainConfig;
 
 use std::fmt;
 

@@ -69,7 +69,7 @@ pub struct Step {
 }
 
 /// A network in training.
-pub trait Child {
+pub trait Child: Send + Sync {
     /// Trains on one batch.
     ///
     /// # Errors

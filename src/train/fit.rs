@@ -68,7 +68,7 @@ pub struct Watch<'a> {
     /// What events call the child.
     pub child: &'a str,
     /// Whether to write the checkpoint and end.
-    pub stop: &'a dyn Fn() -> bool,
+    pub stop: &'a (dyn Fn() -> bool + Sync),
     /// Where to keep the checkpoint.
     pub checkpoint: Option<Checkpoint>,
 }

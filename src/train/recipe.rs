@@ -121,7 +121,7 @@ impl Default for Optimizer {
 #[schemars(tag = "kind")]
 pub enum Schedule {
     /// It does not.
-    Constant {},
+    Constant,
     /// By a factor at some shares of all steps.
     Step {
         /// The factor, each time.
@@ -195,7 +195,7 @@ impl Schedule {
     /// Share of the full learning rate when the share `done` of the steps after the warm-up is done.
     fn share(&self, done: f64) -> f64 {
         match self {
-            Self::Constant {} => 1.0,
+            Self::Constant => 1.0,
             Self::Step { factor, at } => {
                 let falls = at.iter().filter(|&&place| done >= place).count();
                 (0..falls).fold(1.0, |share, _| share * factor)
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_recipe_survives_json() {
-        let recipe = Recipe { schedule: Schedule::Constant {}, ..Recipe::default() };
+        let recipe = Recipe { schedule: Schedule::Constant, ..Recipe::default() };
         let text = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<Recipe>(&text).unwrap(), recipe);
     }

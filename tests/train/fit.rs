@@ -1,6 +1,6 @@
 //! The training loop.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use phytotron::artifact::{Coordinates, StageId};
 use phytotron::event::{Emit, Event, Silent};
@@ -44,12 +44,11 @@ fn train(recipe: &Recipe, epochs: u64, stops: &[u64], gate: Option<Gate>) -> Fit
         seed: Seed::root(9),
     };
     let folder = tempfile::tempdir().unwrap();
-    let (asked, stops) = (Cell::new(0), stops.iter().copied().chain([u64::MAX]));
+    let (asked, stops) = (AtomicU64::new(0), stops.iter().copied().chain([u64::MAX]));
     for stop in stops {
         let enough = || {
-            asked.set(asked.get() + 1);
-            // Asked once before every step, so the count of answers is the count of steps.
-            asked.get() > stop
+            // Asked once before every step, so the count of questions is the count of steps.
+            asked.fetch_add(1, Ordering::Relaxed) >= stop
         };
         let watch = Watch {
             events: &Silent,
@@ -60,10 +59,12 @@ fn train(recipe: &Recipe, epochs: u64, stops: &[u64], gate: Option<Gate>) -> Fit
         };
         match fit(&assignment, &watch) {
             Ok(fitted) => {
-                assert_eq!(asked.get(), fitted.steps, "a step was done twice");
+                assert_eq!(asked.into_inner(), fitted.steps, "a step was done twice");
                 return fitted;
             }
-            Err(TrainError::Interrupted) => asked.set(asked.get() - 1),
+            Err(TrainError::Interrupted) => {
+                asked.fetch_sub(1, Ordering::Relaxed);
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -122,7 +123,7 @@ fn a_learning_rate_that_explodes_is_named() {
     let recipe = Recipe {
         lr: 1e30,
         optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true },
-        schedule: Schedule::Constant {},
+        schedule: Schedule::Constant,
         ..recipe()
     };
     let fitted = train(&recipe, 2, &[], None);
