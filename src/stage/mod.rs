@@ -9,11 +9,13 @@ pub mod evaluators;
 mod job;
 mod registry;
 mod report;
+mod retrain;
 
 pub use command::{CommandConfig, check_artifact};
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 pub use report::ReportConfig;
+pub use retrain::RetrainConfig;
 
 use std::fmt;
 

@@ -2,4 +2,4 @@
 
 mod train;
 
-pub use train::TrainConfig;
+pub use train::{Retries, Score, TrainConfig};
