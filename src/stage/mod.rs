@@ -4,12 +4,19 @@
 //! depends on (ports, components, parameters, files, seed) and computes its outputs in a job's folder.
 //! It knows nothing of stores, fingerprints or other stages.
 
+mod announce;
 pub mod evaluators;
 mod job;
+mod mistakes;
 mod registry;
+mod search;
+mod task;
+mod trial_log;
 
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
+pub use search::{Budget, SearchConfig};
+pub use task::ImageConfig;
 
 use std::fmt;
 
