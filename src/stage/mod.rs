@@ -5,6 +5,7 @@
 //! It knows nothing of stores, fingerprints or other stages.
 
 mod announce;
+mod evaluate;
 pub mod evaluators;
 mod job;
 mod mistakes;
@@ -13,6 +14,7 @@ mod search;
 mod task;
 mod trial_log;
 
+pub use evaluate::{Agreement, EvaluateConfig, Pair};
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 pub use search::{Budget, SearchConfig};

@@ -42,21 +42,27 @@ pub(super) struct Task {
 impl Task {
     /// The task of the dataset on the job's `data` port, else of `config`.
     pub(super) fn of(job: &Job<'_>, config: Option<ImageConfig>) -> Result<Self, StageError> {
+        match (Self::of_data(job)?, config.map(ImageConfig::task)) {
+            (Some(found), Some(wanted)) if (found.image, found.classes) != wanted => {
+                Err(contradiction((found.image, found.classes), wanted))
+            }
+            (Some(found), _) => Ok(found),
+            (None, Some((image, classes))) => Ok(Self { image, classes, data: None }),
+            (None, None) => Err(StageError::Failed(
+                "neither a dataset on `data` nor `with.image` says what images are".to_owned(),
+            )),
+        }
+    }
+
+    /// The task of the dataset on the job's `data` port, when one is bound.
+    pub(super) fn of_data(job: &Job<'_>) -> Result<Option<Self>, StageError> {
         let data = job.input(DATA).map(Dataset::open).transpose();
         let data = data.map_err(|error| StageError::Failed(sentence(&error)))?;
-        let found = data.as_ref().map(|data| (data.card.image, data.card.classes.len()));
-        let (image, classes) = match (found, config.map(ImageConfig::task)) {
-            (Some(found), Some(wanted)) if found != wanted => {
-                return Err(contradiction(found, wanted));
-            }
-            (Some(task), _) | (None, Some(task)) => task,
-            (None, None) => {
-                return Err(StageError::Failed(
-                    "neither a dataset on `data` nor `with.image` says what images are".to_owned(),
-                ));
-            }
-        };
-        Ok(Self { image, classes, data })
+        Ok(data.map(|data| Self {
+            image: data.card.image,
+            classes: data.card.classes.len(),
+            data: Some(data),
+        }))
     }
 }
 
