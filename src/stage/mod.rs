@@ -5,8 +5,11 @@
 //! It knows nothing of stores, fingerprints or other stages.
 
 mod command;
+mod announce;
+mod evaluate;
 pub mod evaluators;
 mod job;
+mod mistakes;
 mod registry;
 mod report;
 mod retrain;
@@ -16,6 +19,15 @@ pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 pub use report::ReportConfig;
 pub use retrain::RetrainConfig;
+mod search;
+mod task;
+mod trial_log;
+
+pub use evaluate::{Agreement, EvaluateConfig, Pair};
+pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
+pub use registry::{Config, Registry, Typed};
+pub use search::{Budget, SearchConfig};
+pub use task::ImageConfig;
 
 use std::fmt;
 
