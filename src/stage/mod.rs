@@ -4,8 +4,8 @@
 //! depends on (ports, components, parameters, files, seed) and computes its outputs in a job's folder.
 //! It knows nothing of stores, fingerprints or other stages.
 
-mod command;
 mod announce;
+mod command;
 mod evaluate;
 pub mod evaluators;
 mod job;
@@ -13,19 +13,16 @@ mod mistakes;
 mod registry;
 mod report;
 mod retrain;
-
-pub use command::{CommandConfig, check_artifact};
-pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
-pub use registry::{Config, Registry, Typed};
-pub use report::ReportConfig;
-pub use retrain::RetrainConfig;
 mod search;
 mod task;
 mod trial_log;
 
+pub use command::{CommandConfig, check_artifact};
 pub use evaluate::{Agreement, EvaluateConfig, Pair};
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
+pub use report::ReportConfig;
+pub use retrain::RetrainConfig;
 pub use search::{Budget, SearchConfig};
 pub use task::ImageConfig;
 

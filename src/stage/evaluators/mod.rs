@@ -4,9 +4,6 @@
 
 mod train;
 
-<<<<<<< HEAD
-pub use train::{Retries, Score, TrainConfig};
-=======
 pub use train::TrainConfig;
 
 use schemars::JsonSchema;
@@ -145,4 +142,3 @@ impl Subject {
         }
     }
 }
->>>>>>> search
