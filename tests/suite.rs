@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod dataset;
 mod house;
-mod store;
 mod report;
 mod search;
 mod space;
+mod store;
 mod train;
