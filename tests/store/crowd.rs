@@ -44,6 +44,32 @@ fn eight_threads_take_the_same_content_in_and_one_record_is_new() {
 }
 
 #[test]
+fn of_different_results_at_once_one_is_kept_and_all_others_are_told() {
+    let room = Room::new();
+    let results: Vec<_> =
+        (0..CROWD).map(|number| room.artifact(&[("a", &number.to_string())])).collect();
+    for round in 0..40 {
+        let barrier = Barrier::new(CROWD);
+        let name = format!("stage {round}");
+        let puts: Vec<Put> = thread::scope(|scope| {
+            let put = |taken| {
+                let (room, barrier, record) = (&room, &barrier, record(&name, taken));
+                move || {
+                    barrier.wait();
+                    room.store.put_record(&record, false).unwrap()
+                }
+            };
+            let running: Vec<_> = results.iter().map(|taken| scope.spawn(put(*taken))).collect();
+            running.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let added: Vec<usize> = (0..CROWD).filter(|&i| puts[i] == Put::Added).collect();
+        assert_eq!(added.len(), 1, "{puts:?}");
+        let kept = room.store.record(&super::fingerprint(&name)).unwrap().unwrap();
+        assert_eq!(kept.outputs["files"].tree, results[added[0]].tree);
+    }
+}
+
+#[test]
 fn eight_processes_compute_a_stage_once() {
     let room = Room::new();
     let parts: Vec<Child> = (0..CROWD)
