@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -67,6 +68,30 @@ fn of_different_results_at_once_one_is_kept_and_all_others_are_told() {
         let kept = room.store.record(&super::fingerprint(&name)).unwrap().unwrap();
         assert_eq!(kept.outputs["files"].tree, results[added[0]].tree);
     }
+}
+
+#[test]
+fn a_claim_is_never_granted_twice() {
+    let room = Room::new();
+    let (holders, granted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..CROWD {
+            scope.spawn(|| {
+                // Guards unlink their files while others open, lock and look at them.
+                for _ in 0..4_000 {
+                    let claim = room.store.claim(&super::fingerprint("stage"), "me").unwrap();
+                    if let Claim::Granted(guard) = claim {
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        thread::yield_now();
+                        holders.fetch_sub(1, Ordering::SeqCst);
+                        granted.fetch_add(1, Ordering::Relaxed);
+                        drop(guard);
+                    }
+                }
+            });
+        }
+    });
+    assert!(granted.into_inner() > CROWD);
 }
 
 #[test]
