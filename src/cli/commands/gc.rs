@@ -1,0 +1,91 @@
+//! `gc`: free what no lock file and no recent run needs.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cli::args::GcArgs;
+use crate::cli::error::CliError;
+use crate::cli::project::Workplace;
+use crate::cli::{Exit, Terminal};
+use crate::plan::LockFile;
+use crate::run;
+use crate::spec;
+use crate::store::{Freed, GcReport, Keep, Store};
+use crate::wording;
+
+/// Sweeps the store.
+pub(super) fn gc(
+    workplace: &Workplace,
+    args: &GcArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let grace = spec::duration(&args.grace)
+        .ok_or_else(|| CliError::Usage(format!("`{}` is no time: write 30m, 12h, 7d", args.grace)))?;
+    let store = workplace.store()?;
+    let runs = args.keep_runs.unwrap_or(workplace.project.keep_runs);
+    let keep = keep(&store, runs, terminal)?;
+    let report = store.gc(&keep, grace, args.dry_run)?;
+    if terminal.json {
+        terminal.say_json(&as_json(&report, args.dry_run));
+    } else {
+        terminal.say(&as_text(&report, args.dry_run, grace));
+    }
+    Ok(Exit::Done)
+}
+
+/// What every registered lock file and the last `runs` runs need. A lock file that cannot be read
+/// is named, and nothing is swept: what it needs is not known.
+fn keep(store: &Store, runs: usize, terminal: &Terminal) -> Result<Keep, CliError> {
+    let mut keep = Keep::default();
+    for root in store.roots()? {
+        if !root.lock_file.exists() {
+            terminal.note(&format!("note: lock file `{}` is gone", root.lock_file.display()));
+            continue;
+        }
+        for locked in LockFile::read(&root.lock_file)?.stages.into_values() {
+            keep.fingerprints.insert(locked.fingerprint);
+            keep.trees.extend(locked.outputs.into_values());
+        }
+    }
+    for used in run::recent_results(store, runs)? {
+        keep.fingerprints.insert(used);
+    }
+    Ok(keep)
+}
+
+fn as_text(report: &GcReport, dry_run: bool, grace: Duration) -> String {
+    let verb = if dry_run { "would free" } else { "freed" };
+    let total = report.total();
+    if total.count == 0 {
+        let age = wording::duration(grace);
+        return format!("nothing to free: all is needed or younger than {age}");
+    }
+    let mut lines = vec![format!("{verb} {}", wording::bytes(total.bytes))];
+    for (noun, freed) in sorts(report) {
+        if freed.count > 0 {
+            let count = wording::thousands(freed.count);
+            lines.push(format!("  {count:>9} {noun} ({})", wording::bytes(freed.bytes)));
+        }
+    }
+    lines.join("\n")
+}
+
+fn as_json(report: &GcReport, dry_run: bool) -> serde_json::Value {
+    let freed = |freed: Freed| json!({ "count": freed.count, "bytes": freed.bytes });
+    let sorts: serde_json::Map<String, serde_json::Value> =
+        sorts(report).into_iter().map(|(noun, sort)| (noun.to_owned(), freed(sort))).collect();
+    json!({ "dry_run": dry_run, "total": freed(report.total()), "freed": sorts })
+}
+
+fn sorts(report: &GcReport) -> [(&'static str, Freed); 7] {
+    [
+        ("results", report.results),
+        ("trees", report.trees),
+        ("blobs", report.blobs),
+        ("trials", report.trials),
+        ("work folders", report.work),
+        ("quarantined objects", report.quarantine),
+        ("leavings of killed processes", report.tmp),
+    ]
+}
