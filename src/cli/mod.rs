@@ -11,7 +11,9 @@ use crate::stage::Registry;
 pub fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["worker", job] => run::worker(&PathBuf::from(job), &Registry::standard()).exit_code().into(),
+        ["worker", job] => {
+            run::worker(&PathBuf::from(job), &Registry::standard()).exit_code().into()
+        }
         _ => ExitCode::from(2),
     }
 }

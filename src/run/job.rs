@@ -160,7 +160,7 @@ fn attempt(task: &Task<'_>, site: &Site<'_>, attempts: &Attempts) -> Result<Comp
         Launch::Command(line) => start::command(task, site, &line, attempts, &attempt, &layout)
             .and_then(|produced| {
                 collect::collect(&layout.private(), &line.outputs, &layout.taken())?;
-                check_types(&line, layout)?;
+                check_types(&line, &layout)?;
                 Ok(produced)
             }),
     };
@@ -171,13 +171,13 @@ fn attempt(task: &Task<'_>, site: &Site<'_>, attempts: &Attempts) -> Result<Comp
 /// Refuses outputs that are not what their declared types say.
 fn check_types(line: &CommandLine, layout: &Layout) -> Result<(), JobError> {
     for output in &line.outputs {
-        stage::check_artifact(output.kind, &layout.taken().join(&output.name)).map_err(|reason| {
-            JobError::BadOutput {
+        stage::check_artifact(output.kind, &layout.taken().join(&output.name)).map_err(
+            |reason| JobError::BadOutput {
                 output: output.name.clone(),
                 kind: output.kind.to_string(),
                 reason,
-            }
-        })?;
+            },
+        )?;
     }
     Ok(())
 }

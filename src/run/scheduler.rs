@@ -57,6 +57,8 @@ pub(super) struct Policy {
     pub(super) selected: Selected,
     /// Jobs at once.
     pub(super) jobs: usize,
+    /// Threads of each built-in stage; without, its share of the cores.
+    pub(super) threads: Option<usize>,
     /// Go on with what does not depend on a failure.
     pub(super) keep_going: bool,
     /// Compute selected stages whose results are known, too.
@@ -408,11 +410,12 @@ impl<'r, 's> Scheduler<'r, 's> {
     fn task(&self, stage: StageIndex, tokens: &Tokens) -> Task<'r> {
         let facts = &self.facts[stage.0];
         let resolved = facts.resolved.clone().expect("BUG: a starting stage is resolved");
+        let share = tokens.get("cpu").and_then(|&cores| usize::try_from(cores).ok());
         Task {
             stage: self.study.get(stage),
             resolved,
             inputs: self.bound_inputs(stage),
-            threads: usize::try_from(tokens.get("cpu").copied().unwrap_or(1)).unwrap_or(1),
+            threads: self.policy.threads.or(share).unwrap_or(1).max(1),
             afresh: self.policy.force && !facts.must_redo,
             replace: self.policy.force || facts.must_redo,
         }
@@ -467,7 +470,10 @@ impl<'r, 's> Scheduler<'r, 's> {
     fn fair_tokens(&self, stage: StageIndex) -> Tokens {
         let mut tokens = self.least_tokens(stage);
         let asks = self.study.get(stage).settings.resources.contains_key("cpu");
-        if !asks && self.study.get(stage).stage.launch() == Launch::Worker {
+        if !asks
+            && self.policy.threads.is_none()
+            && self.study.get(stage).stage.launch() == Launch::Worker
+        {
             let waiting = self.states.count(StageState::Queued).max(1);
             let places = (self.policy.jobs - self.running).min(waiting).max(1) as u64;
             tokens.insert("cpu".to_owned(), (self.pools.free("cpu") / places).max(1));
