@@ -5,7 +5,7 @@
 //! processes and files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
@@ -148,6 +148,8 @@ struct Scheduler<'r, 's> {
     /// Selected, or read by a selected stage.
     wanted: Vec<bool>,
     running: usize,
+    /// A stage ended, or has something else to do, since the last look at what may start.
+    has_news: bool,
     failed: Option<StageId>,
     findings: Vec<Finding>,
 }
@@ -173,6 +175,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             facts: study.stages.iter().map(|_| Facts::default()).collect(),
             wanted: wanted(study, &policy.selected),
             running: 0,
+            has_news: false,
             failed: None,
             findings: Vec::new(),
         }
@@ -199,15 +202,15 @@ impl<'r, 's> Scheduler<'r, 's> {
         loop {
             self.plan_ready();
             self.start_queued(scope);
-            let waits = !self.is_stopping() && self.is_waiting_for_others();
-            if self.running == 0 && !waits {
+            let is_stopping = self.is_stopping();
+            if !is_stopping && std::mem::take(&mut self.has_news) {
+                continue;
+            }
+            if self.running == 0 && (is_stopping || self.states.count(StageState::Queued) == 0) {
                 break;
             }
-            let report = if waits {
-                match reports.recv_timeout(POLL) {
-                    Ok(report) => Some(report),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-                }
+            let report = if !is_stopping && self.is_waiting_for_others() {
+                reports.recv_timeout(POLL).ok()
             } else {
                 reports.recv().ok()
             };
@@ -274,6 +277,7 @@ impl<'r, 's> Scheduler<'r, 's> {
 
     /// Its result is in the store; `out/` may still lack it.
     fn know(&mut self, stage: StageIndex, record: StageRecord, was_last: bool) {
+        self.has_news = true;
         self.resolve.know(stage, &record.outputs);
         let lacks =
             self.is_published(stage) && !publish::is_current(self.study, stage, &record, self.site);
@@ -556,7 +560,6 @@ impl<'r, 's> Scheduler<'r, 's> {
             None
         };
         if let Some(hindrance) = hindrance {
-            self.states.set(stage, StageState::Running);
             return self.fail(stage, format!("{damage}; {hindrance}"));
         }
         self.site.events.emit(Event::Warning {
@@ -582,6 +585,7 @@ impl<'r, 's> Scheduler<'r, 's> {
 
     /// Ends a stage and says so.
     fn end(&mut self, stage: StageIndex, state: StageState, reason: Option<String>) {
+        self.has_news = true;
         self.states.set(stage, state);
         let facts = &mut self.facts[stage.0];
         facts.reason.clone_from(&reason);
