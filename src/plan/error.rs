@@ -49,6 +49,16 @@ pub enum PlanError {
         /// What the lock file names.
         fingerprint: Fingerprint,
     },
+    /// A known result lacks an output that another stage reads: it is from another version.
+    #[error(
+        "the result of `{stage}` has no output `{output}`: it is from another version; run it again with `--force`"
+    )]
+    NoOutput {
+        /// The stage that wrote it.
+        stage: String,
+        /// The output.
+        output: String,
+    },
     /// A pattern of `--only`, `--from` or `--until` fits no stage.
     #[error("no stage fits `{pattern}`{suggestion}")]
     NothingSelected {
@@ -72,14 +82,5 @@ pub enum PlanError {
         path: PathBuf,
         /// What is wrong and what to do.
         reason: String,
-    },
-    /// A file of ours could not be written.
-    #[error("cannot write `{path}`")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
     },
 }

@@ -5,6 +5,7 @@
 //! but the snapshot and the lock file.
 
 mod checks;
+mod contents;
 mod error;
 mod findings;
 mod folder;
@@ -14,9 +15,11 @@ mod lock;
 mod planner;
 mod port;
 mod reads;
+mod reason;
 mod ring;
 mod selection;
 mod snapshot;
+mod stamp;
 mod study;
 mod wire;
 mod world;
@@ -31,4 +34,4 @@ pub use reads::Reads;
 pub use selection::{Selected, Selection};
 pub use snapshot::{Finished, NoOp, Request};
 pub use study::{Feed, StageIndex, Study, StudyStage};
-pub use world::{FileDigest, World};
+pub use world::World;
