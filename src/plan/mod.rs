@@ -34,4 +34,4 @@ pub use reads::Reads;
 pub use selection::{Selected, Selection};
 pub use snapshot::{Finished, NoOp, Request};
 pub use study::{Feed, StageIndex, Study, StudyStage};
-pub use world::{FileDigest, World};
+pub use world::World;

@@ -12,9 +12,9 @@ use crate::store::Tree;
 
 use super::contents::{self, Facts};
 use super::history::Times;
-use super::reads::Unreadable;
+use super::reads::{Seen, Unreadable};
 use super::reason::{self, Reason, Upstream};
-use super::{Feed, FileDigest, LastRun, LockFile, PlanError, Reads, StageIndex, Study, World};
+use super::{Feed, LastRun, LockFile, PlanError, Reads, StageIndex, Study, World};
 
 /// What is known of a stage once all its inputs are known.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,7 +173,7 @@ impl<'a> Planner<'a> {
         stage.inputs.iter().map(|(_, feeds)| feeds.iter().map(tree).collect()).collect()
     }
 
-    fn read_files(&mut self, index: StageIndex) -> Result<BTreeMap<String, FileDigest>, PlanError> {
+    fn read_files(&mut self, index: StageIndex) -> Result<BTreeMap<String, Seen>, PlanError> {
         let stage = self.study.get(index);
         let mut files = BTreeMap::new();
         for pattern in stage.stage.files() {
@@ -182,10 +182,9 @@ impl<'a> Planner<'a> {
                 path: pattern.clone(),
                 reason: reason.to_string(),
             };
-            for path in self.reads.expand(&pattern).map_err(unreadable)?.iter() {
-                let file = self.reads.file(path, self.world).map_err(unreadable)?;
-                files.insert(path.clone(), file);
-            }
+            let paths = self.reads.expand(&pattern).map_err(unreadable)?;
+            let seen = self.reads.files(&paths, self.world).map_err(unreadable)?;
+            files.extend(paths.iter().cloned().zip(seen));
         }
         Ok(files)
     }

@@ -28,6 +28,8 @@ pub struct RunOptions {
     pub selected: Selected,
     /// Jobs at once; without, one for each core.
     pub jobs: Option<usize>,
+    /// Threads of each built-in stage; without, its share of the cores.
+    pub threads: Option<usize>,
     /// Capacities beyond and instead of what the machine has.
     pub pools: Tokens,
     /// Go on with what does not depend on a failure.
@@ -131,6 +133,7 @@ fn policy(options: &RunOptions, run: &str, host: &str) -> (Policy, Pools) {
     let policy = Policy {
         selected: options.selected.clone(),
         jobs,
+        threads: options.threads,
         keep_going: options.keep_going,
         force: options.force,
         holder: format!("run {run} on {host}, process {}", std::process::id()),

@@ -32,3 +32,6 @@ pub use pools::{Pools, Shortage, Tokens, machine};
 pub use scheduler::{Finding, Resolve};
 pub use states::{StageState, States};
 pub use worker::{WorkerEnd, worker};
+
+#[cfg(test)]
+mod tests;

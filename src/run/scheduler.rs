@@ -5,7 +5,7 @@
 //! processes and files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,8 @@ pub(super) struct Policy {
     pub(super) selected: Selected,
     /// Jobs at once.
     pub(super) jobs: usize,
+    /// Threads of each built-in stage; without, its share of the cores.
+    pub(super) threads: Option<usize>,
     /// Go on with what does not depend on a failure.
     pub(super) keep_going: bool,
     /// Compute selected stages whose results are known, too.
@@ -146,6 +148,8 @@ struct Scheduler<'r, 's> {
     /// Selected, or read by a selected stage.
     wanted: Vec<bool>,
     running: usize,
+    /// A stage ended, or has something else to do, since the last look at what may start.
+    has_news: bool,
     failed: Option<StageId>,
     findings: Vec<Finding>,
 }
@@ -171,6 +175,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             facts: study.stages.iter().map(|_| Facts::default()).collect(),
             wanted: wanted(study, &policy.selected),
             running: 0,
+            has_news: false,
             failed: None,
             findings: Vec::new(),
         }
@@ -197,15 +202,15 @@ impl<'r, 's> Scheduler<'r, 's> {
         loop {
             self.plan_ready();
             self.start_queued(scope);
-            let waits = !self.is_stopping() && self.is_waiting_for_others();
-            if self.running == 0 && !waits {
+            let is_stopping = self.is_stopping();
+            if !is_stopping && std::mem::take(&mut self.has_news) {
+                continue;
+            }
+            if self.running == 0 && (is_stopping || self.states.count(StageState::Queued) == 0) {
                 break;
             }
-            let report = if waits {
-                match reports.recv_timeout(POLL) {
-                    Ok(report) => Some(report),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-                }
+            let report = if !is_stopping && self.is_waiting_for_others() {
+                reports.recv_timeout(POLL).ok()
             } else {
                 reports.recv().ok()
             };
@@ -272,6 +277,7 @@ impl<'r, 's> Scheduler<'r, 's> {
 
     /// Its result is in the store; `out/` may still lack it.
     fn know(&mut self, stage: StageIndex, record: StageRecord, was_last: bool) {
+        self.has_news = true;
         self.resolve.know(stage, &record.outputs);
         let lacks =
             self.is_published(stage) && !publish::is_current(self.study, stage, &record, self.site);
@@ -408,11 +414,12 @@ impl<'r, 's> Scheduler<'r, 's> {
     fn task(&self, stage: StageIndex, tokens: &Tokens) -> Task<'r> {
         let facts = &self.facts[stage.0];
         let resolved = facts.resolved.clone().expect("BUG: a starting stage is resolved");
+        let share = tokens.get("cpu").and_then(|&cores| usize::try_from(cores).ok());
         Task {
             stage: self.study.get(stage),
             resolved,
             inputs: self.bound_inputs(stage),
-            threads: usize::try_from(tokens.get("cpu").copied().unwrap_or(1)).unwrap_or(1),
+            threads: self.policy.threads.or(share).unwrap_or(1).max(1),
             afresh: self.policy.force && !facts.must_redo,
             replace: self.policy.force || facts.must_redo,
         }
@@ -467,7 +474,10 @@ impl<'r, 's> Scheduler<'r, 's> {
     fn fair_tokens(&self, stage: StageIndex) -> Tokens {
         let mut tokens = self.least_tokens(stage);
         let asks = self.study.get(stage).settings.resources.contains_key("cpu");
-        if !asks && self.study.get(stage).stage.launch() == Launch::Worker {
+        if !asks
+            && self.policy.threads.is_none()
+            && self.study.get(stage).stage.launch() == Launch::Worker
+        {
             let waiting = self.states.count(StageState::Queued).max(1);
             let places = (self.policy.jobs - self.running).min(waiting).max(1) as u64;
             tokens.insert("cpu".to_owned(), (self.pools.free("cpu") / places).max(1));
@@ -550,7 +560,6 @@ impl<'r, 's> Scheduler<'r, 's> {
             None
         };
         if let Some(hindrance) = hindrance {
-            self.states.set(stage, StageState::Running);
             return self.fail(stage, format!("{damage}; {hindrance}"));
         }
         self.site.events.emit(Event::Warning {
@@ -576,6 +585,7 @@ impl<'r, 's> Scheduler<'r, 's> {
 
     /// Ends a stage and says so.
     fn end(&mut self, stage: StageIndex, state: StageState, reason: Option<String>) {
+        self.has_news = true;
         self.states.set(stage, state);
         let facts = &mut self.facts[stage.0];
         facts.reason.clone_from(&reason);
