@@ -15,6 +15,7 @@ mod pools;
 mod process;
 mod publish;
 mod scheduler;
+mod session;
 mod staging;
 mod start;
 mod states;
@@ -30,6 +31,7 @@ pub use journal::{
 };
 pub use pools::{Pools, Shortage, Tokens, machine};
 pub use scheduler::{Finding, Resolve};
+pub use session::{Locking, Session, session};
 pub use states::{StageState, States};
 pub use worker::{WorkerEnd, worker};
 
