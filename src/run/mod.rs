@@ -11,11 +11,11 @@ mod execute;
 mod interrupt;
 mod job;
 mod journal;
+mod pipeline;
 mod pools;
 mod process;
 mod publish;
 mod scheduler;
-mod session;
 mod staging;
 mod start;
 mod states;
@@ -29,9 +29,9 @@ pub use journal::{
     IndexLine, JOURNAL_FORMAT, JournalLine, RunEnd, RunFile, StageEnd, ending_word, run_id,
     time_text,
 };
+pub use pipeline::{LockUse, PipelineReport, pipeline};
 pub use pools::{Pools, Shortage, Tokens, machine};
 pub use scheduler::{Finding, Resolve};
-pub use session::{Locking, Session, session};
 pub use states::{StageState, States};
 pub use worker::{WorkerEnd, worker};
 

@@ -3,7 +3,6 @@
 //! A stage with one output lies there itself, with several each in a folder of its name. Knows nothing of
 //! how they are linked or verified: that is the store's.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::job::Site;
@@ -19,19 +18,10 @@ pub(super) fn places(
     stage: StageIndex,
     record: &StageRecord,
 ) -> Vec<(PathBuf, Digest)> {
-    let trees = record.outputs.iter().map(|(name, output)| (name.clone(), output.tree)).collect();
-    folders(study, stage, &trees)
-}
-
-/// [`places`] of outputs given by their trees.
-pub(super) fn folders(
-    study: &Study,
-    stage: StageIndex,
-    outputs: &BTreeMap<String, Digest>,
-) -> Vec<(PathBuf, Digest)> {
     let folder = study.folder(stage);
+    let outputs = &record.outputs;
     let place = |name: &String| if outputs.len() == 1 { folder.clone() } else { folder.join(name) };
-    outputs.iter().map(|(name, tree)| (place(name), *tree)).collect()
+    outputs.iter().map(|(name, output)| (place(name), output.tree)).collect()
 }
 
 /// Whether `out/` holds the result, by what `stat` says.
