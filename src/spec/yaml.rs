@@ -74,7 +74,6 @@ impl<'t> TreeReader<'t, '_> {
             let (event, span) = self.event()?;
             match event {
                 Event::StreamEnd => break,
-                Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if node.is_some() => {
                     return Err(Box::new(
                         Diagnostic::error("spec::several_documents", "the file has two documents")
@@ -88,6 +87,7 @@ impl<'t> TreeReader<'t, '_> {
                     let (event, span) = self.event()?;
                     node = Some(self.node(event, span)?);
                 }
+                // The stream's start and a document's end.
                 _ => {}
             }
         }
@@ -159,34 +159,24 @@ impl<'t> TreeReader<'t, '_> {
                 matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
             let key = self.key(event, at)?;
             let (event, at) = self.event()?;
-            if self.path.len() < 2 {
+            // Deeper keys cannot be those of a stage.
+            let is_outer = self.path.len() < 2;
+            if is_outer {
                 self.path.push(key.as_ref().map(|key| key.name.clone()).unwrap_or_default());
-                let value = self.node(event, at);
+            }
+            let value = self.node(event, at)?;
+            if is_outer {
                 self.path.pop();
-                self.entry(key, value?, merges, &mut entries, &mut merged);
-            } else {
-                let value = self.node(event, at)?;
-                self.entry(key, value, merges, &mut entries, &mut merged);
+            }
+            match key {
+                Some(_) if merges => merged.push(value),
+                Some(key) => entries.push((key, value)),
+                None => {}
             }
         }
         self.drop_repeated(&mut entries);
         self.merge(&mut entries, merged);
         Ok(Node { value: Value::Map(entries), span, used: None })
-    }
-
-    fn entry(
-        &mut self,
-        key: Option<Key>,
-        value: Node,
-        merges: bool,
-        entries: &mut Vec<(Key, Node)>,
-        merged: &mut Vec<Node>,
-    ) {
-        match key {
-            Some(_) if merges => merged.push(value),
-            Some(key) => entries.push((key, value)),
-            None => {}
-        }
     }
 
     fn key(&mut self, event: Event<'t>, at: ParserSpan) -> Result<Option<Key>, Fatal> {
