@@ -11,6 +11,7 @@ mod execute;
 mod interrupt;
 mod job;
 mod journal;
+mod pipeline;
 mod pools;
 mod process;
 mod publish;
@@ -28,6 +29,7 @@ pub use journal::{
     IndexLine, JOURNAL_FORMAT, JournalLine, RunEnd, RunFile, StageEnd, ending_word, run_id,
     time_text,
 };
+pub use pipeline::{LockUse, PipelineReport, pipeline};
 pub use pools::{Pools, Shortage, Tokens, machine};
 pub use scheduler::{Finding, Resolve};
 pub use states::{StageState, States};

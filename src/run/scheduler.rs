@@ -5,6 +5,7 @@
 //! processes and files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
@@ -19,7 +20,9 @@ use super::publish;
 use super::staging::{Bound, BoundInputs};
 use super::states::{StageState, States};
 use crate::artifact::StageId;
+use crate::digest::Digest;
 use crate::event::Event;
+use crate::manifest::Fingerprint;
 use crate::plan::{PlanError, Planner, Resolved, Selected, StageIndex, Study};
 use crate::record::{OutputRecord, StageRecord};
 use crate::stage::Launch;
@@ -117,8 +120,10 @@ pub(super) struct Outcomes {
     /// Whether all selected stages ended well.
     pub(super) ok: bool,
     pub(super) findings: Vec<Finding>,
-    /// Stages that ended well.
-    pub(super) well: Vec<StageIndex>,
+    /// Stages that ended well, with the seconds that computing them took.
+    pub(super) well: Vec<(StageIndex, Fingerprint, f64)>,
+    /// Folders below the project that hold selected results.
+    pub(super) published: Vec<(PathBuf, Digest)>,
 }
 
 /// Runs `study` to its end.
@@ -614,16 +619,26 @@ impl<'r, 's> Scheduler<'r, 's> {
     }
 
     fn outcomes(self) -> Outcomes {
-        let selected = |stage: &StageIndex| self.policy.selected.contains(*stage);
         let all = || (0..self.facts.len()).map(StageIndex);
-        let well: Vec<StageIndex> = all().filter(|s| self.states.get(*s).is_well()).collect();
+        let is_selected = |stage: &StageIndex| self.policy.selected.contains(*stage);
+        let is_wanted = |stage: &StageIndex| self.wanted[stage.0];
+        let record = |stage: StageIndex| {
+            let record = self.facts[stage.0].record.as_ref();
+            record.filter(|_| self.states.get(stage).is_well()).map(|record| (stage, record))
+        };
+        let published = |(stage, record): (StageIndex, &StageRecord)| {
+            let places =
+                self.is_published(stage).then(|| publish::places(self.study, stage, record));
+            places.into_iter().flatten().collect::<Vec<_>>()
+        };
         Outcomes {
-            ok: all().filter(selected).all(|stage| self.states.get(stage).is_well()),
-            stages: all()
-                .filter(|stage| self.wanted[stage.0])
-                .map(|stage| self.stage_end(stage))
+            ok: all().filter(is_selected).all(|stage| self.states.get(stage).is_well()),
+            stages: all().filter(is_wanted).map(|stage| self.stage_end(stage)).collect(),
+            well: all()
+                .filter_map(record)
+                .map(|(stage, record)| (stage, record.fingerprint, record.cost.wall_secs))
                 .collect(),
-            well,
+            published: all().filter_map(record).flat_map(published).collect(),
             findings: self.findings,
         }
     }

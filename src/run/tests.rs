@@ -13,7 +13,7 @@ use crate::artifact::{Coordinates, StageId};
 use crate::digest::Digest;
 use crate::event::{Emit, Ending, Event};
 use crate::manifest::Manifest;
-use crate::plan::{Feed, PlanError, Resolved, Selection, StageIndex, Study, StudyStage};
+use crate::plan::{Feed, PlanError, Request, Resolved, Selection, StageIndex, Study, StudyStage};
 use crate::record::OutputRecord;
 use crate::spec;
 use crate::stage::Registry;
@@ -129,12 +129,15 @@ impl Space {
             stages: std::mem::take(&mut self.stages),
         };
         let store = self.store();
-        let options = RunOptions {
-            project: self.folder.path().to_owned(),
+        let request = Request {
+            root: self.folder.path().to_owned(),
             file: PathBuf::from("test.yaml"),
             params: Vec::new(),
+            selection: Selection::default(),
+            store: store.root().to_owned(),
+        };
+        let options = RunOptions {
             program: PathBuf::from("/nonexistent"),
-            selected: Selection::default().of(&study).unwrap(),
             jobs: Some(self.jobs),
             threads: None,
             pools: self.pools.clone(),
@@ -143,7 +146,8 @@ impl Space {
         };
         let heard = Heard { events: Mutex::default(), watch };
         let mut planner = Stand::new(&study, &store, self.folder.path());
-        let report = execute(&study, &mut planner, &store, &options, &self.interrupt, &heard);
+        let report =
+            execute(&request, &study, &mut planner, &store, &options, &self.interrupt, &heard);
         let events = heard.events.into_inner().unwrap();
         self.stages = study.stages;
         Ran { report, events }
