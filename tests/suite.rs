@@ -1,3 +1,4 @@
 //! The one integration test binary: a folder per room.
 
+mod progress;
 mod report;
