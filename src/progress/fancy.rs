@@ -82,6 +82,7 @@ impl Fancy {
             bar.set_message(format!("attempt {attempt}"));
         }
         let bar = Bar { bar, pace: Pace::new(STEP), is_measured: false, last: String::new() };
+        bar.bar.tick();
         if let Some(old) = state.running.insert(stage.clone(), bar) {
             self.bars.remove(&old.bar);
         }
@@ -152,6 +153,7 @@ impl Emit for Fancy {
             Event::RunStarted { stages, .. } if stages > 1 => {
                 let bar = ProgressBar::new(stages as u64);
                 let bar = self.bars.add(bar.with_style(style(&run_template(self.terminal))));
+                bar.tick();
                 state.run = Some(bar);
             }
             Event::RunStarted { .. } | Event::TrialEnded { .. } => {}

@@ -106,7 +106,20 @@ fn plain_says_one_line_for_each_thing_worth_one() {
         plain.emit(event);
     });
     let text = String::from_utf8(plain.into_writer()).unwrap();
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    quickstart: 4 stages, run 2026-11-24-1
+    search[repeat=1,strategy=random]: started
+    search[repeat=1,strategy=random]: 180 of 300 trials, best 0.71
+    search[repeat=1,strategy=random]: done in 16.2 s
+    retrain: waits for run 2 on greenhouse
+    retrain: started
+    retrain: 01: epoch 3 of 12, loss 0.412, accuracy 85.2 %
+    data: warning: 3 images could not be read
+    retrain: attempt 1 failed: killed by signal 9; trying again
+    retrain: failed after 31.0 s: out of memory
+    report: skipped: `retrain` failed
+    run ended without success in 1 min 21 s, 1 stage cached
+    "#);
 }
 
 #[test]
@@ -151,7 +164,15 @@ fn fancy_leaves_a_line_for_each_finished_stage() {
     let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
     let fancy = Fancy::new(target, terminal(100));
     run(|_, event| fancy.emit(event));
-    insta::assert_snapshot!(screen.text(), @"");
+    insta::assert_snapshot!(screen.text(), @r#"
+    ✓ search[repeat=1,strategy=random] done in 16.2 s (300 of 300 trials, best 0.71)
+    … retrain waits for run 2 on greenhouse
+    ! data: 3 images could not be read
+    ! retrain attempt 1 failed: killed by signal 9; trying again
+    ✗ retrain failed after 31.0 s: out of memory
+    − report skipped: `retrain` failed
+    ✗ run ended without success in 1 min 21 s, 1 stage cached
+    "#);
 }
 
 #[test]
@@ -213,7 +234,10 @@ fn json_is_the_event_with_its_time() {
     json.emit(ended(&cell("search", "random"), Ending::Done, 16.25, None));
     json.emit(Event::Warning { stage: None, text: "a\nb".to_owned() });
     let text = String::from_utf8(json.into_writer()).unwrap();
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    {"time":1795512600.0,"event":"stage_ended","stage":{"name":"search","coordinates":{"repeat":"1","strategy":"random"}},"ending":"done","secs":16.25}
+    {"time":1795512600.0,"event":"warning","stage":null,"text":"a\nb"}
+    "#);
     for line in text.lines() {
         serde_json::from_str::<Event>(line).unwrap();
     }
@@ -280,7 +304,13 @@ fn the_summary_shows_state_time_savings_and_results() {
     ];
     rows[2].reason = Some("out of memory".to_owned());
     rows[3].reason = Some("`retrain` failed".to_owned());
-    insta::assert_snapshot!(summary(&rows, &terminal(80)), @"");
+    insta::assert_snapshot!(summary(&rows, &terminal(80)), @r#"
+    stage    state      time       saved  result
+    data     cached           6 min 52 s  images 4,000
+    search   done      6.2 s              best score 0.9543, trials 300
+    retrain  failed   31.0 s              out of memory
+    report   skipped                      `retrain` failed
+    "#);
 }
 
 #[test]
@@ -288,7 +318,11 @@ fn a_thousand_cached_stages_are_one_line() {
     let mut rows: Vec<SummaryRow> =
         (0..1000).map(|i| row(&format!("s{i}"), Ending::Cached, 0.0, &[])).collect();
     rows.push(row("last", Ending::Done, 0.5, &[]));
-    insta::assert_snapshot!(summary(&rows, &terminal(80)), @"");
+    insta::assert_snapshot!(summary(&rows, &terminal(80)), @r#"
+    stage         state     time         saved  result
+    last          done    500 ms
+    1,000 stages  cached          114 h 26 min
+    "#);
 }
 
 #[test]
