@@ -1,4 +1,10 @@
 //! The one integration test binary: a folder per room.
 
 mod progress;
+#[cfg(test)]
+mod dataset;
+mod house;
 mod report;
+mod search;
+mod space;
+mod train;

@@ -2,6 +2,7 @@
 //!
 //! `extends`, presets, `-p` and expressions work on this tree; `stage` binds typed configs from it last.
 
+use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 
 /// A value and where it stands.
@@ -53,6 +54,28 @@ impl Node {
                 entries.iter().find(|(k, _)| k.name == key).map(|(_, node)| node)
             }
             _ => None,
+        }
+    }
+
+    /// Says that this value and all in it are used at `used`.
+    pub(super) fn mark_used(&mut self, used: Span) {
+        self.used = Some(used);
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.mark_used(used)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| value.mark_used(used)),
+            _ => {}
+        }
+    }
+
+    /// Puts `label` under the place where this value is used, and marks where it was written when that
+    /// is elsewhere.
+    #[must_use]
+    pub fn blame(&self, diagnostic: Diagnostic, label: impl Into<String>) -> Diagnostic {
+        match self.used {
+            Some(used) => {
+                diagnostic.label(used, label).label(self.span, "the value comes from here")
+            }
+            None => diagnostic.label(self.span, label),
         }
     }
 }
