@@ -1,5 +1,6 @@
 //! The one integration test binary: a folder per room.
 
+mod progress;
 #[cfg(test)]
 mod dataset;
 mod house;
