@@ -4,10 +4,12 @@
 //! depends on (ports, components, parameters, files, seed) and computes its outputs in a job's folder.
 //! It knows nothing of stores, fingerprints or other stages.
 
+mod dataset;
 pub mod evaluators;
 mod job;
 mod registry;
 
+pub use dataset::{DatasetConfig, Split};
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 

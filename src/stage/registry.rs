@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Kind, Stage};
+use super::{DatasetConfig, Kind, Stage};
 use crate::diagnostic::Diagnostic;
 use crate::spec::{self, Node};
 
@@ -66,7 +66,7 @@ impl Registry {
     /// The kinds that ship with phytotron.
     #[must_use]
     pub fn standard() -> Self {
-        Self { kinds: vec![] }
+        Self { kinds: vec![&Typed::<DatasetConfig>::KIND] }
     }
 
     /// Adds a kind, as a test or another crate does.
