@@ -7,6 +7,7 @@
 mod announce;
 mod command;
 mod evaluate;
+mod dataset;
 pub mod evaluators;
 mod job;
 mod mistakes;
@@ -19,6 +20,7 @@ mod trial_log;
 
 pub use command::{CommandConfig, check_artifact};
 pub use evaluate::{Agreement, EvaluateConfig, Pair};
+pub use dataset::{DatasetConfig, Split};
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 pub use report::ReportConfig;
