@@ -43,7 +43,10 @@ pub(super) struct Taken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlobFault {
     Missing,
-    OtherContent,
+    /// It had other content, and is in quarantine now.
+    Quarantined,
+    /// It has other content, and could not be moved away.
+    Stuck,
 }
 
 impl Store {
@@ -69,7 +72,7 @@ impl Store {
         let executable = metadata.mode() & 0o111 != 0;
         // Who else has a name for the file, or owns it, could change it under its new name.
         let is_ours = metadata.nlink() == 1 && metadata.uid() == nix::unistd::geteuid().as_raw();
-        let moved = if taking == Taking::Move && is_ours {
+        let moved = if taking == Taking::Move && is_ours && self.is_device(before.device) {
             self.move_blob(path, &mut source, &before)?
         } else {
             None
@@ -81,7 +84,12 @@ impl Store {
         Ok(Taken { digest, size, executable })
     }
 
-    /// Hashes the file and renames it; none when it lies on another file system.
+    /// Whether the blobs lie on this device; one folder of another cannot be renamed to there.
+    fn is_device(&self, device: u64) -> bool {
+        fs::metadata(self.root().join("blobs")).is_ok_and(|blobs| blobs.dev() == device)
+    }
+
+    /// Hashes the file and renames it; none when the kernel will not.
     fn move_blob(
         &self,
         path: &Path,
@@ -159,8 +167,7 @@ impl Store {
         if Digest::of(&object.bytes) == *digest {
             return Ok(Ok(object.bytes));
         }
-        self.quarantine(&path, &object.stamp);
-        Ok(Err(BlobFault::OtherContent))
+        Ok(Err(self.put_away(&path, &object.stamp)))
     }
 
     /// Whether a blob is here and whole; one that is not goes to quarantine. `remembered` allows the
@@ -180,17 +187,12 @@ impl Store {
         }
         match digest_of_file(&path) {
             Ok(Some((found, _))) if found == *digest => Ok(Ok(())),
-            Ok(Some((_, stamp))) => {
-                self.quarantine(&path, &stamp);
-                Ok(Err(BlobFault::OtherContent))
-            }
+            Ok(Some((_, stamp))) => Ok(Err(self.put_away(&path, &stamp))),
             // Blobs are not written to. One that changes while it is read is bad.
-            Ok(None) => {
-                if let Ok(metadata) = fs::symlink_metadata(&path) {
-                    self.quarantine(&path, &Stamp::of(&metadata));
-                }
-                Ok(Err(BlobFault::OtherContent))
-            }
+            Ok(None) => match fs::symlink_metadata(&path) {
+                Ok(metadata) => Ok(Err(self.put_away(&path, &Stamp::of(&metadata)))),
+                Err(_) => Ok(Err(BlobFault::Missing)),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(BlobFault::Missing)),
             Err(error) => Err(StoreError::reading(&path, error)),
         }
@@ -226,15 +228,16 @@ impl Store {
             });
         let failed = match written {
             Ok(found) if found == *digest => return Ok(Ok(())),
-            Ok(_) => {
-                self.quarantine(&path, &Stamp::of(&metadata));
-                Ok(Err(BlobFault::OtherContent))
-            }
+            Ok(_) => Ok(Err(self.put_away(&path, &Stamp::of(&metadata)))),
             Err(error) => Err(writing(error)),
         };
         // Nothing half done and nothing wrong stays under a name that somebody may read.
         let _ = fs::remove_file(target);
         failed
+    }
+
+    fn put_away(&self, path: &Path, stamp: &Stamp) -> BlobFault {
+        if self.quarantine(path, stamp) { BlobFault::Quarantined } else { BlobFault::Stuck }
     }
 
     /// The error for a blob of `tree` that is not what it should be.
@@ -246,10 +249,11 @@ impl Store {
                 let _ = self.bump_generation();
                 format!("blob {blob} is missing")
             }
-            BlobFault::OtherContent => {
-                format!(
-                    "blob {blob} has other content than its name says; it was put into quarantine"
-                )
+            BlobFault::Quarantined => {
+                format!("blob {blob} has other content than its name says and is in quarantine now")
+            }
+            BlobFault::Stuck => {
+                format!("blob {blob} has other content than its name says and cannot be moved away")
             }
         };
         StoreError::Damaged { tree: *tree, detail }
