@@ -47,8 +47,7 @@ impl Default for RetrainConfig {
 
 impl Config for RetrainConfig {
     const KIND: &'static str = "retrain";
-    const SUMMARY: &'static str =
-        "train the best networks of a search in full, and test them once";
+    const SUMMARY: &'static str = "train the best networks of a search in full, and test them once";
 }
 
 impl Stage for RetrainConfig {
@@ -61,7 +60,8 @@ impl Stage for RetrainConfig {
     }
 
     fn ports(&self) -> Ports {
-        let port = |name: &str, kind, arity| Port { name: name.to_owned(), types: vec![kind], arity };
+        let port =
+            |name: &str, kind, arity| Port { name: name.to_owned(), types: vec![kind], arity };
         Ports::Fixed(vec![
             port("trials", ArtifactType::Trials, Arity::Many),
             port("data", ArtifactType::Dataset, Arity::One),

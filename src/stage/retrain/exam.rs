@@ -102,7 +102,11 @@ impl Model {
             epochs: history.len() as u64,
             training_loss: history.last().map_or(0.0, |epoch| epoch.loss),
             test_accuracy: share(right, labels.len() as u64),
-            interval: if scores.is_some() { wilson(right, labels.len() as u64) } else { [0.0, 1.0] },
+            interval: if scores.is_some() {
+                wilson(right, labels.len() as u64)
+            } else {
+                [0.0, 1.0]
+            },
             balanced_accuracy: balanced(&confusion),
             confusion,
             failure: scores.is_none().then(|| self.fitted.outcome.to_string()),
@@ -165,7 +169,9 @@ impl Results {
             ("test_accuracy_low", chosen.interval[0]),
             ("test_accuracy_high", chosen.interval[1]),
         ];
-        metrics.extend(self.summary.ensemble.as_ref().map(|all| ("ensemble_accuracy", all.test_accuracy)));
+        metrics.extend(
+            self.summary.ensemble.as_ref().map(|all| ("ensemble_accuracy", all.test_accuracy)),
+        );
         Outcome { metrics: metrics.into_iter().map(|(name, x)| (name.to_owned(), x)).collect() }
     }
 }

@@ -83,9 +83,8 @@ fn shared_card(searches: &[Trials]) -> Result<&crate::results::TrialsCard, Stage
     let Some((first, others)) = searches.split_first() else {
         return Err(StageError::Failed("no trials are bound".to_owned()));
     };
-    let facts = |search: &Trials| {
-        (search.card.space.clone(), search.card.image, search.card.classes)
-    };
+    let facts =
+        |search: &Trials| (search.card.space.clone(), search.card.image, search.card.classes);
     if others.iter().any(|other| facts(other) != facts(&first)) {
         return Err(StageError::Failed(
             "the trials come from different spaces, in which one text means different networks: \
@@ -118,12 +117,8 @@ impl Finals {
                 TrainError::Interrupted => StageError::Interrupted,
                 other => StageError::caused_by(&other),
             })?;
-        let models: Vec<Model> = self
-            .networks
-            .into_iter()
-            .zip(fits)
-            .map(|(is, fitted)| Model { is, fitted })
-            .collect();
+        let models: Vec<Model> =
+            self.networks.into_iter().zip(fits).map(|(is, fitted)| Model { is, fitted }).collect();
         let chosen = models.iter().position(Model::is_trained).ok_or_else(|| {
             let reason = models[0].fitted.outcome;
             StageError::Failed(format!("no network could be trained; the best by search {reason}"))
