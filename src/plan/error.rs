@@ -49,6 +49,16 @@ pub enum PlanError {
         /// What the lock file names.
         fingerprint: Fingerprint,
     },
+    /// A known result lacks an output that another stage reads: it is from another version.
+    #[error(
+        "the result of `{stage}` has no output `{output}`: it is from another version; run it again with `--force`"
+    )]
+    NoOutput {
+        /// The stage that wrote it.
+        stage: String,
+        /// The output.
+        output: String,
+    },
     /// A pattern of `--only`, `--from` or `--until` fits no stage.
     #[error("no stage fits `{pattern}`{suggestion}")]
     NothingSelected {

@@ -5,6 +5,7 @@
 //! but the snapshot and the lock file.
 
 mod checks;
+mod contents;
 mod error;
 mod findings;
 mod folder;
@@ -14,9 +15,11 @@ mod lock;
 mod planner;
 mod port;
 mod reads;
+mod reason;
 mod ring;
 mod selection;
 mod snapshot;
+mod stamp;
 mod study;
 mod wire;
 mod world;

@@ -84,7 +84,7 @@ fn diagnostic(pipeline: &Pipeline, ring: &[(NodeIndex, Wait)]) -> Diagnostic {
     } else {
         let nodes = || ring.iter().map(|&(node, _)| node);
         let way: Vec<String> =
-            nodes().last().into_iter().chain(nodes()).map(name).map(quoted).collect();
+            nodes().next_back().into_iter().chain(nodes()).map(name).map(quoted).collect();
         format!("stages wait for each other in a ring: {}", way.join(" → "))
     };
     let mut diagnostic = Diagnostic::error("plan::cycle", message);

@@ -7,6 +7,10 @@ use super::chain::{self, ChainConfig, ChainSpace};
 use super::{Space, SpaceError};
 use crate::net::Shape;
 
+/// Name and version of every space, for stages that build networks from genotypes they are given: which
+/// space those are of is known only when they run.
+pub const COMPONENTS: [(&str, u32); 1] = [("space.chain", chain::VERSION)];
+
 /// The search space and its tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
