@@ -1,9 +1,12 @@
 //! Arguments: what people may type, with help and examples.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use crate::spec;
 
 /// Grow neural networks under exactly repeatable conditions.
 #[derive(Debug, Parser)]
@@ -283,8 +286,8 @@ pub(crate) struct GcArgs {
     #[arg(long, value_name = "N")]
     pub(crate) keep_runs: Option<usize>,
     /// Keep what is younger than this: 30m, 12h, 7d
-    #[arg(long, value_name = "TIME", default_value = "1h")]
-    pub(crate) grace: String,
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
+    pub(crate) grace: Time,
 }
 
 /// `kinds`.
@@ -312,6 +315,15 @@ pub(crate) struct InitArgs {
     pub(crate) template: Option<String>,
     /// The file to write [default: TEMPLATE.yaml]
     pub(crate) file: Option<PathBuf>,
+}
+
+/// A span of time as people write it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time(pub(crate) Duration);
+
+/// Reads `90s`, `12h`, `7d`; `0s` is a time too.
+fn time(text: &str) -> Result<Time, String> {
+    spec::time(text).map(Time).ok_or_else(|| format!("`{text}` is no time: write 30m, 12h or 7d"))
 }
 
 /// Splits `key=value`.

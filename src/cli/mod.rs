@@ -5,9 +5,11 @@
 
 mod args;
 mod commands;
+mod diagnostics;
 mod error;
 mod exit;
 mod project;
+mod view;
 
 pub use exit::Exit;
 
@@ -18,6 +20,8 @@ use clap::Parser as _;
 
 use args::{Cli, Global, When};
 use error::CliError;
+
+use crate::progress;
 
 /// Parses the arguments, does what they say, and returns the exit code.
 #[must_use]
@@ -100,6 +104,11 @@ impl Terminal {
     /// Writes a note to standard error.
     pub(crate) fn note(&self, text: &str) {
         let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+    }
+
+    /// The same for whoever shows progress.
+    pub(crate) fn progress(&self) -> progress::Terminal {
+        progress::Terminal { colour: self.color_err, ..progress::Terminal::stderr() }
     }
 
     fn complain(&self, error: &CliError) {

@@ -6,7 +6,7 @@ use super::args::{Global, PipelineArgs, SelectionArgs};
 use super::error::CliError;
 use crate::diagnostic::Diagnostic;
 use crate::plan::{self, Request, Selection, Study};
-use crate::spec::Project;
+use crate::spec::{Durability, Project};
 use crate::stage::Registry;
 use crate::store::{Store, StoreOptions};
 
@@ -20,13 +20,9 @@ pub(crate) struct Workplace {
 }
 
 impl Workplace {
-    /// Finds the project: above the pipeline when one is given, else above the current folder.
+    /// Finds the project: of the pipeline when one is given, else of the current folder.
     pub(crate) fn find(global: &Global, pipeline: Option<&Path>) -> Result<Self, CliError> {
-        let start = match pipeline.and_then(Path::parent) {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            _ => PathBuf::from("."),
-        };
-        let project = Project::find(&start)?;
+        let project = Project::find(pipeline.unwrap_or(Path::new(".")))?;
         let store = global.store.clone().unwrap_or_else(|| project.store.clone());
         Ok(Self { project, store })
     }
@@ -40,15 +36,19 @@ impl Workplace {
     pub(crate) fn options(&self) -> StoreOptions {
         StoreOptions {
             group_writable: self.project.group_writable,
-            strict: self.project.strict,
+            strict: self.project.durability == Durability::Strict,
         }
+    }
+
+    /// This very program, to be started as a worker.
+    pub(crate) fn program(&self) -> Result<PathBuf, CliError> {
+        std::env::current_exe().map_err(CliError::io("cannot find this program for", &self.store))
     }
 
     /// Reads and binds a pipeline.
     pub(crate) fn load(&self, args: &PipelineArgs) -> Result<(Study, Vec<Diagnostic>), CliError> {
-        let file = self.relative(&args.pipeline)?;
         let registry = Registry::standard();
-        Ok(plan::load(&self.project.root, &file, &args.params, &registry)?)
+        Ok(plan::load(&self.project, &args.pipeline, &args.params, &registry)?)
     }
 
     /// What a run of `args` is asked to do.

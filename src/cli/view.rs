@@ -19,7 +19,7 @@ pub(crate) fn pages(study: &Study, run: &RunReport) -> Vec<PathBuf> {
 }
 
 /// Writes every page. A page that cannot be written is missing, and the run no worse for it.
-pub(crate) fn report_pages(study: &Study, store: &Store, request: &Request, run: &RunReport) {
+pub(crate) fn write(study: &Study, store: &Store, request: &Request, run: &RunReport) {
     for (end, output) in reports(study, run) {
         let path = request.root.join(page(study, end));
         let Some(tree) = end.outputs.get(&output) else { continue };
@@ -82,7 +82,7 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
     RunFacts {
         pipeline: study.pipeline.name.clone(),
         run: run.run.clone(),
-        started_at: run.started_at,
+        started_at: whole(run.started_at),
         secs: run.secs,
         host: run.host.clone(),
         hardware: crate::run::hardware(),
@@ -90,4 +90,10 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
         command: format!("phytotron run {}{params}", request.file.display()),
         stages,
     }
+}
+
+/// Seconds since 1970 without their fraction.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times after 1970")]
+fn whole(secs: f64) -> u64 {
+    secs as u64
 }

@@ -8,6 +8,7 @@ mod attempt;
 mod collect;
 mod error;
 mod execute;
+mod hardware;
 mod interrupt;
 mod job;
 mod journal;
@@ -24,9 +25,10 @@ mod worker;
 
 pub use error::{JobError, RunError};
 pub use execute::{RunOptions, RunReport, execute};
+pub use hardware::hardware;
 pub use interrupt::{Interrupt, Listening, Urgency};
 pub use journal::{
-    IndexLine, JOURNAL_FORMAT, JournalLine, RunEnd, RunFile, StageEnd, ending_word, run_id,
+    IndexLine, JOURNAL_FORMAT, JournalLine, RunEnd, RunFile, StageEnd, ending_word, note_no_op, run_id,
     time_text,
 };
 pub use pipeline::{LockUse, PipelineReport, pipeline};

@@ -10,7 +10,6 @@ use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
 use crate::plan::LockFile;
 use crate::run;
-use crate::spec;
 use crate::store::{Freed, GcReport, Keep, Store};
 use crate::wording;
 
@@ -20,10 +19,9 @@ pub(super) fn gc(
     args: &GcArgs,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
-    let grace = spec::duration(&args.grace)
-        .ok_or_else(|| CliError::Usage(format!("`{}` is no time: write 30m, 12h, 7d", args.grace)))?;
+    let grace = args.grace.0;
     let store = workplace.store()?;
-    let runs = args.keep_runs.unwrap_or(workplace.project.keep_runs);
+    let runs = args.keep_runs.unwrap_or(workplace.project.keep_runs as usize);
     let keep = keep(&store, runs, terminal)?;
     let report = store.gc(&keep, grace, args.dry_run)?;
     if terminal.json {
@@ -39,11 +37,17 @@ pub(super) fn gc(
 fn keep(store: &Store, runs: usize, terminal: &Terminal) -> Result<Keep, CliError> {
     let mut keep = Keep::default();
     for root in store.roots()? {
-        if !root.lock_file.exists() {
-            terminal.note(&format!("note: lock file `{}` is gone", root.lock_file.display()));
+        let Some(lock_file) = root.lock_file else {
+            return Err(CliError::Usage(format!(
+                "cannot tell what `{}` in `roots/` keeps: run its pipeline once more, then remove it",
+                root.name
+            )));
+        };
+        if !lock_file.exists() {
+            terminal.note(&format!("note: lock file `{}` is gone", lock_file.display()));
             continue;
         }
-        for locked in LockFile::read(&root.lock_file)?.stages.into_values() {
+        for locked in LockFile::read(&lock_file)?.stages.into_values() {
             keep.fingerprints.insert(locked.fingerprint);
             keep.trees.extend(locked.outputs.into_values());
         }

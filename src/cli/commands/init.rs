@@ -16,9 +16,8 @@ pub(super) fn init(args: &InitArgs, terminal: &Terminal) -> Result<Exit, CliErro
         terminal.say(&list());
         return Ok(Exit::Done);
     };
-    let templates = builtin::pipelines();
-    let Some((_, text)) = templates.iter().find(|(known, _)| known == name) else {
-        let names: Vec<&str> = templates.iter().map(|(name, _)| *name).collect();
+    let Some(template) = builtin::template(name) else {
+        let names: Vec<&str> = builtin::TEMPLATES.iter().map(|one| one.name).collect();
         let help = match wording::nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the templates are {}", wording::list(&names)),
@@ -32,7 +31,7 @@ pub(super) fn init(args: &InitArgs, terminal: &Terminal) -> Result<Exit, CliErro
         .create_new(true)
         .open(&file)
         .map_err(CliError::io("cannot create", &file))?;
-    out.write_all(text.as_bytes()).map_err(CliError::io("cannot write", &file))?;
+    out.write_all(template.text.as_bytes()).map_err(CliError::io("cannot write", &file))?;
     let path = file.display();
     terminal.say(&format!("wrote {path}\nnext: phytotron plan {path}"));
     Ok(Exit::Done)
@@ -40,9 +39,9 @@ pub(super) fn init(args: &InitArgs, terminal: &Terminal) -> Result<Exit, CliErro
 
 /// Every template with the question that its head comment asks.
 fn list() -> String {
-    let lines: Vec<String> = builtin::pipelines()
+    let lines: Vec<String> = builtin::TEMPLATES
         .iter()
-        .map(|(name, text)| format!("{name:<20} {}", question(text)))
+        .map(|template| format!("{:<20} {}", template.name, question(template.text)))
         .collect();
     format!("{}\n\n`phytotron init TEMPLATE FILE` writes one.", lines.join("\n"))
 }

@@ -1,17 +1,17 @@
 //! The commands, one file each; every one returns its exit code and says its answer once.
 
 mod check;
-mod explain;
+//mod explain;
 mod fsck;
-mod gc;
+//mod gc;
 mod get;
-mod graph;
-mod history;
+//mod graph;
+//mod history;
 mod init;
 mod kinds;
-mod plan;
+//mod plan;
 mod run;
-mod schema;
+//mod schema;
 mod verify;
 
 use clap::CommandFactory as _;
@@ -21,29 +21,20 @@ use super::error::CliError;
 use super::project::Workplace;
 use super::{Exit, Terminal};
 use crate::run as runs;
+use crate::stage::Registry;
 
 /// Does what the command line says.
 pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError> {
     let at = |pipeline: Option<&std::path::Path>| Workplace::find(&cli.global, pipeline);
     match &cli.command {
         Command::Run(args) => run::run(&at(Some(&args.pipeline.pipeline))?, args, terminal),
-        Command::Plan(args) => plan::plan(&at(Some(&args.pipeline.pipeline))?, args, terminal),
         Command::Check(args) => check::check(&at(Some(&args.pipeline))?, args, terminal),
-        Command::Explain(args) => {
-            explain::explain(&at(Some(&args.pipeline.pipeline))?, args, terminal)
-        }
-        Command::Graph(args) => graph::graph(&at(Some(&args.pipeline.pipeline))?, args, terminal),
         Command::Get(args) => get::get(&at(Some(&args.pipeline.pipeline))?, args, terminal),
         Command::Verify(args) => {
             verify::verify(&at(Some(&args.pipeline.pipeline))?, args, terminal)
         }
-        Command::Log(args) => history::log(&at(None)?, args, terminal),
-        Command::Show(args) => history::show(&at(None)?, args, terminal),
-        Command::Diff(args) => history::diff(&at(None)?, args, terminal),
         Command::Fsck(args) => fsck::fsck(&at(None)?, args, terminal),
-        Command::Gc(args) => gc::gc(&at(None)?, args, terminal),
         Command::Kinds(args) => kinds::kinds(args, terminal),
-        Command::Schema(args) => schema::schema(args, terminal),
         Command::Init(args) => init::init(args, terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -52,14 +43,15 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
             Ok(Exit::Done)
         }
         Command::Worker { job } => Ok(worker(job)),
+        _ => Ok(Exit::Usage),
     }
 }
 
 /// The worker's exit code is for the curious: the truth is in the attempt's result file.
 fn worker(job: &std::path::Path) -> Exit {
-    match runs::worker(job) {
+    match runs::worker(job, &Registry::standard()) {
         runs::WorkerEnd::Done => Exit::Done,
-        runs::WorkerEnd::Failed => Exit::StageFailed,
+        runs::WorkerEnd::Failed(_) => Exit::StageFailed,
         runs::WorkerEnd::Interrupted => Exit::Interrupted,
     }
 }

@@ -1,8 +1,5 @@
 //! `run`: what changed runs, the rest is cached or restored.
 
-use std::num::NonZero;
-use std::thread;
-
 use serde_json::json;
 
 use crate::cli::args::{ProgressArg, RunArgs};
@@ -11,9 +8,9 @@ use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal, diagnostics, view};
 use crate::diagnostic::Diagnostics;
 use crate::event::Ending;
-use crate::plan::{NoOp, Request, Study};
-use crate::progress::{self, Mode};
-use crate::run::{self, Interrupt, Locking, RunOptions, Session};
+use crate::plan::{NoOp, Study};
+use crate::progress::{self, Mode, SummaryRow};
+use crate::run::{self, Interrupt, LockUse, PipelineReport, RunOptions, StageEnd};
 use crate::wording;
 
 /// Runs the pipeline, or finds in the last run's snapshot that nothing is to be done.
@@ -26,7 +23,8 @@ pub(super) fn run(
     let store = workplace.store()?;
     let may_skip = !args.no_snapshot && !args.force && !args.locked && !args.lock;
     if may_skip && let Some(no_op) = request.no_op(store.generation()?) {
-        run::note_no_op(&store, &no_op)?;
+        let runs = store.runs();
+        run::note_no_op(&runs, &no_op).map_err(CliError::io("cannot write to", &runs))?;
         say_no_op(&no_op, terminal);
         return Ok(Exit::Done);
     }
@@ -35,30 +33,28 @@ pub(super) fn run(
         let found = Diagnostics { list: warnings, sources: study.pipeline.sources.clone() };
         terminal.note(&diagnostics::render(&found, terminal.color_err));
     }
-    let options = options(workplace, args, &request, &study)?;
-    let interrupt = Interrupt::new().map_err(|error| CliError::Usage(error.to_string()))?;
-    let _listening = interrupt.listen().map_err(|error| CliError::Usage(error.to_string()))?;
-    let observer = progress::choose(mode(args, terminal), terminal.color_err);
-    let session = run::session(
-        (&request, &study),
+    let options = options(workplace, args)?;
+    let interrupt = Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;
+    let _listening =
+        interrupt.listen().map_err(CliError::io("cannot listen to signals for", &request.file))?;
+    let form = progress::choose(mode(args, terminal), terminal.interactive);
+    let observer = progress::open(form, &terminal.progress());
+    let report = run::pipeline(
+        &request,
+        &study,
         &store,
         &options,
-        locking(args),
+        lock_use(args),
         &interrupt,
         observer.as_ref(),
     )?;
     drop(observer);
-    view::report_pages(&study, &store, &request, &session.report);
-    say(&study, &session, terminal);
-    Ok(exit(&session))
+    view::write(&study, &store, &request, &report.run);
+    say(&study, &report, terminal);
+    Ok(exit(&report))
 }
 
-fn options(
-    workplace: &Workplace,
-    args: &RunArgs,
-    request: &Request,
-    study: &Study,
-) -> Result<RunOptions, CliError> {
+fn options(workplace: &Workplace, args: &RunArgs) -> Result<RunOptions, CliError> {
     let mut pools = workplace.project.pools.clone();
     for (pool, capacity) in &args.pools {
         let capacity = capacity.parse().map_err(|_| {
@@ -67,43 +63,32 @@ fn options(
         pools.insert(pool.clone(), capacity);
     }
     Ok(RunOptions {
-        project: request.root.clone(),
-        file: request.file.clone(),
-        params: request.params.clone(),
-        program: std::env::current_exe()
-            .map_err(|error| CliError::Usage(format!("cannot find phytotron itself: {error}")))?,
-        selected: request.selection.of(study)?,
+        program: workplace.program()?,
         jobs: args.jobs.map(|jobs| jobs as usize),
-        threads: Some(args.threads.map_or_else(cores, |threads| threads as usize)),
+        threads: args.threads.map(|threads| threads as usize),
         pools,
         keep_going: args.keep_going,
         force: args.force,
     })
 }
 
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
-}
-
 /// A run with `-p` is an experiment: it leaves the lock file to the study as written.
-fn locking(args: &RunArgs) -> Locking {
+fn lock_use(args: &RunArgs) -> LockUse {
     if args.locked {
-        Locking::Compare
+        LockUse::Check
     } else if args.pipeline.params.is_empty() || args.lock {
-        Locking::Update
+        LockUse::Update
     } else {
-        Locking::Read
+        LockUse::Leave
     }
 }
 
 fn mode(args: &RunArgs, terminal: &Terminal) -> Mode {
     match args.progress {
         _ if terminal.json => Mode::Json,
-        Some(ProgressArg::Bars) => Mode::Bars,
         Some(ProgressArg::Plain) => Mode::Plain,
-        Some(ProgressArg::None) => Mode::Silent,
-        None if terminal.interactive => Mode::Bars,
-        None => Mode::Plain,
+        Some(ProgressArg::None) => Mode::Quiet,
+        Some(ProgressArg::Bars) | None => Mode::Auto,
     }
 }
 
@@ -117,63 +102,64 @@ fn say_no_op(no_op: &NoOp, terminal: &Terminal) {
     }
 }
 
-fn say(study: &Study, session: &Session, terminal: &Terminal) {
+fn say(study: &Study, report: &PipelineReport, terminal: &Terminal) {
     if terminal.json {
-        return terminal.say_json(&summary_json(study, session));
+        return terminal.say_json(&summary_json(study, report));
     }
-    let report = &session.report;
-    let rows: Vec<progress::Row> = report.stages.iter().map(row).collect();
-    terminal.say(&progress::summary(&rows));
-    for finding in &report.findings {
+    let rows: Vec<SummaryRow> = report.run.stages.iter().map(row).collect();
+    terminal.say(&progress::summary(&rows, &terminal.progress()));
+    for finding in &report.run.findings {
         terminal.note(&format!(
-            "nondeterministic: `{}` gave another `{}` than an earlier run; the earlier one stays",
+            "nondeterministic: `{}` gave another `{}` than an earlier run",
             finding.stage, finding.output
         ));
     }
-    for difference in &session.differences {
+    for difference in &report.differences {
         terminal.note(&format!("not as locked: `{}`: {}", difference.stage, difference.what));
     }
-    for page in view::pages(study, report) {
+    for page in view::pages(study, &report.run) {
         terminal.say(&format!("report: {}", page.display()));
     }
 }
 
-fn row(end: &run::StageEnd) -> progress::Row {
-    progress::Row {
-        stage: end.stage.to_string(),
+fn row(end: &StageEnd) -> SummaryRow {
+    let computed = end.cost.map_or(0.0, |cost| cost.wall_secs);
+    let known = matches!(end.ending, Ending::Cached | Ending::Restored);
+    SummaryRow {
+        stage: end.stage.clone(),
         ending: end.ending,
-        cost: end.cost,
-        reason: end.reason.clone(),
+        secs: if known { 0.0 } else { computed },
+        saved_secs: known.then_some(computed),
         metrics: end.metrics.clone(),
+        reason: end.reason.clone(),
     }
 }
 
-fn summary_json(study: &Study, session: &Session) -> serde_json::Value {
-    let report = &session.report;
+fn summary_json(study: &Study, report: &PipelineReport) -> serde_json::Value {
+    let differences = report.differences.iter();
+    let findings = report.run.findings.iter();
     json!({
-        "run": report.run,
+        "run": report.run.run,
         "pipeline": study.pipeline.name,
-        "ok": report.ok,
-        "interrupted": report.interrupted,
-        "secs": report.secs,
-        "stages": report.stages,
-        "differences": session.differences.iter()
+        "ok": report.run.ok,
+        "interrupted": report.run.interrupted,
+        "secs": report.run.secs,
+        "stages": report.run.stages,
+        "differences": differences
             .map(|difference| json!({ "stage": difference.stage, "what": difference.what }))
             .collect::<Vec<_>>(),
-        "nondeterministic": report.findings.iter()
+        "nondeterministic": findings
             .map(|finding| json!({ "stage": finding.stage, "output": finding.output }))
             .collect::<Vec<_>>(),
     })
 }
 
-fn exit(session: &Session) -> Exit {
-    let report = &session.report;
-    let failed = |end: &run::StageEnd| end.ending == Ending::Failed;
-    if report.interrupted {
+fn exit(report: &PipelineReport) -> Exit {
+    if report.run.interrupted {
         Exit::Interrupted
-    } else if report.stages.iter().any(failed) || !report.ok {
+    } else if !report.run.ok {
         Exit::StageFailed
-    } else if session.differences.is_empty() {
+    } else if report.differences.is_empty() {
         Exit::Done
     } else {
         Exit::CheckFailed

@@ -8,7 +8,7 @@ use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
 use crate::event::Silent;
 use crate::plan::{LockFile, lock_path};
-use crate::run::{self, Interrupt, Locking, RunOptions};
+use crate::run::{self, Interrupt, LockUse, PipelineReport, RunOptions};
 use crate::store::Store;
 use crate::wording;
 
@@ -32,45 +32,48 @@ pub(super) fn verify(
         return Err(CliError::Usage(format!("nothing is locked in `{lock}`: run the pipeline first")));
     }
     let options = RunOptions {
-        project: request.root.clone(),
-        file: request.file.clone(),
-        params: request.params.clone(),
-        program: std::env::current_exe()
-            .map_err(|error| CliError::Usage(format!("cannot find phytotron itself: {error}")))?,
-        selected: request.selection.of(&study)?,
+        program: workplace.program()?,
         jobs: args.jobs.map(|jobs| jobs as usize),
         threads: None,
         pools: workplace.project.pools.clone(),
         keep_going: true,
         force: false,
     };
-    let interrupt = Interrupt::new().map_err(|error| CliError::Usage(error.to_string()))?;
-    let _listening = interrupt.listen().map_err(|error| CliError::Usage(error.to_string()))?;
-    let session =
-        run::session((&request, &study), &store, &options, Locking::Compare, &interrupt, &Silent)?;
-    say(&session, terminal);
-    Ok(if session.report.interrupted {
+    let interrupt = Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;
+    let _listening =
+        interrupt.listen().map_err(CliError::io("cannot listen to signals for", &request.file))?;
+    let report = run::pipeline(
+        &request,
+        &study,
+        &store,
+        &options,
+        LockUse::Check,
+        &interrupt,
+        &Silent,
+    )?;
+    say(&report, terminal);
+    Ok(if report.run.interrupted {
         Exit::Interrupted
-    } else if !session.report.ok {
+    } else if !report.run.ok {
         Exit::StageFailed
-    } else if session.differences.is_empty() {
+    } else if report.differences.is_empty() {
         Exit::Done
     } else {
         Exit::CheckFailed
     })
 }
 
-fn say(session: &run::Session, terminal: &Terminal) {
-    let differing = |stage: &str| session.differences.iter().find(|d| d.stage == stage);
+fn say(report: &PipelineReport, terminal: &Terminal) {
+    let differing = |stage: &str| report.differences.iter().find(|d| d.stage == stage);
     if terminal.json {
-        let stages = session.report.stages.iter().map(|end| {
+        let stages = report.run.stages.iter().map(|end| {
             let stage = end.stage.to_string();
             let difference = differing(&stage).map(|difference| &difference.what);
             json!({ "stage": stage, "ending": end.ending, "difference": difference })
         });
         return terminal.say_json(&json!({ "stages": stages.collect::<Vec<_>>() }));
     }
-    for end in &session.report.stages {
+    for end in &report.run.stages {
         let stage = end.stage.to_string();
         let verdict = match differing(&stage) {
             Some(difference) => format!("different: {}", difference.what),
@@ -79,7 +82,7 @@ fn say(session: &run::Session, terminal: &Terminal) {
         };
         terminal.say(&format!("{stage}: {verdict}"));
     }
-    let stages = wording::count(session.report.stages.len(), "stage");
-    let different = session.differences.len();
+    let stages = wording::count(report.run.stages.len(), "stage");
+    let different = report.differences.len();
     terminal.say(&format!("{stages} computed again, {different} different"));
 }
