@@ -1,1 +1,3 @@
 //! The one integration test binary: a folder per room.
+
+mod spec;

@@ -1,1 +1,3 @@
 //! The command line: arguments, one file per command, diagnostics and exit codes.
+
+pub mod diagnostics;
