@@ -1,16 +1,18 @@
 //! Blobs: content under the name of its digest, once, read-only.
 //!
 //! A blob is never trusted because it exists: whoever uses one hashes it while copying it, or has it
-//! hashed before linking it. A new blob replaces an old one of the same name, which costs a rename,
-//! heals one that has gone bad, and makes it young for `gc`.
+//! hashed before linking it. Taking in what is here already heals a blob that has gone bad, and makes
+//! it young for `gc`.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use super::hashing::{digest_of_file, hash_through};
-use super::objects::{OBJECT_MODE, read_object};
+use super::objects::{OBJECT_MODE, SMALL_BYTES_MAX, read_object};
 use super::stamp::Stamp;
 use super::{Store, StoreError};
 use crate::digest::Digest;
@@ -84,9 +86,10 @@ impl Store {
         Ok(Taken { digest, size, executable })
     }
 
-    /// Whether the blobs lie on this device; one folder of another cannot be renamed to there.
+    /// Whether the blobs lie on this device: nothing can be renamed from another.
     fn is_device(&self, device: u64) -> bool {
-        fs::metadata(self.root().join("blobs")).is_ok_and(|blobs| blobs.dev() == device)
+        let blobs = || fs::metadata(self.root.join("blobs")).ok().map(|blobs| blobs.dev());
+        *self.blobs_device.get_or_init(blobs) == Some(device)
     }
 
     /// Hashes the file and renames it; none when the kernel will not.
@@ -100,6 +103,9 @@ impl Store {
         let (digest, size) = hash_through(source, before.size, |_| Ok(())).map_err(reading)?;
         unchanged(path, source, before, size)?;
         let target = self.blob_path(&digest);
+        if self.has_small(&target, &digest, size) {
+            return Ok(Some((digest, size)));
+        }
         let moved = self.finish(source, OBJECT_MODE).and_then(|()| self.try_move_in(path, &target));
         match moved {
             Ok(()) => self.flush_folder(&target).map(|()| Some((digest, size))),
@@ -111,49 +117,65 @@ impl Store {
         }
     }
 
-    /// Copies the file into the store and hashes what was written.
+    /// Copies the file into the store and hashes what is written.
     fn copy_blob(
         &self,
         path: &Path,
         source: &mut File,
         before: &Stamp,
     ) -> Result<(Digest, u64), StoreError> {
-        let staged = self.stage()?;
-        let mut copy = staged.as_file();
         let reading = |error| StoreError::reading(path, error);
-        let (digest, size) = if is_cloned(copy, source, before.size) {
-            hash_through(&mut copy, before.size, |_| Ok(())).map_err(reading)?
-        } else {
-            let mut failed = None;
-            let sink = |bytes: &[u8]| {
-                copy.write_all(bytes).map_err(|error| {
-                    let code = io::Error::from(error.kind());
-                    failed = Some(error);
-                    code
-                })
+        if before.size <= SMALL_BYTES_MAX {
+            let mut bytes = Vec::new();
+            let keep = |piece: &[u8]| {
+                bytes.extend_from_slice(piece);
+                Ok(())
             };
-            match hash_through(source, before.size, sink) {
-                Ok(taken) => taken,
-                Err(error) => {
-                    let written = failed.map(|error| self.storing(staged.path(), error));
-                    return Err(written.unwrap_or_else(|| reading(error)));
-                }
-            }
-        };
-        let now = source.metadata().map_err(reading)?;
-        let is_other = Stamp::of(&now).is_other_content(before) || size != before.size;
-        if is_other {
-            return Err(changed(path));
+            let (digest, size) = hash_through(source, before.size, keep).map_err(reading)?;
+            same_content(path, source, before, size)?;
+            self.keep_blob(&digest, &bytes)?;
+            return Ok((digest, size));
         }
+        let staged = self.stage()?;
+        let (digest, size) = self.copy_large(path, source, before, &staged)?;
+        same_content(path, source, before, size)?;
         self.commit(staged, &self.blob_path(&digest))?;
         Ok((digest, size))
+    }
+
+    fn copy_large(
+        &self,
+        path: &Path,
+        source: &mut File,
+        before: &Stamp,
+        staged: &NamedTempFile,
+    ) -> Result<(Digest, u64), StoreError> {
+        let reading = |error| StoreError::reading(path, error);
+        let mut copy = staged.as_file();
+        if is_cloned(copy, source, before.size) {
+            return hash_through(&mut copy, before.size, |_| Ok(())).map_err(reading);
+        }
+        // One error comes back, from reading or from writing; only the latter is the store's.
+        let mut is_written = true;
+        let sink = |piece: &[u8]| copy.write_all(piece).inspect_err(|_| is_written = false);
+        hash_through(source, before.size, sink).map_err(|error| {
+            if is_written { reading(error) } else { self.storing(staged.path(), error) }
+        })
+    }
+
+    fn keep_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.blob_path(digest);
+        if self.has_small(&path, digest, bytes.len() as u64) {
+            return Ok(());
+        }
+        self.write_object(&path, bytes)
     }
 
     /// Keeps `bytes` as a blob.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let _publishing = self.publishing()?;
         let digest = Digest::of(bytes);
-        self.write_object(&self.blob_path(&digest), bytes)?;
+        self.keep_blob(&digest, bytes)?;
         Ok(digest)
     }
 
@@ -268,6 +290,14 @@ pub(super) fn is_cloned(copy: &File, source: &File, size: u64) -> bool {
 fn unchanged(path: &Path, source: &File, before: &Stamp, size: u64) -> Result<(), StoreError> {
     let now = source.metadata().map_err(|error| StoreError::reading(path, error))?;
     if Stamp::of(&now) == *before && size == before.size { Ok(()) } else { Err(changed(path)) }
+}
+
+/// Fails when the file is not what it was before it was copied. Its ctime does not matter: whoever
+/// links it meanwhile does not change it.
+fn same_content(path: &Path, source: &File, before: &Stamp, size: u64) -> Result<(), StoreError> {
+    let now = source.metadata().map_err(|error| StoreError::reading(path, error))?;
+    let is_other = Stamp::of(&now).is_other_content(before) || size != before.size;
+    if is_other { Err(changed(path)) } else { Ok(()) }
 }
 
 fn changed(path: &Path) -> StoreError {

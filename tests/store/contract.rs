@@ -76,6 +76,34 @@ fn equal_content_is_kept_once_and_read_only() {
 }
 
 #[test]
+fn what_is_taken_in_again_is_young_again() {
+    let room = Room::new();
+    let taken = room.artifact(&FILES);
+    let objects = || {
+        let root = room.store.root();
+        let mut files = files_of(&root.join("blobs"));
+        files.extend(files_of(&root.join("trees")));
+        files.into_iter().map(|path| fs::metadata(path).unwrap()).collect::<Vec<_>>()
+    };
+    let before = objects();
+    // Times of files have the grain of the kernel's tick.
+    thread::sleep(Duration::from_millis(20));
+    assert_eq!(room.artifact(&FILES), taken);
+    let copied = room.folder("copied", &FILES);
+    for (before, after) in before.iter().zip(objects()) {
+        let changed = |metadata: &fs::Metadata| (metadata.ctime(), metadata.ctime_nsec());
+        assert!(changed(&after) > changed(before), "gc would not know that it is needed");
+        assert_eq!(after.ino(), before.ino(), "what is small and whole is not written again");
+    }
+    thread::sleep(Duration::from_millis(20));
+    let between = objects();
+    room.store.ingest_copy(&copied).unwrap();
+    assert!(objects().iter().zip(between).all(|(after, before)| {
+        (after.ctime(), after.ctime_nsec()) > (before.ctime(), before.ctime_nsec())
+    }));
+}
+
+#[test]
 fn a_file_with_another_name_is_copied_not_moved() {
     let room = Room::new();
     let folder = room.folder("incoming", &[("a", "shared")]);
@@ -104,7 +132,8 @@ fn large_files_are_linked_whoever_asks() {
 
 #[test]
 fn what_cannot_be_kept_is_named_and_nothing_is_moved() {
-    let cases: [(&str, &dyn Fn(&std::path::Path)); 6] = [
+    type Make<'a> = &'a dyn Fn(&std::path::Path);
+    let cases: [(&str, Make); 6] = [
         ("a socket", &|at| drop(UnixListener::bind(at).unwrap())),
         ("a named pipe", &|at| {
             nix::unistd::mkfifo(at, nix::sys::stat::Mode::S_IRWXU).unwrap();

@@ -1,5 +1,12 @@
 //! The store from outside: its contract, its damage, its neighbours and its limits.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what clippy allows in tests, in their helpers and child processes too"
+)]
+
 mod collection;
 mod contract;
 mod crowd;
