@@ -20,6 +20,7 @@ mod ring;
 mod selection;
 mod snapshot;
 mod stamp;
+mod state;
 mod study;
 mod wire;
 mod world;
