@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::digest::{Digest, Hasher};
 use crate::manifest::Fingerprint;
@@ -64,7 +65,7 @@ impl Request {
         if !state.complete || state.generation != generation || state.question != self.question() {
             return None;
         }
-        match state.check(&self.root) {
+        match state.check(&self.root, SystemTime::now()) {
             Checked::Changed => return None,
             Checked::Same => {}
             // What had to be read this time need only be looked at the next. Failing to say so costs
@@ -186,7 +187,7 @@ fn source(path: &str, digest: Digest) -> Source<'_> {
 
 /// What tells this program from another build of it: hashing some thirty megabytes would take longer
 /// than a whole run that does nothing.
-fn program() -> (&'static str, PathBuf, u64, Option<std::time::SystemTime>) {
+fn program() -> (&'static str, PathBuf, u64, Option<SystemTime>) {
     let path = std::env::current_exe().unwrap_or_default();
     let metadata = fs::metadata(&path).ok();
     let size = metadata.as_ref().map_or(0, fs::Metadata::len);

@@ -108,9 +108,8 @@ impl<'a> State<'a> {
         bytes
     }
 
-    /// Compares with the project at `root`.
-    pub(super) fn check(&mut self, root: &Path) -> Checked {
-        let now = SystemTime::now();
+    /// Compares with the project at `root`; `now` decides which stamps are evidence.
+    pub(super) fn check(&mut self, root: &Path, now: SystemTime) -> Checked {
         let mut settled = false;
         let same = self.sources.iter().all(|Source(path, digest)| holds(root, path, *digest))
             && self.files.iter_mut().all(|file| file.is_same(root, now, false, &mut settled))
@@ -228,5 +227,109 @@ impl<'a> Tool<'a> {
         let Ok(metadata) = fs::metadata(&path) else { return false };
         let stamp = Stamp::of(&metadata);
         stamp == self.2 && is_content(&path, stamp, now, &mut self.3, settled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A project with one file of its own and one published, and its state.
+    fn project() -> (tempfile::TempDir, State<'static>) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.csv"), "1").unwrap();
+        fs::write(folder.path().join("b.csv"), "1").unwrap();
+        let metadata = fs::metadata(folder.path().join("a.csv")).unwrap();
+        let state = State {
+            question: Digest::of(b"question"),
+            generation: 1,
+            complete: true,
+            pipeline: "demo".into(),
+            selected: 1,
+            stages: vec![StageState("a[x=\"y\"]".into(), Digest::of(b"a"), 0.5)],
+            sources: vec![
+                Source("a.csv".into(), Some(Digest::of(b"1"))),
+                Source("stages/mine.yaml".into(), None),
+            ],
+            files: vec![WatchedFile(
+                "a.csv".into(),
+                Some(Stamp::of(&metadata)),
+                Some(Digest::of(b"1")),
+            )],
+            folders: Vec::new(),
+            tools: Vec::new(),
+            published: vec![WatchedFile::published("b.csv", Digest::of(b"1"), folder.path())],
+        };
+        (folder, state)
+    }
+
+    fn later() -> SystemTime {
+        SystemTime::now() + Duration::from_secs(10)
+    }
+
+    #[test]
+    fn a_state_reads_back_and_a_torn_one_is_none() {
+        let (_folder, state) = project();
+        let bytes = state.bytes();
+        assert_eq!(State::parse(&bytes), Some(state));
+        for end in 0..bytes.len() {
+            assert!(State::parse(&bytes[..end]).is_none(), "torn at {end}");
+        }
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert!(State::parse(&flipped).is_none(), "flipped at {at}");
+        }
+    }
+
+    #[test]
+    fn fresh_stamps_are_no_evidence_and_settle_once() {
+        let (folder, mut state) = project();
+        assert_eq!(state.check(folder.path(), SystemTime::now()), Checked::Same);
+        assert!(state.files[0].2.is_some() && state.published[0].2.is_some());
+        assert_eq!(state.check(folder.path(), later()), Checked::Settled);
+        assert!(state.files[0].2.is_none() && state.published[0].2.is_none());
+        assert_eq!(state.check(folder.path(), later()), Checked::Same);
+    }
+
+    #[test]
+    fn an_edit_is_seen_before_and_after_stamps_settle() {
+        for settles in [false, true] {
+            for (path, text) in [("a.csv", "2"), ("b.csv", "2"), ("stages/mine.yaml", "")] {
+                let (folder, mut state) = project();
+                if settles {
+                    state.check(folder.path(), later());
+                }
+                fs::create_dir_all(folder.path().join("stages")).unwrap();
+                fs::write(folder.path().join(path), text).unwrap();
+                assert_eq!(state.check(folder.path(), later()), Checked::Changed, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_put_back_with_its_old_time_is_seen() {
+        let (folder, mut state) = project();
+        state.check(folder.path(), later());
+        state.sources.clear();
+        let path = folder.path().join("a.csv");
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        io::Write::write_all(&mut &file, b"2").unwrap();
+        file.set_modified(modified).unwrap();
+        assert_eq!(state.check(folder.path(), later()), Checked::Changed);
+    }
+
+    #[test]
+    fn another_link_to_a_published_file_changes_nothing() {
+        let (folder, mut state) = project();
+        state.check(folder.path(), later());
+        let path = |name: &str| folder.path().join(name);
+        fs::hard_link(path("b.csv"), path("c.csv")).unwrap();
+        assert_eq!(state.check(folder.path(), later()), Checked::Same);
+        fs::remove_file(path("b.csv")).unwrap();
+        assert_eq!(state.check(folder.path(), later()), Checked::Changed);
     }
 }
