@@ -1,6 +1,10 @@
 //! The one integration test binary: a folder per room.
 
+#[cfg(test)]
+mod dataset;
 mod house;
 mod plan;
+mod report;
 mod search;
 mod space;
+mod train;

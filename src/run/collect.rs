@@ -92,8 +92,7 @@ fn destination(private: &Path, output: &CommandOutput, found: &str, by_pattern: 
     if output.keeps_paths || by_pattern {
         return PathBuf::from(found);
     }
-    let is_folder =
-        fs::symlink_metadata(private.join(found)).is_ok_and(|facts| facts.is_dir());
+    let is_folder = fs::symlink_metadata(private.join(found)).is_ok_and(|facts| facts.is_dir());
     match Path::new(found).file_name() {
         Some(name) if !is_folder => PathBuf::from(name),
         _ => PathBuf::new(),
@@ -163,7 +162,8 @@ mod tests {
 
     #[test]
     fn a_list_keeps_relative_paths() {
-        let taken = check(&["a/x.txt", "b.txt", "c.txt"], &[output("files", &["a", "b.txt"], true)]);
+        let taken =
+            check(&["a/x.txt", "b.txt", "c.txt"], &[output("files", &["a", "b.txt"], true)]);
         assert_eq!(taken.unwrap(), ["files/a/x.txt", "files/b.txt"]);
     }
 

@@ -12,7 +12,7 @@ use crate::wording;
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A stage asks for more than a pool can ever give.
-    #[error("stage `{stage}` asks for {asked} of `{pool}`, but {}", capacity(pool, *capacity))]
+    #[error("stage `{stage}` asks for {asked} of `{pool}`, but {}", said(pool, *capacity))]
     Shortage {
         /// The stage.
         stage: String,
@@ -56,9 +56,11 @@ pub enum RunError {
     },
 }
 
-fn capacity(pool: &str, capacity: u64) -> String {
+fn said(pool: &str, capacity: u64) -> String {
     match capacity {
-        0 => format!("no such pool is declared: use `--pool {pool}=N`, or `pools` in phytotron.yaml"),
+        0 => {
+            format!("no such pool is declared: use `--pool {pool}=N`, or `pools` in phytotron.yaml")
+        }
         _ => format!("there are {capacity}: ask for less, or raise it with `--pool {pool}=N`"),
     }
 }
@@ -175,7 +177,12 @@ pub enum JobError {
 impl JobError {
     /// Wraps the error of a file operation.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { action, path: path.to_owned(), source }
+        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        move |source| match source.kind() {
+            StorageFull | QuotaExceeded => Self::Store(StoreError::Full { root: folder_of(path) }),
+            ReadOnlyFilesystem => Self::Store(StoreError::ReadOnly { root: folder_of(path) }),
+            _ => Self::Io { action, path: path.to_owned(), source },
+        }
     }
 
     /// Whether another attempt may end better: crash, bad exit and timeout, not our findings.
@@ -189,6 +196,10 @@ impl JobError {
     pub fn text(&self) -> String {
         with_causes(self)
     }
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(path).to_owned()
 }
 
 /// An error and its causes, joined by colons.

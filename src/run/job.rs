@@ -19,7 +19,7 @@ use super::worker::{ResultFile, WorkerResult};
 use crate::event::{Emit, Event};
 use crate::plan::{Resolved, StudyStage};
 use crate::record::{OutputRecord, RECORD_FORMAT, StageRecord};
-use crate::stage::{JobFile, Launch, Outcome, Paths};
+use crate::stage::{self, CommandLine, JobFile, Launch, Outcome, Paths};
 use crate::store::{Put, Store};
 
 /// What all jobs of a run share.
@@ -116,7 +116,9 @@ fn on_wait<'t>(task: &'t Task<'_>, site: &'t Site<'_>) -> impl FnMut(&str) + 't 
         let who = if processes.is_empty() { "another machine or user" } else { processes };
         site.events.emit(Event::Warning {
             stage: Some(task.stage.id.clone()),
-            text: format!("waits for what an earlier attempt left running and cannot be ended: {who}"),
+            text: format!(
+                "waits for what an earlier attempt left running and cannot be ended: {who}"
+            ),
         });
     }
 }
@@ -155,15 +157,29 @@ fn attempt(task: &Task<'_>, site: &Site<'_>, attempts: &Attempts) -> Result<Comp
     let layout = Layout { folder: attempt.folder.clone() };
     let produced = match task.stage.stage.launch() {
         Launch::Worker => work(task, site, attempts, &attempt, &layout),
-        Launch::Command(line) => {
-            start::command(task, site, &line, attempts, &attempt, &layout).and_then(|produced| {
+        Launch::Command(line) => start::command(task, site, &line, attempts, &attempt, &layout)
+            .and_then(|produced| {
                 collect::collect(&layout.private(), &line.outputs, &layout.taken())?;
+                check_types(&line, &layout)?;
                 Ok(produced)
-            })
-        }
+            }),
     };
     attempt.end(site.interrupt, &mut on_wait(task, site))?;
     record(task, site, &layout, produced?)
+}
+
+/// Refuses outputs that are not what their declared types say.
+fn check_types(line: &CommandLine, layout: &Layout) -> Result<(), JobError> {
+    for output in &line.outputs {
+        stage::check_artifact(output.kind, &layout.taken().join(&output.name)).map_err(
+            |reason| JobError::BadOutput {
+                output: output.name.clone(),
+                kind: output.kind.to_string(),
+                reason,
+            },
+        )?;
+    }
+    Ok(())
 }
 
 fn work(
@@ -176,7 +192,8 @@ fn work(
     for output in task.stage.stage.outputs() {
         make(&layout.outputs().join(output.name))?;
     }
-    let produced = start::worker(task, site, &job_file(task, site, attempts, layout), attempt, layout)?;
+    let produced =
+        start::worker(task, site, &job_file(task, site, attempts, layout), attempt, layout)?;
     begin_taking(layout)?;
     Ok(produced)
 }
@@ -241,6 +258,8 @@ fn record(
     layout: &Layout,
     produced: Produced,
 ) -> Result<Computed, JobError> {
+    // `gc` must not sweep blobs that no record names yet.
+    let _publishing = site.store.publishing()?;
     let mut outputs = BTreeMap::new();
     for output in task.stage.stage.outputs() {
         let ingested = site.store.ingest(&layout.taken().join(&output.name))?;

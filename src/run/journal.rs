@@ -126,7 +126,7 @@ pub struct IndexLine {
 
 /// Keeps what a run says.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     /// `runs/`.
     runs: PathBuf,
     facts: RunFile,
@@ -146,13 +146,13 @@ enum Inner {
 impl Journal {
     /// A journal below `runs/` whose folder does not exist yet.
     #[must_use]
-    pub fn new(runs: PathBuf, facts: RunFile) -> Self {
+    pub(super) fn new(runs: PathBuf, facts: RunFile) -> Self {
         Self { runs, facts, inner: Mutex::new(Inner::Pending(Vec::new())) }
     }
 
     /// The run's id.
     #[must_use]
-    pub fn run(&self) -> &str {
+    pub(super) fn run(&self) -> &str {
         &self.facts.run
     }
 
@@ -162,13 +162,13 @@ impl Journal {
 
     /// Path of a stage's log; the folder exists once a stage has started.
     #[must_use]
-    pub fn log_path(&self, stage: &StageId) -> PathBuf {
+    pub(super) fn log_path(&self, stage: &StageId) -> PathBuf {
         self.folder().join("logs").join(format!("{}.log", plan::safe_name(&stage.to_string())))
     }
 
     /// Whether the folder was made.
     #[must_use]
-    pub fn has_folder(&self) -> bool {
+    pub(super) fn has_folder(&self) -> bool {
         matches!(*self.lock(), Inner::Open(_))
     }
 
@@ -176,7 +176,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the index cannot be written.
-    pub fn end(&self, end: RunEnd) -> io::Result<()> {
+    pub(super) fn end(&self, end: RunEnd) -> io::Result<()> {
         let index = self.index_line(&end);
         if index.folder {
             let facts = RunFile { ended: Some(end), ..self.facts.clone() };
@@ -282,7 +282,7 @@ pub fn run_id() -> String {
 
 /// Seconds since 1970.
 #[must_use]
-pub fn now() -> f64 {
+pub(super) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 

@@ -47,8 +47,7 @@ impl Pools {
     /// The first pool that can never give what `request` asks for.
     #[must_use]
     pub fn shortage(&self, request: &Tokens) -> Option<Shortage> {
-        let (pool, &asked) =
-            request.iter().find(|&(pool, &asked)| asked > self.capacity(pool))?;
+        let (pool, &asked) = request.iter().find(|&(pool, &asked)| asked > self.capacity(pool))?;
         Some(Shortage { pool: pool.clone(), asked, capacity: self.capacity(pool) })
     }
 

@@ -273,8 +273,8 @@ impl<'r, 's> Scheduler<'r, 's> {
     /// Its result is in the store; `out/` may still lack it.
     fn know(&mut self, stage: StageIndex, record: StageRecord, was_last: bool) {
         self.resolve.know(stage, &record.outputs);
-        let lacks = self.is_published(stage)
-            && !publish::is_current(self.study, stage, &record, self.site);
+        let lacks =
+            self.is_published(stage) && !publish::is_current(self.study, stage, &record, self.site);
         let facts = &mut self.facts[stage.0];
         facts.record = Some(record);
         facts.must_redo = false;

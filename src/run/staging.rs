@@ -6,17 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::attempt::{make, remove};
+use super::attempt::make;
 use super::error::JobError;
 use super::process::no_forks;
 use crate::artifact::{ArtifactType, Coordinates, StageId};
 use crate::digest::{Digest, Hasher};
 use crate::plan;
 use crate::stage::Input;
-use crate::store::{EntryKind, LinkMode, Store, StoreError};
+use crate::store::{LinkMode, Placed, Store, StoreError};
 
 /// An artifact bound to a port, before it lies anywhere.
 #[derive(Debug, Clone)]
@@ -39,15 +39,17 @@ pub(super) fn inputs(
     bound: &BoundInputs,
     folder: &Path,
     store: &Store,
-) -> Result<BTreeMap<String, Vec<Input>>, JobError> {
-    let mut staged = BTreeMap::new();
+) -> Result<Staged, JobError> {
+    let mut staged = Staged::default();
     for (port, artifacts) in bound {
         let places = places(artifacts);
         let mut inputs = Vec::with_capacity(artifacts.len());
         for (i, (artifact, place)) in artifacts.iter().zip(places).enumerate() {
             let path = folder.join(port).join(place);
-            materialize(store, &artifact.tree, &path)
+            let placed = store
+                .place(&artifact.tree, &path, LinkMode::Auto)
                 .map_err(|source| damaged_or_store(source, port, i))?;
+            staged.placed.push((artifact.tree, path.clone(), placed));
             inputs.push(Input {
                 stage: artifact.stage.clone(),
                 coordinates: artifact.coordinates.clone(),
@@ -56,13 +58,9 @@ pub(super) fn inputs(
                 path,
             });
         }
-        staged.insert(port.clone(), inputs);
+        staged.inputs.insert(port.clone(), inputs);
     }
     Ok(staged)
-}
-
-fn materialize(store: &Store, tree: &Digest, path: &Path) -> Result<(), StoreError> {
-    store.materialize(tree, path, LinkMode::Auto)
 }
 
 fn damaged_or_store(source: StoreError, port: &str, place: usize) -> JobError {
@@ -142,79 +140,29 @@ fn copy(from: &Path, to: &Path, executable: bool) -> io::Result<Digest> {
     }
 }
 
-/// What the staged inputs of a command looked like before it ran.
+/// Staged inputs, and how they looked when they were staged.
 #[derive(Debug, Default)]
-pub(super) struct InputWatch {
-    files: Vec<(PathBuf, Digest, Look)>,
+pub(super) struct Staged {
+    /// By port.
+    pub(super) inputs: BTreeMap<String, Vec<Input>>,
+    placed: Vec<(Digest, PathBuf, Placed)>,
 }
 
-/// What changes when a file's content does; `ctime` is left out, since linking a blob elsewhere moves it.
-#[derive(Debug, PartialEq, Eq)]
-struct Look {
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-}
-
-impl InputWatch {
-    /// Looks at all files of `inputs`.
-    pub(super) fn new(
-        inputs: &BTreeMap<String, Vec<Input>>,
-        store: &Store,
-    ) -> Result<Self, JobError> {
-        let mut files = Vec::new();
-        for input in inputs.values().flatten() {
-            let tree = store.tree(&input.tree)?;
-            for entry in tree.into_iter().flat_map(|tree| tree.entries) {
-                if let EntryKind::File { digest, .. } = entry.kind {
-                    let path = input.path.join(&entry.path);
-                    let look = look(&path).map_err(JobError::io("cannot read", &path))?;
-                    files.push((path, digest, look));
-                }
+impl Staged {
+    /// The first input file that a command has changed or removed.
+    ///
+    /// Where it was a link to a blob, the store looks at the blob again and puts a changed one
+    /// into quarantine, so that whoever needs it next runs its producer again.
+    pub(super) fn first_changed(&self, store: &Store) -> Option<PathBuf> {
+        let mut first = None;
+        for (tree, folder, placed) in &self.placed {
+            if let Some(changed) = placed.changed().into_iter().next() {
+                // That the input was modified is all there is to report.
+                _ = store.verify(tree);
+                first.get_or_insert_with(|| folder.join(changed));
             }
         }
-        Ok(Self { files })
-    }
-
-    /// The first file that is not what it was.
-    pub(super) fn first_changed(&self) -> Option<&Path> {
-        let is_changed = |(path, digest, before): &&(PathBuf, Digest, Look)| {
-            !look(path).is_ok_and(|now| now == *before) && digest_of(path).ok() != Some(*digest)
-        };
-        self.files.iter().find(is_changed).map(|(path, ..)| path.as_path())
-    }
-}
-
-fn look(path: &Path) -> io::Result<Look> {
-    let facts = fs::symlink_metadata(path)?;
-    Ok(Look {
-        inode: facts.ino(),
-        size: facts.size(),
-        modified: (facts.mtime(), facts.mtime_nsec()),
-    })
-}
-
-fn digest_of(path: &Path) -> io::Result<Digest> {
-    let mut hasher = Hasher::new();
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(hasher.digest());
-        }
-        hasher.update(&buffer[..read]);
-    }
-}
-
-/// Lets the store look at all blobs of `inputs` again: one that was written through a link goes
-/// into quarantine, and whoever needs it next runs its producer again.
-pub(super) fn recheck(inputs: &BTreeMap<String, Vec<Input>>, store: &Store, scratch: &Path) {
-    for input in inputs.values().flatten() {
-        let folder = scratch.join("recheck");
-        // The verdict is not ours to report: that the input was modified is said already.
-        _ = store.materialize(&input.tree, &folder, LinkMode::Copy);
-        remove(&folder);
+        first
     }
 }
 

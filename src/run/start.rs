@@ -18,7 +18,7 @@ use super::error::JobError;
 use super::job::{Layout, Site, Task};
 use super::journal::write_json;
 use super::process::{self, Ended, Exit, Patience, Program, Stopped, Unwatched, Watch};
-use super::staging::{self, InputWatch};
+use super::staging;
 use super::worker::{EVENTS_VARIABLE, ResultFile, WorkerResult};
 use crate::event::{Emit, Event};
 use crate::record::Cost;
@@ -46,9 +46,8 @@ pub(super) fn command(
     let (private, scratch) = (layout.private(), layout.scratch());
     make(&private)?;
     make(&scratch)?;
-    let inputs = staging::inputs(&task.inputs, &private.join(INPUTS), site.store)?;
+    let staged = staging::inputs(&task.inputs, &private.join(INPUTS), site.store)?;
     staging::files(&task.resolved.files, site.project, &private)?;
-    let watch = InputWatch::new(&inputs, site.store)?;
     let log = Log::open(task, site)?;
     let argv = find_program(&line.argv, &private)?;
     let program = Program {
@@ -68,9 +67,8 @@ pub(super) fn command(
     let ended = process::run(&program, patience, site.interrupt, &mut Unwatched)
         .map_err(|error| not_started(&line.argv[0], &error))?;
     judge(task, &ended, &log)?;
-    if let Some(changed) = watch.first_changed() {
-        staging::recheck(&inputs, site.store, &scratch);
-        let path = changed.strip_prefix(&private).unwrap_or(changed).display().to_string();
+    if let Some(changed) = staged.first_changed(site.store) {
+        let path = changed.strip_prefix(&private).unwrap_or(&changed).display().to_string();
         return Err(JobError::ModifiedInput { path });
     }
     log.close();
@@ -108,7 +106,8 @@ fn command_env(
 /// `argv` with the program's absolute path, so that a name that leads nowhere is said before the start.
 fn find_program(argv: &[String], private: &Path) -> Result<Vec<String>, JobError> {
     let name = argv.first().map(String::as_str).unwrap_or_default();
-    let fail = |reason: &str| JobError::Start { program: name.to_owned(), reason: reason.to_owned() };
+    let fail =
+        |reason: &str| JobError::Start { program: name.to_owned(), reason: reason.to_owned() };
     let found = if name.contains('/') {
         let path = private.join(name);
         match std::fs::metadata(&path) {
@@ -153,7 +152,7 @@ pub(super) fn worker(
     layout: &Layout,
 ) -> Result<Produced, JobError> {
     make(&layout.scratch())?;
-    let inputs = staging::inputs(&task.inputs, &layout.folder.join(INPUTS), site.store)?;
+    let inputs = staging::inputs(&task.inputs, &layout.folder.join(INPUTS), site.store)?.inputs;
     let path = layout.job_file();
     write_json(&path, &JobFile { inputs, ..job.clone() })
         .map_err(JobError::io("cannot write", &path))?;

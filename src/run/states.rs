@@ -143,7 +143,8 @@ impl States {
                 self.unmet[reader.0] += 1;
             }
             let state = self.states[reader.0];
-            let moves = if is_well { state == StageState::Waiting } else { self.is_pending(reader) };
+            let moves =
+                if is_well { state == StageState::Waiting } else { self.is_pending(reader) };
             if moves {
                 self.set(reader, StageState::Waiting);
             }
@@ -209,10 +210,7 @@ impl States {
     #[must_use]
     pub fn not_started(&self) -> Vec<StageIndex> {
         let not_started = |stage: &StageIndex| {
-            matches!(
-                self.get(*stage),
-                StageState::Waiting | StageState::Ready | StageState::Queued
-            )
+            matches!(self.get(*stage), StageState::Waiting | StageState::Ready | StageState::Queued)
         };
         (0..self.states.len()).map(StageIndex).filter(not_started).collect()
     }

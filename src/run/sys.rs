@@ -126,11 +126,8 @@ impl Handlers {
             place.store(pipe.as_raw_fd(), Ordering::SeqCst);
         }
         CALLS.store(0, Ordering::SeqCst);
-        let action = SigAction::new(
-            SigHandler::Handler(on_signal),
-            SaFlags::SA_RESTART,
-            SigSet::empty(),
-        );
+        let action =
+            SigAction::new(SigHandler::Handler(on_signal), SaFlags::SA_RESTART, SigSet::empty());
         let mut handlers = Self { before: Vec::new() };
         for signal in SIGNALS {
             // SAFETY: the handler only uses atomics and `write`, which are safe in a signal.
