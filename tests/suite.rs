@@ -8,3 +8,4 @@ mod report;
 mod search;
 mod space;
 mod train;
+mod spec;
