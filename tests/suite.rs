@@ -9,3 +9,4 @@ mod search;
 mod space;
 mod train;
 mod spec;
+mod store;
