@@ -4,6 +4,7 @@ mod progress;
 #[cfg(test)]
 mod dataset;
 mod house;
+mod plan;
 mod report;
 mod search;
 mod space;
