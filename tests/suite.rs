@@ -1,7 +1,13 @@
 //! The one integration test binary: a folder per room.
 
+#[cfg(test)]
+mod dataset;
 mod house;
 mod run;
 mod search;
 mod space;
 mod support;
+mod report;
+mod search;
+mod space;
+mod train;

@@ -7,6 +7,10 @@ use super::chain::{self, ChainConfig, ChainSpace};
 use super::{Space, SpaceError};
 use crate::net::Shape;
 
+/// Name and version of every space, for stages that build networks from genotypes they are given: which
+/// space those are of is known only when they run.
+pub const COMPONENTS: [(&str, u32); 1] = [("space.chain", chain::VERSION)];
+
 /// The search space and its tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +38,12 @@ impl SpaceConfig {
         match self {
             Self::Chain(_) => ("space.chain", chain::VERSION),
         }
+    }
+
+    /// Names and versions of all spaces: for stages that learn of their space from their input.
+    #[must_use]
+    pub fn components() -> Vec<(&'static str, u32)> {
+        vec![("space.chain", chain::VERSION)]
     }
 
     /// What a schema cannot say of the values.

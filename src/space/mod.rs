@@ -10,7 +10,7 @@ mod error;
 mod features;
 mod process;
 
-pub use config::{ConfigMistake, SpaceConfig};
+pub use config::{COMPONENTS, ConfigMistake, SpaceConfig};
 pub use error::{ParseError, SpaceError};
 pub use features::{Features, Limits};
 pub use process::{Action, Genotype, Process, RowId, Rules, StateId, Token};

@@ -43,7 +43,10 @@ const LATER: &[(&str, &[&str])] = &[
     ("zero-cost proxies", &["zc-nwot-1", "zc-synflow-1", "zc-gradnorm-1"]),
 ];
 
-const CHECKS: &[(&str, fn(&Vector<'_>))] = &[
+/// Looks at one vector and panics when it does not hold.
+type Check = fn(&Vector<'_>);
+
+const CHECKS: &[(&str, Check)] = &[
     ("mq-eps-1", epsilon_schedule),
     ("mq-act-start", legal_actions),
     ("mq-act-conv8", legal_actions),
