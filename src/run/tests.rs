@@ -16,11 +16,11 @@ use crate::manifest::Manifest;
 use crate::plan::{Feed, PlanError, Request, Resolved, Selection, StageIndex, Study, StudyStage};
 use crate::record::OutputRecord;
 use crate::spec;
-use crate::stage::Registry;
+use crate::stage::{Registry, Stage};
 use crate::store::{Store, StoreOptions};
 
 /// A study on its way, and the folder it runs in.
-struct Space {
+pub(super) struct Space {
     folder: tempfile::TempDir,
     stages: Vec<StudyStage>,
     interrupt: Arc<Interrupt>,
@@ -31,13 +31,13 @@ struct Space {
 }
 
 /// What a run said and came to.
-struct Ran {
-    report: Result<RunReport, RunError>,
-    events: Vec<Event>,
+pub(super) struct Ran {
+    pub(super) report: Result<RunReport, RunError>,
+    pub(super) events: Vec<Event>,
 }
 
 impl Space {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
             stages: Vec::new(),
@@ -54,8 +54,17 @@ impl Space {
         self.command(name, inputs, &json!({ "run": run, "outputs": ["out.txt"] }))
     }
 
-    fn command(mut self, name: &str, inputs: &[&str], with: &serde_json::Value) -> Self {
+    fn command(self, name: &str, inputs: &[&str], with: &serde_json::Value) -> Self {
         let kind = Registry::standard().get("command").unwrap();
+        self.add(name, inputs, kind.revive(with).unwrap())
+    }
+
+    /// Adds a stage that runs in a worker.
+    pub(super) fn built_in(self, name: &str, stage: Box<dyn Stage>) -> Self {
+        self.add(name, &[], stage)
+    }
+
+    fn add(mut self, name: &str, inputs: &[&str], stage: Box<dyn Stage>) -> Self {
         let feed = |input: &&str| {
             let stage = self.stages.iter().position(|stage| stage.id.name == **input).unwrap();
             Feed {
@@ -75,7 +84,7 @@ impl Space {
         }
         self.stages.push(StudyStage {
             id: StageId { name: name.to_owned(), coordinates: Coordinates::default() },
-            stage: kind.revive(with).unwrap(),
+            stage,
             inputs,
             needs: Vec::new(),
             before,
@@ -93,16 +102,16 @@ impl Space {
         self
     }
 
-    fn path(&self, relative: &str) -> PathBuf {
+    pub(super) fn path(&self, relative: &str) -> PathBuf {
         self.folder.path().join(relative)
     }
 
-    fn write(&self, relative: &str, text: &str) {
+    pub(super) fn write(&self, relative: &str, text: &str) {
         fs::create_dir_all(self.path(relative).parent().unwrap()).unwrap();
         fs::write(self.path(relative), text).unwrap();
     }
 
-    fn read(&self, relative: &str) -> String {
+    pub(super) fn read(&self, relative: &str) -> String {
         fs::read_to_string(self.path(relative)).unwrap()
     }
 
@@ -110,7 +119,7 @@ impl Space {
         Store::open(&self.path(".phytotron"), StoreOptions::default()).unwrap()
     }
 
-    fn run(&mut self) -> Ran {
+    pub(super) fn run(&mut self) -> Ran {
         self.run_watched(&|_| {})
     }
 
@@ -137,7 +146,7 @@ impl Space {
             store: store.root().to_owned(),
         };
         let options = RunOptions {
-            program: PathBuf::from("/nonexistent"),
+            program: self.path("worker.sh"),
             jobs: Some(self.jobs),
             threads: None,
             pools: self.pools.clone(),
@@ -156,7 +165,7 @@ impl Space {
 
 impl Ran {
     /// `a done, b failed`; stages in topological order.
-    fn endings(&self) -> String {
+    pub(super) fn endings(&self) -> String {
         let report = self.report.as_ref().unwrap();
         let words: Vec<String> = report
             .stages
@@ -166,7 +175,7 @@ impl Ran {
         words.join(", ")
     }
 
-    fn reason(&self, stage: &str) -> String {
+    pub(super) fn reason(&self, stage: &str) -> String {
         let report = self.report.as_ref().unwrap();
         let found = report.stages.iter().find(|end| end.stage.name == stage).unwrap();
         found.reason.clone().unwrap_or_default()
@@ -365,7 +374,7 @@ fn interrupted(space: &mut Space, times: usize) -> Ran {
     space.run_watched(&raise)
 }
 
-fn is_anywhere(folder: &Path, name: &str) -> bool {
+pub(super) fn is_anywhere(folder: &Path, name: &str) -> bool {
     fs::read_dir(folder).into_iter().flatten().flatten().any(|entry| {
         entry.file_name() == name || entry.path().is_dir() && is_anywhere(&entry.path(), name)
     })
