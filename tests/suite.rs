@@ -1,9 +1,8 @@
 //! The one integration test binary: a folder per room.
 
-mod progress;
-#[cfg(test)]
 mod dataset;
 mod house;
+mod progress;
 mod report;
 mod search;
 mod space;

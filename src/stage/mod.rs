@@ -18,7 +18,7 @@ mod task;
 mod trial_log;
 
 pub use command::{CommandConfig, check_artifact};
-pub use evaluate::{Agreement, EvaluateConfig, Pair};
+pub use evaluate::EvaluateConfig;
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 pub use report::ReportConfig;
