@@ -1,7 +1,5 @@
 //! The one integration test binary: a folder per room.
 
-mod progress;
-#[cfg(test)]
 mod dataset;
 mod house;
 mod plan;
@@ -9,6 +7,7 @@ mod run;
 mod search;
 mod space;
 mod support;
+mod progress;
 mod report;
 mod search;
 mod space;

@@ -36,13 +36,13 @@ pub struct Fancy {
 
 #[derive(Default)]
 struct State {
-    running: HashMap<StageId, Bar>,
+    running: HashMap<StageId, Running>,
     /// The run's own bar, when there are several stages.
     run: Option<ProgressBar>,
     cached: usize,
 }
 
-struct Bar {
+struct Running {
     bar: ProgressBar,
     pace: Pace,
     /// Whether its unit and total are known, which gives it a real bar.
@@ -81,14 +81,14 @@ impl Fancy {
         if attempt > 1 {
             bar.set_message(format!("attempt {attempt}"));
         }
-        let bar = Bar { bar, pace: Pace::new(STEP), is_measured: false, last: String::new() };
+        let bar = Running { bar, pace: Pace::new(STEP), is_measured: false, last: String::new() };
         bar.bar.tick();
         if let Some(old) = state.running.insert(stage.clone(), bar) {
             self.bars.remove(&old.bar);
         }
     }
 
-    fn measure(&self, bar: &mut Bar, unit: &str, done: u64, total: u64, note: &str, now: Duration) {
+    fn measure(&self, bar: &mut Running, unit: &str, done: u64, total: u64, note: &str, now: Duration) {
         let is_last = total > 0 && done >= total;
         if !bar.pace.is_due(now) && !is_last {
             return;

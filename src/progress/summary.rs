@@ -109,7 +109,7 @@ fn metrics(metrics: &BTreeMap<String, f64>) -> String {
     reason = "checked to be whole, positive and small"
 )]
 fn number(value: f64) -> String {
-    if value >= 0.0 && value < 1e15 && value.fract().abs() < f64::EPSILON {
+    if (0.0..1e15).contains(&value) && value.fract().abs() < f64::EPSILON {
         wording::thousands(value as u64)
     } else if value.abs() >= 100.0 || !value.is_finite() {
         format!("{value:.1}")

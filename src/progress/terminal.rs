@@ -32,7 +32,7 @@ impl Terminal {
     }
 
     /// `text` in a colour, when colours are wanted.
-    pub(super) fn paint(&self, colour: Colour, text: &str) -> String {
+    pub(super) fn paint(self, colour: Colour, text: &str) -> String {
         if self.colour { format!("\x1b[{}m{text}\x1b[0m", colour as u8) } else { text.to_owned() }
     }
 }
