@@ -6,4 +6,5 @@ mod house;
 mod report;
 mod search;
 mod space;
+#[cfg(test)]
 mod train;
