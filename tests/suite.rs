@@ -11,6 +11,7 @@ mod progress;
 mod report;
 mod search;
 mod space;
+#[cfg(test)]
 mod train;
 mod store;
 mod spec;

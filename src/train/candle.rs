@@ -155,7 +155,7 @@ impl CandleChild {
     ) -> Result<Tensor, TrainError> {
         let mut maps: Vec<Option<Tensor>> = vec![None; self.layers.nodes];
         maps[0] = Some(images);
-        for layer in &self.layers.layers {
+        for layer in &self.layers.list {
             let inputs: Vec<Tensor> = layer
                 .inputs
                 .iter()
