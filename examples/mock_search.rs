@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release --example mock_search`
 
+#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::time::Instant;
 
 use phytotron::net::Shape;

@@ -55,7 +55,7 @@ impl<'s> Run<'s> {
         any
     }
 
-    fn to_the_end(mut self, trials: usize, batch: usize) -> Self {
+    fn finished(mut self, trials: usize, batch: usize) -> Self {
         while self.history.len() < trials && self.batch(batch.min(trials - self.history.len())) {}
         self
     }
@@ -75,7 +75,7 @@ proptest! {
             ..ChainConfig::default()
         };
         let space = open(&config);
-        let run = Run::new(&space, &STRATEGIES[strategy](), 60, seed).to_the_end(60, batch);
+        let run = Run::new(&space, &STRATEGIES[strategy](), 60, seed).finished(60, batch);
         prop_assert_eq!(run.history.len(), 60);
         prop_assert!(run.search.counts().rejected > 0);
         let mut texts = BTreeSet::new();
@@ -94,7 +94,7 @@ proptest! {
     ) {
         let space = open(&ChainConfig::default());
         let history = |seed| {
-            Run::new(&space, &STRATEGIES[strategy](), 30, seed).to_the_end(30, 1).history
+            Run::new(&space, &STRATEGIES[strategy](), 30, seed).finished(30, 1).history
         };
         prop_assert_eq!(history(seed), history(seed));
         prop_assert_ne!(history(seed), history(seed ^ 1));
@@ -106,7 +106,7 @@ proptest! {
     ) {
         let space = open(&two_layers());
         let strategy = STRATEGIES[strategy]();
-        let whole = Run::new(&space, &strategy, 60, seed).to_the_end(60, batch);
+        let whole = Run::new(&space, &strategy, 60, seed).finished(60, batch);
         let mut first = Run::new(&space, &strategy, 60, seed);
         while first.history.len() < cut && first.batch(batch.min(60 - first.history.len())) {}
         let text = serde_json::to_string(&first.search.save()).expect("serializes");
@@ -114,7 +114,7 @@ proptest! {
         let saved: SavedSearch = serde_json::from_str(&text).expect("what was written");
         second.search.restore(saved).expect("the same space");
         second.history = first.history;
-        let second = second.to_the_end(60, batch);
+        let second = second.finished(60, batch);
         prop_assert_eq!(&second.history, &whole.history);
         let process = space.process();
         prop_assert_eq!(
@@ -129,7 +129,7 @@ proptest! {
 fn a_small_space_is_exhausted_and_every_network_found_once() {
     let space = open(&ChainConfig { layers_max: 1, ..ChainConfig::default() });
     for strategy in STRATEGIES {
-        let run = Run::new(&space, &strategy(), 100, 3).to_the_end(100, 1);
+        let run = Run::new(&space, &strategy(), 100, 3).finished(100, 1);
         assert_eq!(run.history.len(), 14, "all there are");
         assert!(run.search.is_exhausted());
         // Not one episode more than a thousand after the last new network.
@@ -141,7 +141,7 @@ fn a_small_space_is_exhausted_and_every_network_found_once() {
 #[test]
 fn a_space_whose_networks_are_all_too_large_ends_without_a_trial() {
     let space = open(&ChainConfig { parameters_max: 1, ..two_layers() });
-    let run = Run::new(&space, &StrategyConfig::Random, 5, 3).to_the_end(5, 1);
+    let run = Run::new(&space, &StrategyConfig::Random, 5, 3).finished(5, 1);
     assert!(run.history.is_empty() && run.search.is_exhausted());
     assert_eq!(run.search.counts().rejected, run.search.counts().episodes);
 }
@@ -150,7 +150,7 @@ fn a_space_whose_networks_are_all_too_large_ends_without_a_trial() {
 fn rejected_networks_never_reach_the_table() {
     let config = ChainConfig { parameters_max: 400_000, layers_max: 3, ..ChainConfig::default() };
     let space = open(&config);
-    let run = Run::new(&space, &STRATEGIES[2](), 80, 11).to_the_end(80, 1);
+    let run = Run::new(&space, &STRATEGIES[2](), 80, 11).finished(80, 1);
     assert!(run.search.counts().rejected > 20);
     let process = space.process();
     let mut walked = BTreeSet::new();
@@ -196,7 +196,7 @@ fn the_final_policy_beats_random_walks() {
     let mut gains = Vec::new();
     for seed in 0..5 {
         let tail = |strategy: &StrategyConfig| {
-            let run = Run::new(&space, strategy, 200, seed).to_the_end(200, 1);
+            let run = Run::new(&space, strategy, 200, seed).finished(200, 1);
             run.history[150..].iter().map(|(_, score)| score).sum::<f64>() / 50.0
         };
         gains.push(tail(&learner) - tail(&StrategyConfig::Random));
@@ -250,7 +250,7 @@ fn epsilon_falls_with_unique_networks_only() {
         scale: Some(1.0),
         ..QLearningConfig::default()
     });
-    let run = Run::new(&space, &learner, 14, 1).to_the_end(14, 1);
+    let run = Run::new(&space, &learner, 14, 1).finished(14, 1);
     assert!(run.search.counts().repeats > 0, "walks came back to known networks");
     let mut by_epsilon: BTreeMap<String, u32> = BTreeMap::new();
     for (proposal, _) in &run.history {

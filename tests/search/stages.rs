@@ -498,10 +498,10 @@ fn bytes_change_with_a_version_only() {
     found.push(("evaluate", digest(&folders)));
     let frozen = [
         ("search, strategy.random, evaluator.mock", "be1be1d9fdb4"),
-        ("strategy.random_uniform", "?"),
-        ("strategy.q_learning", "?"),
-        ("space.chain", "?"),
-        ("evaluate", "?"),
+        ("strategy.random_uniform", "a60027b86538"),
+        ("strategy.q_learning", "45a59565d70a"),
+        ("space.chain", "8f6ed5b96e6a"),
+        ("evaluate", "0aa5914a1ff1"),
     ];
     let frozen: Vec<_> = frozen.iter().map(|(name, hex)| (*name, (*hex).to_owned())).collect();
     assert_eq!(found, frozen);
@@ -539,10 +539,12 @@ fn the_manifest_says_every_parameter() {
     revive("search", &search(&q_learning(), 9)).parameters(&mut manifest);
     let text = manifest.text();
     for line in [
-        "with.space.chain.layers_max 6",
-        "with.space.chain.kernels",
-        "with.strategy.q_learning.alpha 0.01",
-        "with.evaluator.mock.epochs 20",
+        "with.space.kind chain",
+        "with.space.layers_max 6",
+        "with.space.kernels.2 5",
+        "with.strategy.kind q_learning",
+        "with.strategy.alpha 0.01",
+        "with.evaluator.epochs 20",
         "with.budget.trials 9",
         "with.batch 1",
         "with.image.side 32",
