@@ -270,7 +270,7 @@ fn markup_in_names_and_genotypes_stays_text() {
         summary["models"][1]["failure"] = json!(EVIL);
     });
     edit(&sources.trials[0].folder.join("card.json"), |card| {
-        card["strategy"]["kind"] = json!(EVIL)
+        card["strategy"]["kind"] = json!(EVIL);
     });
     edit(&sources.data.as_ref().unwrap().folder.join("card.json"), |card| {
         card["source"] = json!(EVIL);
