@@ -88,7 +88,15 @@ impl Fancy {
         }
     }
 
-    fn measure(&self, bar: &mut Running, unit: &str, done: u64, total: u64, note: &str, now: Duration) {
+    fn measure(
+        &self,
+        bar: &mut Running,
+        unit: &str,
+        done: u64,
+        total: u64,
+        note: &str,
+        now: Duration,
+    ) {
         let is_last = total > 0 && done >= total;
         if !bar.pace.is_due(now) && !is_last {
             return;
