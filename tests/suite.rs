@@ -7,6 +7,6 @@ mod plan;
 mod report;
 mod search;
 mod space;
-mod train;
 mod spec;
 mod store;
+mod train;
