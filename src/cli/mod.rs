@@ -1,5 +1,7 @@
 //! The command line: arguments, one file per command, diagnostics and exit codes.
 
+pub mod diagnostics;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

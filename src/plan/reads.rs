@@ -192,9 +192,11 @@ impl Reads {
         Ok(Some(seen.digest))
     }
 
-    /// Where the program `name` was found.
-    pub(super) fn tool_path(&self, name: &str) -> Option<&Path> {
-        self.tools.get(name).map(|tool| tool.path.as_path())
+    /// The programs that were found, and where.
+    pub(super) fn tool_paths(&self) -> Vec<(String, String)> {
+        let tool =
+            |(name, tool): (&String, &SeenTool)| (name.clone(), tool.path.display().to_string());
+        self.tools.iter().map(tool).collect()
     }
 }
 

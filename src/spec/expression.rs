@@ -266,7 +266,7 @@ fn pieces(text: &str) -> Option<Vec<Piece>> {
 }
 
 /// Where the `}}` stands that ends an expression: outside quotes and brackets.
-fn end_of(text: &str) -> Option<usize> {
+pub(super) fn end_of(text: &str) -> Option<usize> {
     let (mut depth, mut quote) = (0_usize, None);
     let mut letters = text.char_indices();
     while let Some((at, letter)) = letters.next() {
@@ -315,7 +315,10 @@ fn unknown_name(holder: &str, key: &str, node: &Node) -> Failure {
         Value::Map(entries) => entries.iter().map(|(key, _)| key.name.as_str()).collect(),
         _ => Vec::new(),
     };
-    let listed = format!("`{holder}` has {}", wording::list(&known));
+    let listed = match known.len() {
+        0 => format!("`{holder}` has no keys"),
+        _ => format!("`{holder}` has {}", wording::list(&known)),
+    };
     Failure {
         message: format!("`{holder}` has no `{key}`"),
         label: "no such name".to_owned(),

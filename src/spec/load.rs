@@ -342,7 +342,7 @@ impl<'l> Loader<'l> {
         if total <= STAGES_MAX {
             return false;
         }
-        let most = wording::count(STAGES_MAX, "stage");
+        let most = wording::thousands(STAGES_MAX as u64);
         let message =
             format!("the pipeline has {}, more than {most}", wording::count(total, "stage"));
         let mistake = Diagnostic::error("spec::too_many_stages", message);

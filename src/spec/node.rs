@@ -87,9 +87,7 @@ impl Node {
     #[must_use]
     pub fn blame(&self, diagnostic: Diagnostic, label: impl Into<String>) -> Diagnostic {
         match self.used {
-            Some(used) => {
-                diagnostic.label(used, label).label(self.span, "the value comes from here")
-            }
+            Some(used) => diagnostic.label(used, label).label(self.span, "it comes from here"),
             None => diagnostic.label(self.span, label),
         }
     }

@@ -65,10 +65,8 @@ pub(super) fn overlay(layers: &[Layer<'_>], fill: &mut Fill<'_>) -> Option<Node>
 /// A text on top: a word that names the kind of the map below keeps that map's settings, so that
 /// `strategy: ${{ matrix.strategy }}` means the preset's settings of the strategy that the preset names.
 fn text(top: Layer<'_>, below: &[Layer<'_>], fill: &mut Fill<'_>) -> Option<Node> {
-    let mut filled = fill(top.node)?;
-    if let Some(used) = top.used {
-        filled.used.get_or_insert(used);
-    }
+    let marked = top.used.map(|used| Node { used: Some(used), ..top.node.clone() });
+    let filled = fill(marked.as_ref().unwrap_or(top.node))?;
     match &filled.value {
         Value::Text(word) => {
             let next = below.first();

@@ -145,7 +145,11 @@ impl JsonSchema for TimeLimit {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"})
+        json_schema!({
+            "type": "string",
+            "pattern": "^([0-9]+(ms|s|m|h|d))+$",
+            "x-noun": "a time such as `90s`, `6h` or `1h30m`"
+        })
     }
 }
 

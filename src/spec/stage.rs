@@ -215,13 +215,11 @@ impl Nursery<'_, '_> {
             return Settings::default();
         }
         let node = Node { value: Value::Map(entries), span: draft.key.span, used: None };
-        match bind::<SettingsKeys>(&node) {
-            Ok(keys) => keys.into(),
-            Err(mistakes) => {
-                self.files.mistakes.extend(mistakes);
-                Settings::default()
-            }
+        if let Ok(keys) = bind::<SettingsKeys>(&node) {
+            return keys.into();
         }
+        self.files.mistakes.extend(settings_mistakes(node));
+        Settings::default()
     }
 
     /// A key's value with all layers, expressions filled in.
@@ -294,6 +292,14 @@ impl Draft<'_> {
         layers.extend(self.lead.presets.iter().map(|preset| Layer { node: &preset.tree, used }));
         layers
     }
+}
+
+/// The mistakes of each setting by itself: a time that is no time shows beside a retry that is no number.
+fn settings_mistakes(node: Node) -> Vec<Diagnostic> {
+    let Node { value: Value::Map(entries), span, used } = node else { return Vec::new() };
+    let alone = |entry| Node { value: Value::Map(vec![entry]), span, used };
+    let bound = entries.into_iter().map(|entry| bind::<SettingsKeys>(&alone(entry)));
+    bound.filter_map(Result::err).flatten().collect()
 }
 
 pub(super) fn key_span(node: &Node, name: &str) -> Option<Span> {

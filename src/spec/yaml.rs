@@ -10,6 +10,7 @@ use serde_saphyr::granit_parser::{
     ErrorKind, Event, Parser, ScalarStyle, ScanError, Span as ParserSpan, StrInput, Tag, options,
 };
 
+use super::expression::{OPENING, end_of};
 use super::{Key, Node, Value, scalar};
 use crate::diagnostic::Diagnostic;
 use crate::span::{SourceId, Span};
@@ -336,8 +337,8 @@ impl<'t> TreeReader<'t, '_> {
         let width = self.text[at..].chars().next().map_or(0, char::len_utf8);
         let span = self.at(at, at + width);
         let before = &self.text[..at];
-        if before.ends_with('$') && self.text[at..].starts_with("{{") {
-            return self.unquoted_expression(at - 1);
+        if let Some(expression) = self.unquoted_expression(at) {
+            return expression;
         }
         if let Some(selection) = self.unquoted_selection(at) {
             return selection;
@@ -357,15 +358,27 @@ impl<'t> TreeReader<'t, '_> {
         }
     }
 
-    fn unquoted_expression(&self, dollar: usize) -> Diagnostic {
-        let end = self.text[dollar..].find("}}").map_or(dollar + 3, |n| dollar + n + 2);
-        let line = self.quoted_line(dollar, end);
-        Diagnostic::error(
-            "spec::unquoted_expression",
-            "an expression inside `{}` or `[]` needs quotes",
-        )
-        .label(self.at(dollar, end), "quotes around this")
-        .help(format!("write: {line}"))
+    /// `${{ … }}` without quotes where YAML reads its braces or colons as its own.
+    fn unquoted_expression(&self, at: usize) -> Option<Diagnostic> {
+        let line = self.text[..at].rfind('\n').map_or(0, |n| n + 1);
+        // The parser stops behind the dollar, or at a colon further in.
+        let dollar =
+            line + self.text[line..self.text.floor_char_boundary(at + 2)].rfind(OPENING)?;
+        let inner = dollar + OPENING.len();
+        let end = inner + end_of(&self.text[inner..])? + "}}".len();
+        let is_flow = at == dollar + 1;
+        let is_one_line = !self.text[dollar..end].contains('\n');
+        (at < end && is_one_line).then(|| {
+            let message = if is_flow {
+                "an expression inside `{}` or `[]` needs quotes"
+            } else {
+                "an expression with `:` in it needs quotes"
+            };
+            let line = self.quoted_line(dollar, end);
+            Diagnostic::error("spec::unquoted_expression", message)
+                .label(self.at(dollar, end), "quotes around this")
+                .help(format!("write: {line}"))
+        })
     }
 
     /// `search[*]` without quotes inside `{}` or `[]`.
