@@ -15,3 +15,6 @@ mod space;
 mod train;
 mod store;
 mod spec;
+mod spec;
+mod store;
+mod train;

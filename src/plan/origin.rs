@@ -27,6 +27,8 @@ impl<'a> Origins<'a> {
             "with" => self.parameter(&written.with, rest),
             "seed" if rest == "pipeline" => "`seed` of the pipeline".to_owned(),
             "seed" => "default".to_owned(),
+            "command" => self.command(&written.with, rest),
+            "file" => self.parameter_or_nothing(&written.with, "files"),
             "input" => self.input(rest),
             "tool" => {
                 let tool = self.tools.iter().find(|(name, _)| name == rest);
@@ -55,6 +57,20 @@ impl<'a> Origins<'a> {
             Some(used) => format!("{}, used at {}", self.place(node.span), self.place(used)),
             None => self.place(node.span),
         }
+    }
+
+    /// Lines that the planner wrote from what a program is started with, by the words of `command`.
+    fn command(&self, with: &Node, path: &str) -> String {
+        let (part, rest) = path.split_once('.').unwrap_or((path, ""));
+        match part {
+            "argv" => self.parameter_or_nothing(with, "run"),
+            "output" => self.parameter_or_nothing(with, "outputs"),
+            _ => self.parameter(with, &format!("{part}.{rest}")),
+        }
+    }
+
+    fn parameter_or_nothing(&self, with: &Node, name: &str) -> String {
+        with.get(name).map(|_| self.parameter(with, name)).unwrap_or_default()
     }
 
     fn input(&self, key: &str) -> String {
