@@ -3,18 +3,18 @@
 mod dataset;
 mod house;
 mod plan;
-mod run;
-mod search;
-mod space;
-mod support;
 mod progress;
 mod report;
+mod run;
+mod search;
 mod search;
 mod space;
+mod space;
+mod spec;
+mod spec;
+mod store;
+mod store;
+mod support;
 #[cfg(test)]
 mod train;
-mod store;
-mod spec;
-mod spec;
-mod store;
 mod train;

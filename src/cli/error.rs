@@ -68,9 +68,9 @@ impl CliError {
     }
 
     /// For people.
-    pub(crate) fn text(&self, color: bool) -> String {
+    pub(crate) fn text(&self, color: bool, width: usize) -> String {
         match self {
-            Self::Pipeline(diagnostics) => diagnostics::render(diagnostics, color),
+            Self::Pipeline(diagnostics) => diagnostics::render(diagnostics, color, width),
             other => format!("error: {}", with_causes(other)),
         }
     }

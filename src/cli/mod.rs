@@ -21,6 +21,7 @@ use clap::Parser as _;
 use args::{Cli, Global, When};
 use error::CliError;
 
+use crate::diagnostic::Diagnostics;
 use crate::progress;
 
 /// Parses the arguments, does what they say, and returns the exit code.
@@ -111,11 +112,16 @@ impl Terminal {
         progress::Terminal { colour: self.color_err, ..progress::Terminal::stderr() }
     }
 
+    /// Diagnostics as they look on standard error.
+    pub(crate) fn draw(&self, diagnostics: &Diagnostics) -> String {
+        diagnostics::render(diagnostics, self.color_err, self.progress().width.into())
+    }
+
     fn complain(&self, error: &CliError) {
         if self.json {
             self.say_json(&error.json());
         } else {
-            self.note(&error.text(self.color_err));
+            self.note(&error.text(self.color_err, self.progress().width.into()));
         }
     }
 }

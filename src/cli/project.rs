@@ -72,8 +72,7 @@ impl Workplace {
 
     /// A pipeline's path relative to the project's root.
     fn relative(&self, file: &Path) -> Result<PathBuf, CliError> {
-        let absolute =
-            std::path::absolute(file).map_err(CliError::io("cannot find", file))?;
+        let absolute = std::path::absolute(file).map_err(CliError::io("cannot find", file))?;
         let root = std::path::absolute(&self.project.root)
             .map_err(CliError::io("cannot find", &self.project.root))?;
         absolute.strip_prefix(&root).map(Path::to_owned).map_err(|_| {

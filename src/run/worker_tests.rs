@@ -161,7 +161,8 @@ fn the_result_file_counts_not_the_exit_code() {
 #[test]
 fn events_of_a_worker_come_through_its_pipe() {
     let event = r#"{"event":"warning","stage":{"name":"w"},"text":"from inside"}"#;
-    let mut space = scripted(&format!("echo '{event}' > /proc/self/fd/$PHYTOTRON_EVENTS_FD\n{DONE}"));
+    let mut space =
+        scripted(&format!("echo '{event}' > /proc/self/fd/$PHYTOTRON_EVENTS_FD\n{DONE}"));
     let ran = space.run();
     let is_it =
         |event: &Event| matches!(event, Event::Warning { text, .. } if text == "from inside");

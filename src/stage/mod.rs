@@ -6,8 +6,8 @@
 
 mod announce;
 mod command;
-mod evaluate;
 mod dataset;
+mod evaluate;
 pub mod evaluators;
 mod job;
 mod mistakes;
@@ -19,7 +19,6 @@ mod task;
 mod trial_log;
 
 pub use command::{CommandConfig, check_artifact};
-pub use evaluate::{Agreement, EvaluateConfig, Pair};
 pub use dataset::{DatasetConfig, Split};
 pub use evaluate::EvaluateConfig;
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};

@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CommandConfig, DatasetConfig, EvaluateConfig, ReportConfig, RetrainConfig, SearchConfig};
+use super::{
+    CommandConfig, DatasetConfig, EvaluateConfig, ReportConfig, RetrainConfig, SearchConfig,
+};
 use super::{Kind, Stage};
 use crate::diagnostic::Diagnostic;
 use crate::spec::{self, Node};

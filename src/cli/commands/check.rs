@@ -20,10 +20,9 @@ pub(super) fn check(
         return Ok(Exit::Done);
     }
     if !found.list.is_empty() {
-        terminal.note(&diagnostics::render(&found, terminal.color_err));
+        terminal.note(&terminal.draw(&found));
     }
     let stages = wording::count(study.stages.len(), "stage");
     terminal.say(&format!("{}: {stages}, no mistakes", args.pipeline.display()));
     Ok(Exit::Done)
 }
-

@@ -8,8 +8,9 @@ use crate::cli::args::GcArgs;
 use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
+use crate::manifest::Fingerprint;
 use crate::plan::LockFile;
-use crate::run;
+use crate::run::History;
 use crate::store::{Freed, GcReport, Keep, Store};
 use crate::wording;
 
@@ -52,10 +53,20 @@ fn keep(store: &Store, runs: usize, terminal: &Terminal) -> Result<Keep, CliErro
             keep.trees.extend(locked.outputs.into_values());
         }
     }
-    for used in run::recent_results(store, runs)? {
-        keep.fingerprints.insert(used);
-    }
+    keep.fingerprints.extend(recent_results(store, runs)?);
     Ok(keep)
+}
+
+/// Results that the last `runs` runs that computed something used or made.
+fn recent_results(store: &Store, runs: usize) -> Result<Vec<Fingerprint>, CliError> {
+    let history = History::new(store.runs());
+    let computed = history.runs()?.into_iter().filter(|run| run.has_folder).take(runs);
+    let mut used = Vec::new();
+    for run in computed {
+        let details = history.details(&run.run)?;
+        used.extend(details.stages.iter().filter_map(|end| end.fingerprint));
+    }
+    Ok(used)
 }
 
 fn as_text(report: &GcReport, dry_run: bool, grace: Duration) -> String {

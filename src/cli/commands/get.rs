@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
 use crate::digest::Digest;
-use crate::plan::{LockFile, Planner, StageIndex, Study, lock_path};
+use crate::plan::{StageIndex, Study};
 use crate::record::StageRecord;
 use crate::store::{LinkMode, Store};
 use crate::wording;
@@ -39,21 +39,15 @@ pub(super) fn get(
 
 /// Splits `stage`, `stage[cell]` or `stage.output` by what there is.
 fn find(study: &Study, text: &str) -> Result<(StageIndex, Option<String>), CliError> {
-    let named = |id: &str| study.iter().find(|(_, stage)| stage.id.to_string() == id);
-    if let Some((index, _)) = named(text) {
+    if let Ok(index) = super::find_stage(study, text) {
         return Ok((index, None));
     }
     if let Some((stage, output)) = text.rsplit_once('.')
-        && let Some((index, _)) = named(stage)
+        && let Ok(index) = super::find_stage(study, stage)
     {
         return Ok((index, Some(output.to_owned())));
     }
-    let ids: Vec<String> = study.iter().map(|(_, stage)| stage.id.to_string()).collect();
-    let help = match wording::nearest(text, ids.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the stages are {}", wording::list(&ids)),
-    };
-    Err(CliError::Usage(format!("there is no stage `{text}`: {help}")))
+    super::find_stage(study, text).map(|index| (index, None))
 }
 
 /// The stage's record, resolving everything above it.
@@ -65,8 +59,7 @@ fn record(
     wanted: StageIndex,
 ) -> Result<StageRecord, CliError> {
     let request = workplace.request(&args.pipeline, &SelectionArgs::default())?;
-    let lock = LockFile::read(&request.root.join(lock_path(&request.file)))?;
-    let mut planner = Planner::new(study, &request.root, store, request.last_run(), lock);
+    let mut planner = super::plan::planner(&request, study, store)?;
     let mut needed = vec![wanted];
     let mut above = Vec::new();
     while let Some(index) = needed.pop() {
@@ -99,8 +92,7 @@ fn wanted(
 ) -> Result<Vec<(PathBuf, Digest)>, CliError> {
     let all = record.outputs.iter().map(|(name, output)| (PathBuf::from(name), output.tree));
     let Some(output) = output else { return Ok(all.collect()) };
-    let one: Vec<(PathBuf, Digest)> =
-        all.filter(|(name, _)| name.as_os_str() == output).collect();
+    let one: Vec<(PathBuf, Digest)> = all.filter(|(name, _)| name.as_os_str() == output).collect();
     if one.is_empty() {
         let names: Vec<&String> = record.outputs.keys().collect();
         let there = wording::list(&names);

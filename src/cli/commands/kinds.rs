@@ -33,9 +33,9 @@ fn find(registry: &Registry, name: &str) -> Result<&'static dyn Kind, CliError> 
 
 fn list(registry: &Registry, terminal: &Terminal) {
     if terminal.json {
-        let kinds = registry.iter().map(|kind| {
-            json!({ "kind": kind.name(), "summary": kind.summary(), "with": kind.schema() })
-        });
+        let kinds = registry.iter().map(
+            |kind| json!({ "kind": kind.name(), "summary": kind.summary(), "with": kind.schema() }),
+        );
         terminal.say_json(&kinds.collect());
         return;
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::args::{ProgressArg, RunArgs};
 use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
-use crate::cli::{Exit, Terminal, diagnostics, view};
+use crate::cli::{Exit, Terminal, view};
 use crate::diagnostic::Diagnostics;
 use crate::event::Ending;
 use crate::plan::{NoOp, Study};
@@ -31,10 +31,11 @@ pub(super) fn run(
     let (study, warnings) = workplace.load(&args.pipeline)?;
     if !warnings.is_empty() {
         let found = Diagnostics { list: warnings, sources: study.pipeline.sources.clone() };
-        terminal.note(&diagnostics::render(&found, terminal.color_err));
+        terminal.note(&terminal.draw(&found));
     }
     let options = options(workplace, args)?;
-    let interrupt = Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;
+    let interrupt =
+        Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;
     let _listening =
         interrupt.listen().map_err(CliError::io("cannot listen to signals for", &request.file))?;
     let form = progress::choose(mode(args, terminal), terminal.interactive);

@@ -29,7 +29,9 @@ pub(super) fn verify(
     let lock_file = lock_path(&request.file);
     if LockFile::read(&request.root.join(&lock_file))?.stages.is_empty() {
         let lock = lock_file.display();
-        return Err(CliError::Usage(format!("nothing is locked in `{lock}`: run the pipeline first")));
+        return Err(CliError::Usage(format!(
+            "nothing is locked in `{lock}`: run the pipeline first"
+        )));
     }
     let options = RunOptions {
         program: workplace.program()?,
@@ -39,18 +41,12 @@ pub(super) fn verify(
         keep_going: true,
         force: false,
     };
-    let interrupt = Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;
+    let interrupt =
+        Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;
     let _listening =
         interrupt.listen().map_err(CliError::io("cannot listen to signals for", &request.file))?;
-    let report = run::pipeline(
-        &request,
-        &study,
-        &store,
-        &options,
-        LockUse::Check,
-        &interrupt,
-        &Silent,
-    )?;
+    let report =
+        run::pipeline(&request, &study, &store, &options, LockUse::Check, &interrupt, &Silent)?;
     say(&report, terminal);
     Ok(if report.run.interrupted {
         Exit::Interrupted
