@@ -3,3 +3,7 @@
 #[cfg(test)]
 mod dataset;
 mod house;
+mod report;
+mod search;
+mod space;
+mod train;

@@ -5,6 +5,8 @@
 
 mod bind;
 mod node;
+mod scalar;
+mod yaml;
 
 pub use bind::bind;
 pub use node::{Key, Node, Value};

@@ -57,6 +57,16 @@ impl Node {
         }
     }
 
+    /// Says that this value and all in it are used at `used`.
+    pub(super) fn mark_used(&mut self, used: Span) {
+        self.used = Some(used);
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.mark_used(used)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| value.mark_used(used)),
+            _ => {}
+        }
+    }
+
     /// Puts `label` under the place where this value is used, and marks where it was written when that
     /// is elsewhere.
     #[must_use]
