@@ -61,8 +61,8 @@ def main(source, out):
         size = height * width
         places = first_of_each_class(labels, count)
         cut = b"".join(pixels[place * size:(place + 1) * size] for place in places)
-        write(out / f"{name}-images.idx.gz", [len(places), height, width], cut)
-        write(out / f"{name}-labels.idx.gz", [len(places)], bytes(labels[p] for p in places))
+        write(out / f"{name}-images-idx3-ubyte.gz", [len(places), height, width], cut)
+        write(out / f"{name}-labels-idx1-ubyte.gz", [len(places)], bytes(labels[p] for p in places))
 
 
 if __name__ == "__main__":

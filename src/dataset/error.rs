@@ -82,25 +82,23 @@ pub enum DatasetError {
         class: String,
     },
     /// Fewer than two classes, or too many to number.
-    #[error("the source has {count} classes and needs 2 to 65,535")]
+    #[error("the number of classes is {count} and must be 2 to 65,535")]
     Classes {
         /// How many.
         count: usize,
     },
     /// A class would have no image in a part.
     #[error(
-        "class `{class}` would have no {part} image (it has {images} in {units} groups or single \
-         images): give it more images, or change `split`"
+        "class `{class}` would have no {part} image, for it has {held}: give it more images, or change \
+         `split`"
     )]
     TooSmall {
         /// The class.
         class: String,
         /// `training`, `validation` or `test`.
         part: &'static str,
-        /// Images of the class.
-        images: usize,
-        /// Groups of images that must stay together.
-        units: usize,
+        /// All that the class has: `6 images`, `6 images in 2 groups`.
+        held: String,
     },
     /// `test: given` where nothing is given.
     #[error("the source has no test part of its own: give `split.test` as a share or a number")]

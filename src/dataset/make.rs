@@ -243,7 +243,8 @@ impl Plan {
     fn emptied(&self, label: usize, part: &'static str) -> DatasetError {
         let items = self.training.iter().chain(&self.validation).chain(&self.test);
         let images = items.filter(|item| usize::from(item.label) == label).count();
-        DatasetError::TooSmall { class: self.classes[label].clone(), part, images, units: images }
+        let held = wording::count(images, "image");
+        DatasetError::TooSmall { class: self.classes[label].clone(), part, held }
     }
 }
 
@@ -299,7 +300,12 @@ impl Reader<'_> {
         let shape = self.shape();
         let images = Images { pixels: Vec::new(), labels: Vec::new(), shape };
         let mut part = Part { images, names: Vec::new(), broken: Vec::new() };
-        for chunk in items.chunks(CHUNK) {
+        let mut rest = items;
+        while !rest.is_empty() {
+            // The first image comes alone: with its shape known, too much is refused at once.
+            let len = if self.first.is_none() { 1 } else { CHUNK.min(rest.len()) };
+            let (chunk, after) = rest.split_at(len);
+            rest = after;
             let (pictures, preparation) = (self.pictures, self.preparation);
             let read: Vec<_> = chunk
                 .par_iter()

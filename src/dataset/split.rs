@@ -4,12 +4,13 @@
 //! the others. Quotas by class keep all parts stratified; groups of near-duplicates stay together. Knows
 //! nothing of pictures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::order::stratified;
 use super::source::Item;
 use super::{Amount, DatasetError, TestAmount};
 use crate::seed::Seed;
+use crate::wording;
 
 /// Parts of a pool, as places in it; each in a stratified order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -177,24 +178,17 @@ pub(crate) fn check_part(
 }
 
 fn too_small(pool: &[Item], classes: &[String], label: usize, part: &'static str) -> DatasetError {
-    let of_class: Vec<&Item> =
-        pool.iter().filter(|item| usize::from(item.label) == label).collect();
-    let mut groups: Vec<_> = of_class.iter().filter_map(|item| item.group.as_ref()).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    let alone = of_class.iter().filter(|item| item.group.is_none()).count();
-    DatasetError::TooSmall {
-        class: classes[label].clone(),
-        part,
-        images: of_class.len(),
-        units: groups.len() + alone,
+    let of_class = || pool.iter().filter(|item| usize::from(item.label) == label);
+    let groups: BTreeSet<&String> = of_class().filter_map(|item| item.group.as_ref()).collect();
+    let mut held = wording::count(of_class().count(), "image");
+    if !groups.is_empty() {
+        held = format!("{held} in {}", wording::count(groups.len(), "group"));
     }
+    DatasetError::TooSmall { class: classes[label].clone(), part, held }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -265,7 +259,7 @@ mod tests {
         let sizes = Sizes { validation: 15, test: 15 };
         let error = split(&pool, &names(2), sizes, &Seed::root(0)).unwrap_err();
         assert!(
-            matches!(&error, DatasetError::TooSmall { class, images: 3, .. } if class == "1"),
+            matches!(&error, DatasetError::TooSmall { class, held, .. } if class == "1" && held == "3 images"),
             "{error}"
         );
     }

@@ -17,6 +17,7 @@ use super::{
     StageError,
 };
 use crate::artifact::ArtifactType;
+use crate::dataset;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
 use crate::results;
@@ -304,6 +305,8 @@ pub fn check_artifact(kind: ArtifactType, folder: &Path) -> Result<(), String> {
         ArtifactType::Models => {
             check_json::<results::ModelsSummary>(&folder.join(results::SUMMARY_FILE))
         }
+        ArtifactType::Dataset | ArtifactType::Testset => dataset::validate(kind, folder)
+            .map_err(|error| StageError::caused_by(&error).to_string()),
         _ => Ok(()),
     }
 }

@@ -8,6 +8,7 @@ use rayon::ThreadPoolBuilder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::mistakes::place;
 use super::{Component, Config, Job, Outcome, Output, Ports, Stage, StageError};
 use crate::artifact::ArtifactType;
 use crate::dataset::source::Source;
@@ -95,6 +96,19 @@ impl DatasetConfig {
         })
     }
 
+    /// Whether the shares take every image; counts are only known to be too many when they are read.
+    fn leaves_no_training(&self) -> bool {
+        // Generators and test parts bring test images of their own.
+        let is_split_off =
+            !self.source.has_test_part() && !matches!(self.source, Source::Leaves(_));
+        match (self.split.validation, self.test()) {
+            (Amount::Share(validation), TestAmount::Some(Amount::Share(test))) => {
+                is_split_off && validation + test >= 1.0
+            }
+            _ => false,
+        }
+    }
+
     fn recipe(&self) -> Recipe<'_> {
         Recipe {
             source: &self.source,
@@ -113,43 +127,44 @@ impl Config for DatasetConfig {
     const SUMMARY: &'static str = "images from a source, split into training, validation and test";
 
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
-        let place = |keys: [&str; 2]| {
-            let node = keys.iter().try_fold(with, |node, key| node.get(key));
-            node.unwrap_or(with).span
-        };
         let mut mistakes = Vec::new();
         if self.split.test == Some(TestAmount::Given) && !self.source.has_test_part() {
-            let text = format!("`{}` has no test part of its own", self.source.word());
-            mistakes.push(
-                Diagnostic::error("dataset::no_test_part", text)
-                    .label(place(["split", "test"]), "nothing is given")
-                    .help("give a share such as `0.15`, or a number of images"),
-            );
+            let text = format!("the source `{}` has no test part of its own", self.source.word());
+            let mistake = Diagnostic::error("dataset::no_test_part", text)
+                .help("give a share such as `0.15`, or a number of images");
+            mistakes.push(place(with, &["split", "test"]).blame(mistake, "nothing is given"));
         }
-        // A generator makes test images on top; a test part of its own is not taken off the others.
-        let is_split_off = !self.source.has_test_part() && self.source.word() != "leaves";
-        if let (Amount::Share(validation), TestAmount::Some(Amount::Share(test)), true) =
-            (self.split.validation, self.test(), is_split_off)
-            && validation + test >= 1.0
-        {
-            mistakes.push(
+        if self.leaves_no_training() {
+            let mistake =
                 Diagnostic::error("dataset::no_training", "no image is left for training")
-                    .label(with.get("split").unwrap_or(with).span, "these shares take everything")
-                    .help("a folder is usually divided 70 : 15 : 15"),
-            );
+                    .help("usual shares are 0.15 for validation and 0.15 for the test");
+            mistakes.push(place(with, &["split"]).blame(mistake, "takes all images"));
         }
-        if let Source::Leaves(leaves) = &self.source {
-            let mut species = leaves.species.clone();
-            species.sort_unstable();
-            species.dedup();
-            if species.len() < leaves.species.len() {
-                mistakes.push(
-                    Diagnostic::error("dataset::species_twice", "a species is named twice")
-                        .label(place(["source", "species"]), "each is one class"),
-                );
-            }
-        }
+        mistakes.extend(source_mistakes(&self.source, with));
         mistakes
+    }
+}
+
+/// What is wrong inside a source.
+fn source_mistakes(source: &Source, with: &Node) -> Option<Diagnostic> {
+    match source {
+        Source::Leaves(leaves) => {
+            let is_twice = |i: usize| leaves.species[..i].contains(&leaves.species[i]);
+            let twice = (0..leaves.species.len()).find(|&i| is_twice(i))?;
+            let text = format!("species `{}` is named twice", leaves.species[twice].word());
+            let mistake = Diagnostic::error("dataset::species_twice", text);
+            Some(place(with, &["source", "species"]).blame(mistake, "each is one class"))
+        }
+        Source::Idx(idx) if idx.test_images.is_some() != idx.test_labels.is_some() => {
+            let (given, missing) = match idx.test_images {
+                Some(_) => ("test_images", "test_labels"),
+                None => ("test_labels", "test_images"),
+            };
+            let text = format!("`{given}` needs `{missing}`");
+            let mistake = Diagnostic::error("dataset::half_test_part", text);
+            Some(place(with, &["source", given]).blame(mistake, "alone it is of no use"))
+        }
+        _ => None,
     }
 }
 

@@ -251,8 +251,28 @@ fn decode(name: &str, bytes: &[u8]) -> Result<Picture, PictureError> {
     let Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) = image::guess_format(bytes) else {
         return Err(broken("not a PNG or JPEG image", "by its first bytes".to_owned()));
     };
+    // The decoder fills what is missing of a JPEG with grey and calls it good.
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        return Err(broken("damaged", "it is cut off".to_owned()));
+    }
     let image = decoded(bytes, format).map_err(|error| broken("damaged", error.to_string()))?;
     Ok(opaque(&image))
+}
+
+/// Whether an end marker follows the picture's data; thumbnails in the head have one of their own.
+fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    const START_OF_SCAN: u8 = 0xda;
+    const END_OF_IMAGE: [u8; 2] = [0xff, 0xd9];
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    while let [0xff, marker, high, low, ..] = *rest {
+        if marker == START_OF_SCAN {
+            return rest.windows(2).any(|pair| pair == END_OF_IMAGE);
+        }
+        // A marker may be padded with more of its first byte; else a segment says its length.
+        let len = if marker == 0xff { 1 } else { 2 + usize::from(u16::from_be_bytes([high, low])) };
+        rest = rest.get(len..).unwrap_or_default();
+    }
+    false
 }
 
 fn decoded(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, image::ImageError> {

@@ -23,41 +23,55 @@ const SIDE_MAX: usize = 4096;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Idx {
-    /// Images for training and validation.
-    pub train: IdxPair,
-    /// The test part; split off the other when missing.
+    /// Images for training and validation: a file of three dimensions, perhaps gzipped.
+    pub images: String,
+    /// Their labels: a file of one dimension, perhaps gzipped.
+    pub labels: String,
+    /// The test part's images; when missing, test images are split off the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test: Option<IdxPair>,
+    pub test_images: Option<String>,
+    /// The test part's labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_labels: Option<String>,
     /// Class names by label; the labels themselves when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 256))]
     pub classes: Option<Vec<String>>,
 }
 
-/// Images and their labels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct IdxPair {
-    /// The file of images (three dimensions), perhaps gzipped.
-    pub images: String,
-    /// The file of labels (one dimension), perhaps gzipped.
-    pub labels: String,
+/// A file of images and the file of their labels.
+#[derive(Debug, Clone, Copy)]
+struct Pair<'a> {
+    images: &'a str,
+    labels: &'a str,
 }
 
 impl Idx {
     pub(super) fn files(&self) -> Vec<String> {
-        let pairs = std::iter::once(&self.train).chain(&self.test);
-        pairs.flat_map(|pair| [normal(&pair.images), normal(&pair.labels)]).collect()
+        let pairs = [self.train()].into_iter().chain(self.test());
+        pairs.flat_map(|pair| [normal(pair.images), normal(pair.labels)]).collect()
+    }
+
+    fn train(&self) -> Pair<'_> {
+        Pair { images: &self.images, labels: &self.labels }
+    }
+
+    pub(super) fn has_test_part(&self) -> bool {
+        self.test().is_some()
+    }
+
+    fn test(&self) -> Option<Pair<'_>> {
+        Some(Pair { images: self.test_images.as_deref()?, labels: self.test_labels.as_deref()? })
     }
 
     pub(super) fn open(&self, files: ProjectFiles<'_>) -> Result<Opened<'static>, DatasetError> {
-        let train = self.train.read(files)?;
+        let train = self.train().read(files)?;
         let classes = self.class_names(&train);
-        self.train.check_labels(&train, classes.len())?;
+        self.train().check_labels(&train, classes.len())?;
         let mut items = train.items("train", 0);
         let mut tensors = vec![train];
         let mut test_items = None;
-        if let Some(pair) = &self.test {
+        if let Some(pair) = self.test() {
             let test = pair.read(files)?;
             pair.check_labels(&test, classes.len())?;
             test_items = Some(test.items("test", items.len()));
@@ -81,14 +95,14 @@ impl Idx {
     }
 }
 
-impl IdxPair {
-    fn read(&self, files: ProjectFiles<'_>) -> Result<Tensor, DatasetError> {
-        let (sizes, pixels) = read::<3>(files, &self.images)?;
-        let ([count], labels) = read::<1>(files, &self.labels)?;
+impl Pair<'_> {
+    fn read(self, files: ProjectFiles<'_>) -> Result<Tensor, DatasetError> {
+        let (sizes, pixels) = read::<3>(files, self.images)?;
+        let ([count], labels) = read::<1>(files, self.labels)?;
         let [images, height, width] = sizes;
         if height == 0 || width == 0 || height > SIDE_MAX || width > SIDE_MAX {
             let reason = format!("has images of {height} x {width} pixels");
-            return Err(DatasetError::malformed(&self.images, reason));
+            return Err(DatasetError::malformed(self.images, reason));
         }
         if images != count {
             let reason = format!(
@@ -97,18 +111,18 @@ impl IdxPair {
                 self.images,
                 wording::count(images, "image")
             );
-            return Err(DatasetError::malformed(&self.labels, reason));
+            return Err(DatasetError::malformed(self.labels, reason));
         }
         let shape = Shape { channels: 1, height, width };
         Ok(Tensor { shape, pixels, labels })
     }
 
-    fn check_labels(&self, tensor: &Tensor, classes: usize) -> Result<(), DatasetError> {
+    fn check_labels(self, tensor: &Tensor, classes: usize) -> Result<(), DatasetError> {
         let wrong = tensor.labels.iter().position(|&label| usize::from(label) >= classes);
         let Some(place) = wrong else { return Ok(()) };
         let label = tensor.labels[place];
         let reason = format!("has label {label} at image {place}, but there are {classes} classes");
-        Err(DatasetError::malformed(&self.labels, reason))
+        Err(DatasetError::malformed(self.labels, reason))
     }
 }
 

@@ -10,7 +10,7 @@ mod leaves;
 
 pub use cifar::{Cifar, CifarVariant};
 pub use folder::{Broken, Folder, Group};
-pub use idx::{Idx, IdxPair};
+pub use idx::Idx;
 pub use leaves::{Leaves, Preset, Species};
 
 use schemars::JsonSchema;
@@ -108,7 +108,7 @@ impl Source {
     pub fn has_test_part(&self) -> bool {
         match self {
             Self::Leaves(_) | Self::Folder(_) => false,
-            Self::Idx(idx) => idx.test.is_some(),
+            Self::Idx(idx) => idx.has_test_part(),
             Self::Cifar(_) => true,
         }
     }
