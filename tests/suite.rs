@@ -3,14 +3,12 @@
 #[cfg(test)]
 mod dataset;
 mod house;
-mod run;
-mod search;
-mod space;
-mod support;
 mod plan;
 mod report;
+mod run;
 mod search;
 mod space;
 mod spec;
 mod store;
+mod support;
 mod train;
