@@ -7,6 +7,8 @@ mod progress;
 mod report;
 mod run;
 mod search;
+mod report;
+mod run;
 mod search;
 mod space;
 mod space;
@@ -17,4 +19,5 @@ mod store;
 mod support;
 #[cfg(test)]
 mod train;
+mod support;
 mod train;
