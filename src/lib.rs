@@ -15,6 +15,7 @@ pub mod diagnostic;
 pub mod event;
 pub mod manifest;
 pub mod net;
+pub mod statistics;
 
 // F2: rooms that know one thing each.
 pub mod dataset;

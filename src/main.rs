@@ -1,3 +1,7 @@
 //! The binary: calls `cli` and returns its exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    phytotron::cli::main()
+}

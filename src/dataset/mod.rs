@@ -2,6 +2,15 @@
 //!
 //! An artifact is a tensor of bytes, an index and a card, not a folder of pictures.
 
+mod artifact;
+mod csv;
+mod error;
+mod npy;
+mod order;
+
+pub use artifact::{CARD_FILE, FORMAT, IMAGES_FILE, INDEX_FILE, validate};
+pub use error::DatasetError;
+
 use serde::{Deserialize, Serialize};
 
 use crate::net::Shape;
@@ -39,23 +48,31 @@ impl Images {
 }
 
 /// Facts of a dataset that a reader needs before its pixels.
+///
+/// Only `format`, `image` and `classes` must stand in a `card.json` that a person's script writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Card {
     /// Version of the artifact's format.
     pub format: u32,
     /// Where the images came from, for people: `leaves, easy, seed 7`.
+    #[serde(default)]
     pub source: String,
     /// Whether the images are made up.
+    #[serde(default)]
     pub synthetic: bool,
     /// Shape of one image.
     pub image: Shape,
     /// Class names; a label is an index into them.
     pub classes: Vec<String>,
     /// Mean of each channel over the training images, 0 to 255; empty in a test set.
+    #[serde(default)]
     pub mean: Vec<f64>,
-    /// Standard deviation of each channel over the training images.
+    /// Standard deviation of each channel over the training images; 1 where all pixels are equal.
+    #[serde(default)]
     pub deviation: Vec<f64>,
     /// Images that could not be read: name and reason.
+    #[serde(default)]
     pub broken: Vec<(String, String)>,
 }
 

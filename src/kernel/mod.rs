@@ -1,1 +1,39 @@
-//! Custom operations for candle: forward, gradient and slow twin of each in one file.
+//! Kernels: the layers' arithmetic on the CPU, as candle operations with gradients of their own.
+//!
+//! Every map is `[image, row, column, channel]`, every convolution weight `[row, column, in, out]`, so a
+//! kernel row is one contiguous run. Each file holds one operation: its fast forward pass, its
+//! gradient, and in its tests the slow obvious twin both are held against. Sums run in an order that is
+//! fixed by shape alone (`ARCHITECTURE.md`, "Chance comes by name"): work is cut into chunks before
+//! anybody asks how many threads there are.
+//!
+//! Why not candle's own operations: its convolution is about ten times slower than these, its max pool
+//! has a wrong gradient, and its random numbers cannot be seeded on the CPU. Knows nothing of networks,
+//! parameters or training.
+
+mod access;
+mod avg_pool;
+mod batch_norm;
+mod chunks;
+mod conv;
+mod cross_entropy;
+mod depthwise;
+mod dropout;
+mod gemm;
+mod max_pool;
+mod memory;
+mod relu;
+mod slide;
+
+#[cfg(test)]
+pub(crate) mod reference;
+
+pub use access::{floats, tensor};
+pub use avg_pool::AvgPool;
+pub use batch_norm::{BatchNorm, EPSILON, Moments};
+pub use conv::Conv;
+pub use cross_entropy::CrossEntropy;
+pub use depthwise::Depthwise;
+pub use dropout::Dropout;
+pub use max_pool::MaxPool;
+pub use memory::keep_freed_memory;
+pub use relu::Relu;

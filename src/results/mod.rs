@@ -2,8 +2,14 @@
 //!
 //! Knows nothing of how they came about.
 
+mod error;
 mod models;
+mod top;
 mod trials;
 
-pub use models::{Chosen, Epoch, ModelSummary, ModelsSummary, SUMMARY_FILE, model_folder};
-pub use trials::{CARD_FILE, TRIALS_FILE, Trial, TrialsCard};
+pub use error::ResultsError;
+pub use models::{
+    Chosen, Epoch, MODELS_FORMAT, ModelSummary, ModelsSummary, SUMMARY_FILE, model_folder,
+};
+pub use top::{Ranked, ranking, top};
+pub use trials::{CARD_FILE, TRIALS_FILE, TRIALS_FORMAT, Trial, Trials, TrialsCard, write_card};

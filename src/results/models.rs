@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Version of the artifact's format.
+pub const MODELS_FORMAT: u32 = 1;
 /// Name of the summary's file.
 pub const SUMMARY_FILE: &str = "summary.json";
 

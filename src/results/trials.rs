@@ -1,8 +1,15 @@
 //! `trials` artifacts: `card.json`, and one trial a line in `trials.jsonl`.
 
+use std::fs;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+use super::ResultsError;
 use crate::net::Shape;
+
+/// Version of both files' format.
+pub const TRIALS_FORMAT: u32 = 1;
 
 /// Name of the card's file.
 pub const CARD_FILE: &str = "card.json";
@@ -56,4 +63,149 @@ pub struct Trial {
     /// Validation accuracy after each epoch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<f64>,
+}
+
+/// A whole `trials` artifact in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trials {
+    /// What they share.
+    pub card: TrialsCard,
+    /// In the order of the search.
+    pub trials: Vec<Trial>,
+}
+
+impl Trials {
+    /// Reads the artifact in `folder`.
+    ///
+    /// # Errors
+    /// When a file is missing, of another format, or a line is not a trial with a finite score.
+    pub fn read(folder: &Path) -> Result<Self, ResultsError> {
+        let card = read_card(&folder.join(CARD_FILE))?;
+        let path = folder.join(TRIALS_FILE);
+        let text = read_text(&path)?;
+        let trials = text.lines().enumerate().map(|(i, line)| {
+            let malformed =
+                |reason| ResultsError::Malformed { path: path.clone(), line: i + 1, reason };
+            let trial: Trial = serde_json::from_str(line).map_err(|e| malformed(e.to_string()))?;
+            if (0.0..=1.0).contains(&trial.score) {
+                Ok(trial)
+            } else {
+                Err(malformed(format!("score {} is not between 0 and 1", trial.score)))
+            }
+        });
+        Ok(Self { card, trials: trials.collect::<Result<_, _>>()? })
+    }
+}
+
+impl Trial {
+    /// The trial as a line of [`TRIALS_FILE`], newline included.
+    ///
+    /// # Panics
+    /// Never: a trial always serializes.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut line =
+            serde_json::to_string(self).expect("a trial has nothing but text and numbers");
+        line.push('\n');
+        line
+    }
+}
+
+/// Writes `card` into `folder`.
+pub fn write_card(folder: &Path, card: &TrialsCard) -> Result<(), ResultsError> {
+    let path = folder.join(CARD_FILE);
+    let mut text = serde_json::to_string_pretty(card).expect("a card has text keys only");
+    text.push('\n');
+    fs::write(&path, text).map_err(|source| ResultsError::Io {
+        action: "cannot write",
+        path,
+        source,
+    })
+}
+
+fn read_card(path: &Path) -> Result<TrialsCard, ResultsError> {
+    let card: TrialsCard = serde_json::from_str(&read_text(path)?).map_err(|e| {
+        ResultsError::Malformed { path: path.to_owned(), line: e.line(), reason: e.to_string() }
+    })?;
+    if card.format == TRIALS_FORMAT {
+        Ok(card)
+    } else {
+        Err(ResultsError::Format {
+            path: path.to_owned(),
+            found: card.format,
+            known: TRIALS_FORMAT,
+        })
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, ResultsError> {
+    fs::read_to_string(path).map_err(|source| ResultsError::Io {
+        action: "cannot read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn card() -> TrialsCard {
+        TrialsCard {
+            format: TRIALS_FORMAT,
+            space: serde_json::json!({"kind": "chain"}),
+            strategy: serde_json::json!({"kind": "random"}),
+            evaluator: serde_json::json!({"kind": "mock"}),
+            image: Shape { channels: 3, height: 32, width: 32 },
+            classes: 10,
+            mock: true,
+        }
+    }
+
+    fn write(card: &TrialsCard, lines: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        write_card(folder.path(), card).unwrap();
+        fs::write(folder.path().join(TRIALS_FILE), lines).unwrap();
+        folder
+    }
+
+    fn trial(score: f64) -> Trial {
+        Trial {
+            trial: 0,
+            genotype: "[SM(10)]".to_owned(),
+            score,
+            failure: None,
+            reward: score,
+            parameters: 30_730,
+            multiply_adds: 30_720,
+            epochs: 1,
+            steps: 0,
+            epsilon: Some(0.1),
+            curve: vec![],
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let folder = write(&card(), &trial(0.25).line().repeat(2));
+        let read = Trials::read(folder.path()).unwrap();
+        assert_eq!(read, Trials { card: card(), trials: vec![trial(0.25); 2] });
+    }
+
+    #[test]
+    fn a_line_that_is_no_trial_is_named() {
+        let good = trial(0.25).line();
+        for bad in ["{", "{}", &trial(1.5).line()] {
+            let folder = write(&card(), &format!("{good}{bad}"));
+            let error = Trials::read(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("trials.jsonl` line 2: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn another_format_is_refused() {
+        let folder = write(&TrialsCard { format: 2, ..card() }, "");
+        let error = Trials::read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("has format 2, this version reads 1"), "{error}");
+    }
 }

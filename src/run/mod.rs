@@ -1,1 +1,34 @@
-//! Runs: the executor, its processes, its journal and its history.
+//! The run: executes what has no result, and keeps a history of it.
+//!
+//! A scheduler decides in one thread, jobs run in processes of their own, and everything that is said on
+//! the way goes to the journal and to whoever listens. A job is one library function from a resolved stage
+//! to its record. Knows nothing of YAML, of how manifests come about and of terminals.
+
+mod attempt;
+mod collect;
+mod error;
+mod execute;
+mod interrupt;
+mod job;
+mod journal;
+mod pools;
+mod process;
+mod publish;
+mod scheduler;
+mod staging;
+mod start;
+mod states;
+mod sys;
+mod worker;
+
+pub use error::{JobError, RunError};
+pub use execute::{RunOptions, RunReport, execute};
+pub use interrupt::{Interrupt, Listening, Urgency};
+pub use journal::{
+    IndexLine, JOURNAL_FORMAT, JournalLine, RunEnd, RunFile, StageEnd, ending_word, run_id,
+    time_text,
+};
+pub use pools::{Pools, Shortage, Tokens, machine};
+pub use scheduler::{Finding, Resolve};
+pub use states::{StageState, States};
+pub use worker::{WorkerEnd, worker};

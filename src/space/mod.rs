@@ -1,1 +1,57 @@
 //! Search spaces: the sets of architectures that a study may visit, as decision processes.
+//!
+//! A space is a [`Process`] (states, legal actions, next states) whose complete paths are genotypes,
+//! and the few things that need to know what an action means: text, network and features. Strategies
+//! see the process only. Knows nothing of strategies, scores or training.
+
+pub mod chain;
+mod config;
+mod error;
+mod features;
+mod process;
+
+pub use config::{COMPONENTS, ConfigMistake, SpaceConfig};
+pub use error::{ParseError, SpaceError};
+pub use features::{Features, Limits};
+pub use process::{Action, Genotype, Process, RowId, Rules, StateId, Token};
+
+use std::fmt;
+
+use crate::net::{Network, Shape};
+
+/// A search space, opened for images of one shape and a number of classes.
+pub trait Space: fmt::Debug + Send + Sync {
+    /// The decisions.
+    fn process(&self) -> &Process;
+
+    /// Shape of the images that its networks read.
+    fn image(&self) -> Shape;
+
+    /// Number of classes that its networks tell apart.
+    fn classes(&self) -> usize;
+
+    /// Appends the genotype's canonical text; equal texts are equal networks.
+    fn write_text(&self, genotype: &Genotype, text: &mut String);
+
+    /// Reads a genotype; spaces do not matter.
+    ///
+    /// # Errors
+    /// When the text is no genotype, or one that is not legal here; the error names the column.
+    fn parse(&self, text: &str) -> Result<Genotype, ParseError>;
+
+    /// The child network.
+    fn network(&self, genotype: &Genotype) -> Network;
+
+    /// Size and shape of the child network, without building it: equal to what the network counts.
+    fn features(&self, genotype: &Genotype) -> Features;
+
+    /// What keeps a genotype from being tried at all.
+    fn limits(&self) -> Limits;
+
+    /// The genotype's canonical text.
+    fn text(&self, genotype: &Genotype) -> String {
+        let mut text = String::new();
+        self.write_text(genotype, &mut text);
+        text
+    }
+}

@@ -161,3 +161,18 @@ pub enum StageError {
     #[error("{0}")]
     Failed(String),
 }
+
+impl StageError {
+    /// A failure in the words of `error` and its causes.
+    #[must_use]
+    pub fn caused_by(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self::Failed(text)
+    }
+}

@@ -4,12 +4,27 @@
 //! depends on (ports, components, parameters, files, seed) and computes its outputs in a job's folder.
 //! It knows nothing of stores, fingerprints or other stages.
 
+mod announce;
+mod command;
+mod evaluate;
 pub mod evaluators;
 mod job;
+mod mistakes;
 mod registry;
+mod report;
+mod retrain;
+mod search;
+mod task;
+mod trial_log;
 
+pub use command::{CommandConfig, check_artifact};
+pub use evaluate::{Agreement, EvaluateConfig, Pair};
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
+pub use report::ReportConfig;
+pub use retrain::RetrainConfig;
+pub use search::{Budget, SearchConfig};
+pub use task::ImageConfig;
 
 use std::fmt;
 

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::{CommandConfig, EvaluateConfig, ReportConfig, RetrainConfig, SearchConfig};
 use super::{Kind, Stage};
 use crate::diagnostic::Diagnostic;
 use crate::spec::{self, Node};
@@ -66,7 +67,15 @@ impl Registry {
     /// The kinds that ship with phytotron.
     #[must_use]
     pub fn standard() -> Self {
-        Self { kinds: vec![] }
+        Self {
+            kinds: vec![
+                &Typed::<SearchConfig>::KIND,
+                &Typed::<EvaluateConfig>::KIND,
+                &Typed::<RetrainConfig>::KIND,
+                &Typed::<ReportConfig>::KIND,
+                &Typed::<CommandConfig>::KIND,
+            ],
+        }
     }
 
     /// Adds a kind, as a test or another crate does.

@@ -3,27 +3,62 @@
 //! Everything is written to `tmp/` and renamed, carries a digest or checksum, and is verified on use,
 //! so a lost or torn write is a miss and never a wrong answer. Knows nothing of stages or pipelines.
 
+mod artifacts;
+mod blobs;
+mod claims;
 mod error;
+mod fsck;
+mod gc;
+mod hashing;
+mod ingest;
+mod locks;
+mod materialize;
+mod objects;
+mod pins;
+mod publish;
+mod quarantine;
+mod records;
+mod roots;
+mod sealed;
+mod stamp;
+mod stat_cache;
 mod tree;
+mod trials;
 
+pub use claims::{Claim, ClaimGuard, LockedFolder, is_locked, lock_folder};
 pub use error::StoreError;
-pub use tree::{Entry, EntryKind, Tree};
+pub use fsck::{Dangling, FsckReport, Lost, Problem};
+pub use gc::{Freed, GcReport, Keep};
+pub use ingest::Ingested;
+pub use materialize::{LinkMode, Placed};
+pub use objects::replace_file;
+pub use pins::Pin;
+pub use publish::{Edited, Published};
+pub use records::Put;
+pub use roots::Root;
+pub use tree::{Entry, EntryKind, Tree, TreeFault};
 
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::digest::Digest;
 use crate::manifest::Fingerprint;
-use crate::record::StageRecord;
 
-/// How blobs become files for people and commands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LinkMode {
-    /// Reflink, else hard link, else copy; copies when running as root (up to 64 MB) and executables.
-    #[default]
-    Auto,
-    /// Always copy.
-    Copy,
-}
+/// Folders of a store. `tmp` comes last: where it is, the others are.
+const FOLDERS: [&str; 11] = [
+    "blobs",
+    "trees",
+    "results",
+    "trials",
+    "work",
+    "runs",
+    "state/.published",
+    "locks",
+    "roots",
+    "quarantine",
+    "tmp",
+];
 
 /// How a store is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,55 +74,31 @@ pub struct StoreOptions {
 pub struct Store {
     root: PathBuf,
     options: StoreOptions,
+    stat_cache: stat_cache::StatCache,
 }
 
-/// An artifact that was taken into the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ingested {
-    /// Its tree.
-    pub tree: Digest,
-    /// Files in it.
-    pub files: u64,
-    /// Bytes in it.
-    pub bytes: u64,
-}
-
-/// What became of a record that was put.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Put {
-    /// It is new.
-    Added,
-    /// The same outputs were recorded before.
-    Same,
-    /// An earlier record has other outputs; it stays. Names the first output that differs.
-    Nondeterministic {
-        /// The output's name.
-        output: String,
-    },
-}
-
-/// The answer to asking for the right to compute a fingerprint.
+/// Keeps `gc` from sweeping while objects are written that nothing names yet.
 #[derive(Debug)]
-pub enum Claim {
-    /// It is yours until the guard is dropped or the process ends.
-    Granted(ClaimGuard),
-    /// Somebody else computes it: who, for people.
-    Held(String),
-}
-
-/// Holds a claim.
-#[derive(Debug)]
-pub struct ClaimGuard {
-    _file: std::fs::File,
+pub struct Publishing {
+    _lock: File,
 }
 
 impl Store {
     /// Opens the store at `root` and makes its folders when they are missing.
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        Ok(Self { root: root.to_owned(), options })
+        let root = std::path::absolute(root).map_err(|error| StoreError::reading(root, error))?;
+        let store = Self { root, options, stat_cache: stat_cache::StatCache::default() };
+        if !store.root.join("tmp").is_dir() {
+            store.make_folder(&store.root).map_err(|error| store.storing(&store.root, error))?;
+            for folder in FOLDERS {
+                let folder = store.root.join(folder);
+                store.make_folder(&folder).map_err(|error| store.storing(&folder, error))?;
+            }
+        }
+        Ok(store)
     }
 
-    /// Its folder.
+    /// Its folder, absolute.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -99,71 +110,41 @@ impl Store {
         self.options
     }
 
-    /// Takes the content of `folder` in as one tree. Files are moved when they lie on the store's
-    /// file system and belong to us, so `folder` is empty or gone afterwards.
-    pub fn ingest(&self, folder: &Path) -> Result<Ingested, StoreError> {
-        let _ = folder;
-        unimplemented!()
-    }
-
-    /// The tree that `digest` names, when it is here and whole.
-    pub fn tree(&self, digest: &Digest) -> Result<Option<Tree>, StoreError> {
-        let _ = digest;
-        unimplemented!()
-    }
-
-    /// Whether the tree and all its blobs are here (by their presence and size, not their content).
-    pub fn is_present(&self, tree: &Digest) -> Result<bool, StoreError> {
-        let _ = tree;
-        unimplemented!()
-    }
-
-    /// Puts the files of `tree` into `destination` (made when missing), verifying every blob.
-    ///
-    /// # Errors
-    /// `StoreError::Damaged` when a blob is missing or has other content; it is then in quarantine.
-    pub fn materialize(
-        &self,
-        tree: &Digest,
-        destination: &Path,
-        mode: LinkMode,
-    ) -> Result<(), StoreError> {
-        let _ = (tree, destination, mode);
-        unimplemented!()
-    }
-
-    /// The record of `fingerprint`, when it is here and whole.
-    pub fn record(&self, fingerprint: &Fingerprint) -> Result<Option<StageRecord>, StoreError> {
-        let _ = fingerprint;
-        unimplemented!()
-    }
-
-    /// Keeps a record. An earlier record with other outputs stays unless `replace`.
-    pub fn put_record(&self, record: &StageRecord, replace: bool) -> Result<Put, StoreError> {
-        let _ = (record, replace);
-        unimplemented!()
-    }
-
-    /// Asks for the right to compute `fingerprint`; never waits. `holder` is what others are told.
-    pub fn claim(&self, fingerprint: &Fingerprint, holder: &str) -> Result<Claim, StoreError> {
-        let _ = (fingerprint, holder);
-        unimplemented!()
-    }
-
     /// Folder for attempts and checkpoints of `fingerprint`: `work/<fingerprint>`; not made here.
     #[must_use]
     pub fn work(&self, fingerprint: &Fingerprint) -> PathBuf {
         self.root.join("work").join(fingerprint.hex())
     }
 
-    /// A number that grows whenever something leaves the store (`gc`, quarantine): what a snapshot
-    /// saw is only good for the same number.
-    pub fn generation(&self) -> Result<u64, StoreError> {
-        unimplemented!()
+    /// Folder of run histories.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// The disposable snapshot of `pipeline`; not made here.
+    #[must_use]
+    pub fn state(&self, pipeline: &str) -> PathBuf {
+        self.root.join("state").join(pipeline)
+    }
+
+    /// Keeps `gc` from sweeping until the guard is dropped. Hold it briefly, from taking outputs in to
+    /// putting their record.
+    pub fn publishing(&self) -> Result<Publishing, StoreError> {
+        locks::wait_shared(self, "gc").map(|lock| Publishing { _lock: lock })
     }
 
     /// Flushes everything written so far to disk (`syncfs`); called at a run's end.
     pub fn sync(&self) -> Result<(), StoreError> {
-        unimplemented!()
+        let flushed = File::open(&self.root)
+            .and_then(|folder| nix::unistd::syncfs(folder).map_err(io::Error::from));
+        flushed.map_err(|error| self.storing(&self.root, error))
+    }
+
+    /// Lets the group write a file that is not an object.
+    fn share(&self, file: &File) {
+        let mode = if self.options.group_writable { 0o664 } else { 0o644 };
+        // It fails for a file of somebody else, who has shared it already.
+        let _ = file.set_permissions(Permissions::from_mode(mode));
     }
 }

@@ -1,1 +1,27 @@
-//! Training: recipes, engines, the loop, checkpoints.
+//! Training of child networks: recipes, the loop, checkpoints, and the engines that compute steps.
+//!
+//! An [`Engine`] turns a [`crate::net::Network`] into a [`Child`] that can step, evaluate and hand out
+//! its state; the loop ([`fit`]) draws batches from named streams, watches for divergence and keeps
+//! checkpoints from which a training goes on to the same bits. Knows nothing of genotypes, trials,
+//! stages or the store.
+
+mod batch;
+mod candle;
+mod checkpoint;
+mod engine;
+mod error;
+mod fit;
+mod init;
+mod optimizer;
+mod plan;
+mod predict;
+mod recipe;
+
+pub use batch::{Examples, Standard};
+pub use candle::CandleCpu;
+pub use checkpoint::Checkpoint;
+pub use engine::{Batch, Child, Engine, Moment, Outline, State, Step, Values};
+pub use error::TrainError;
+pub use fit::{Assignment, Fitted, Gate, Outcome, Watch, fit};
+pub use predict::{Scores, predict};
+pub use recipe::{Augmentation, Init, Optimizer, RECIPE_VERSION, Recipe, Schedule};

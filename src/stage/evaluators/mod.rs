@@ -1,5 +1,144 @@
 //! Evaluators as a stage's parameters: `evaluator: { kind: mock }`.
+//!
+//! A new evaluator is one variant here and one file. Knows nothing of strategies.
 
 mod train;
 
 pub use train::TrainConfig;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Arity, Component, Job, StageError};
+use crate::dataset::Dataset;
+use crate::search::{
+    Candidate, Evaluate, EvaluateError, Evaluation, MOCK_VERSION, MockConfig, MockEvaluator,
+};
+use crate::seed::Seed;
+use crate::space::{Features, Genotype, Space};
+
+/// What scores genotypes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(tag = "kind")]
+pub enum EvaluatorConfig {
+    /// A made-up accuracy by formula, in microseconds: for trying out studies and comparing strategies.
+    Mock(MockConfig),
+    /// The validation accuracy after a short real training.
+    Train(TrainConfig),
+}
+
+/// A genotype to be scored, with what is known of it.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Number of the trial, from 0.
+    pub trial: u64,
+    /// The genotype.
+    pub genotype: Genotype,
+    /// Size and shape of its network.
+    pub features: Features,
+    /// Its canonical text.
+    pub text: String,
+    /// The trial's seed.
+    pub seed: Seed,
+}
+
+/// An evaluator at work.
+pub enum Scorer<'a> {
+    /// Scores features: no network is built, so that a trial takes microseconds.
+    Mock(MockEvaluator),
+    /// Scores child networks.
+    Networks(Box<dyn Evaluate + 'a>),
+}
+
+impl EvaluatorConfig {
+    /// The versions that its scores depend on.
+    #[must_use]
+    pub fn components(&self) -> Vec<Component> {
+        match self {
+            Self::Mock(_) => vec![Component { name: "evaluator.mock", version: MOCK_VERSION }],
+            Self::Train(config) => config.components(),
+        }
+    }
+
+    /// The engine whose bits its scores depend on.
+    #[must_use]
+    pub fn numerics(&self) -> Option<&'static str> {
+        match self {
+            Self::Mock(_) => None,
+            Self::Train(config) => Some(config.numerics()),
+        }
+    }
+
+    /// Whether its scores are made up.
+    #[must_use]
+    pub fn is_mock(&self) -> bool {
+        matches!(self, Self::Mock(_))
+    }
+
+    /// How many datasets it needs, when the shape of the images is known without.
+    #[must_use]
+    pub fn data(&self) -> Arity {
+        match self {
+            Self::Mock(_) => Arity::Optional,
+            Self::Train(_) => Arity::One,
+        }
+    }
+
+    /// The evaluator for a job.
+    ///
+    /// # Errors
+    /// When it needs data and there is none, or the data does not allow it.
+    pub fn open<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        data: Option<Dataset>,
+        classes: usize,
+    ) -> Result<Scorer<'a>, StageError> {
+        match (self, data) {
+            (Self::Mock(config), _) => Ok(Scorer::Mock(MockEvaluator::new(config, classes))),
+            (Self::Train(config), Some(data)) => Ok(Scorer::Networks(config.open(job, data)?)),
+            (Self::Train(_), None) => Err(StageError::Failed(
+                "the evaluator `train` needs a dataset on `data`".to_owned(),
+            )),
+        }
+    }
+}
+
+impl Scorer<'_> {
+    /// Scores a batch; the answer has its order and length, and every score lies in `0.0..=1.0`.
+    ///
+    /// # Errors
+    /// As [`Evaluate::evaluate`].
+    pub fn score(
+        &mut self,
+        space: &dyn Space,
+        batch: &[Subject],
+    ) -> Result<Vec<Evaluation>, EvaluateError> {
+        let evaluations = match self {
+            Self::Mock(mock) => {
+                batch.iter().map(|s| mock.evaluate(&s.features, s.seed, &s.text)).collect()
+            }
+            Self::Networks(evaluator) => {
+                let candidates: Vec<Candidate> = batch.iter().map(|s| s.candidate(space)).collect();
+                evaluator.evaluate(&candidates)?
+            }
+        };
+        assert_eq!(evaluations.len(), batch.len(), "BUG: an evaluation for each candidate");
+        for Evaluation { score, .. } in &evaluations {
+            assert!((0.0..=1.0).contains(score), "BUG: the score {score} left the evaluator");
+        }
+        Ok(evaluations)
+    }
+}
+
+impl Subject {
+    fn candidate(&self, space: &dyn Space) -> Candidate {
+        Candidate {
+            trial: self.trial,
+            genotype: self.text.clone(),
+            network: space.network(&self.genotype),
+            seed: self.seed,
+        }
+    }
+}

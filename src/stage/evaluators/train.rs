@@ -1,28 +1,118 @@
 //! The `train` evaluator: a child's validation accuracy after a short real training.
+//!
+//! A child that does not learn at its first learning rate is tried again at lower ones, as MetaQNN does;
+//! one that never learns, or diverges, scores chance and says why. What an earlier run trained is taken
+//! from the trial cache and charged what it cost then, so a warm store changes nothing but time.
 
+use std::path::PathBuf;
+
+use rayon::ThreadPool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
-use crate::search::Evaluate;
+use crate::digest::Digest;
+use crate::event::Event;
+use crate::manifest::Manifest;
+use crate::search::{Candidate, Evaluate, EvaluateError, Evaluation};
 use crate::stage::{Component, Job, StageError};
+use crate::store::{Put, Store, StoreOptions};
+use crate::train::{
+    Assignment, CandleCpu, Checkpoint, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION,
+    Recipe, Standard, TrainError, Watch, fit,
+};
+
+/// Version of what this evaluator makes of a training: retries, gate, score.
+const VERSION: u32 = 1;
+
+/// The engine that trains children.
+const ENGINE: CandleCpu = CandleCpu;
+
+/// Steps after which MetaQNN's retry test comes at the latest, but never within the first epoch: its
+/// first epoch on CIFAR-10.
+const GATE_STEPS: u64 = 350;
 
 /// How children are trained while a search runs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct TrainConfig {}
+pub struct TrainConfig {
+    /// Passes over the training images.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub epochs: u64,
+    /// Share of the training images that is used; smaller shares are part of larger ones.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub fraction: f64,
+    /// Most training images that are used.
+    #[schemars(range(min = 1))]
+    pub images: Option<usize>,
+    /// How they are trained.
+    pub recipe: Recipe,
+    /// What happens to children that do not learn.
+    pub retries: Retries,
+    /// Which accuracy counts.
+    pub score: Score,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 20,
+            fraction: 1.0,
+            images: None,
+            recipe: Recipe::default(),
+            retries: Retries::default(),
+            score: Score::Last,
+        }
+    }
+}
+
+/// MetaQNN's rule: a child that is hardly better than chance starts again with a lower learning rate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retries {
+    /// Tries altogether; with 1 a child is trained to its end whatever it learns.
+    #[schemars(range(min = 1, max = 20))]
+    pub tries: u32,
+    /// The learning rate is multiplied by this from try to try.
+    #[schemars(range(min = 0.001, max = 1.0))]
+    pub factor: f64,
+    /// A child goes on when its accuracy is above this many times chance.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub threshold: f64,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { tries: 5, factor: 0.4, threshold: 1.5 }
+    }
+}
+
+/// Which validation accuracy is a child's score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Score {
+    /// That after the last epoch.
+    Last,
+    /// The best of all epochs: higher, and by luck too.
+    Best,
+}
 
 impl TrainConfig {
     /// The versions that its scores depend on.
     #[must_use]
     pub fn components(&self) -> Vec<Component> {
-        Vec::new()
+        let (engine, version) = ENGINE.component();
+        vec![
+            Component { name: "evaluator.train", version: VERSION },
+            Component { name: engine, version },
+            Component { name: "train.recipe", version: RECIPE_VERSION },
+        ]
     }
 
     /// The engine whose bits its scores depend on.
     #[must_use]
     pub fn numerics(&self) -> &'static str {
-        "candle-cpu"
+        ENGINE.numerics()
     }
 
     /// An evaluator that trains on `data` with the job's threads, its checkpoint folder and trial cache.
@@ -34,7 +124,211 @@ impl TrainConfig {
         job: &'a Job<'a>,
         data: Dataset,
     ) -> Result<Box<dyn Evaluate + 'a>, StageError> {
-        let _ = (job, data);
-        unimplemented!()
+        let images = self.images_of(data.training.len());
+        if images == 0 {
+            let all = data.training.len();
+            let text = format!("`evaluator` uses none of {all} training images: raise `fraction`");
+            return Err(StageError::Failed(text));
+        }
+        if data.validation.is_empty() {
+            let text = "the dataset has no validation images to score children on: \
+                        give its `split` a `validation` share";
+            return Err(StageError::Failed(text.to_owned()));
+        }
+        let standard = Standard::of(&data.card).map_err(|error| StageError::caused_by(&error))?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(job.file.threads.max(1));
+        let store = Store::open(&job.file.paths.store, StoreOptions::default());
+        Ok(Box::new(TrainEvaluator {
+            config: self,
+            job,
+            images,
+            standard,
+            pool: pool.build().map_err(|error| StageError::caused_by(&error))?,
+            store: store.map_err(|error| StageError::caused_by(&error))?,
+            data,
+        }))
+    }
+
+    /// How many of `all` training images are used.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a share of a count"
+    )]
+    fn images_of(&self, all: usize) -> usize {
+        let share = (self.fraction * all as f64).round() as usize;
+        share.min(all).min(self.images.unwrap_or(all))
+    }
+}
+
+/// Trains candidates one after another, each with all threads.
+struct TrainEvaluator<'a> {
+    config: &'a TrainConfig,
+    job: &'a Job<'a>,
+    data: Dataset,
+    images: usize,
+    standard: Standard,
+    pool: ThreadPool,
+    store: Store,
+}
+
+impl Evaluate for TrainEvaluator<'_> {
+    fn evaluate(&mut self, batch: &[Candidate]) -> Result<Vec<Evaluation>, EvaluateError> {
+        batch.iter().map(|candidate| self.score(candidate)).collect()
+    }
+}
+
+impl TrainEvaluator<'_> {
+    /// From the trial cache, or by training.
+    fn score(&self, candidate: &Candidate) -> Result<Evaluation, EvaluateError> {
+        let key = self.key(candidate);
+        if let Some(known) = self.known(&key) {
+            return Ok(known);
+        }
+        if self.job.stop.is_requested() {
+            return Err(EvaluateError::Interrupted);
+        }
+        let evaluation =
+            self.pool.install(|| self.train(candidate)).map_err(|error| match error {
+                TrainError::Interrupted => EvaluateError::Interrupted,
+                other => EvaluateError::Broken(StageError::caused_by(&other).to_string()),
+            })?;
+        self.keep(&key, &evaluation);
+        Ok(evaluation)
+    }
+
+    /// Everything that a trial's result depends on. The network stands for space and skeleton.
+    fn key(&self, candidate: &Candidate) -> Digest {
+        let mut manifest = Manifest::default();
+        for component in self.config.components() {
+            manifest.line(format!("component.{}", component.name), &component.version);
+        }
+        manifest.line("numerics", &self.config.numerics());
+        for input in self.job.inputs("data") {
+            manifest.line("input.data", &input.tree);
+        }
+        manifest.section("evaluator", self.config);
+        manifest.line("images", &self.images);
+        manifest.line("genotype", &candidate.genotype);
+        manifest.section("network", &candidate.network);
+        manifest.line("seed", &candidate.seed.digest());
+        manifest.fingerprint()
+    }
+
+    /// What the trial cache has; an entry that cannot be read is a miss.
+    fn known(&self, key: &Digest) -> Option<Evaluation> {
+        match self.store.trial(key) {
+            Ok(trial) => serde_json::from_value(trial?).ok(),
+            Err(error) => {
+                self.warn(format!("trial {} is trained again: {error}", key.short()));
+                None
+            }
+        }
+    }
+
+    /// Losing an entry loses time of a later run, not this result: a warning is enough.
+    fn keep(&self, key: &Digest, evaluation: &Evaluation) {
+        let value = serde_json::to_value(evaluation).expect("an evaluation has text and numbers");
+        match self.store.put_trial(key, &value) {
+            Ok(Put::Added | Put::Same) => {}
+            Ok(Put::Nondeterministic { .. }) => {
+                self.warn(format!("trial {} came out differently before", key.short()));
+            }
+            Err(error) => self.warn(format!("trial {} is not kept: {error}", key.short())),
+        }
+    }
+
+    fn warn(&self, text: String) {
+        let stage = Some(self.job.file.stage.clone());
+        self.job.events.emit(Event::Warning { stage, text });
+    }
+
+    /// Tries learning rates until the child learns. The cost of every try is charged.
+    fn train(&self, candidate: &Candidate) -> Result<Evaluation, TrainError> {
+        let retries = &self.config.retries;
+        let (mut epochs, mut steps) = (0, 0);
+        let mut factor = 1.0;
+        let mut try_number = 1;
+        loop {
+            let assignment = self.assignment(candidate, factor, try_number);
+            let fitted = self.fit(candidate, &assignment)?;
+            steps += fitted.steps;
+            epochs += fitted.steps.div_ceil(assignment.steps_per_epoch().max(1));
+            if fitted.outcome == Outcome::Finished || try_number == retries.tries {
+                return Ok(self.evaluation(&fitted, try_number, epochs, steps));
+            }
+            factor *= retries.factor;
+            try_number += 1;
+        }
+    }
+
+    fn assignment<'b>(
+        &'b self,
+        candidate: &'b Candidate,
+        lr_factor: f64,
+        try_number: u32,
+    ) -> Assignment<'b> {
+        let mut assignment = Assignment {
+            engine: &ENGINE,
+            network: &candidate.network,
+            recipe: &self.config.recipe,
+            standard: &self.standard,
+            training: Examples::first(&self.data.training, self.images),
+            validation: Some(Examples::all(&self.data.validation)),
+            epochs: self.config.epochs,
+            lr_factor,
+            gate: None,
+            seed: candidate.seed.child("training").nth(u64::from(try_number)),
+        };
+        if self.config.retries.tries > 1 {
+            let quarter = assignment.steps() / 4;
+            let step = assignment.steps_per_epoch().max(GATE_STEPS.min(quarter));
+            let threshold = self.config.retries.threshold * self.chance();
+            assignment.gate = Some(Gate { step, threshold });
+        }
+        assignment
+    }
+
+    fn fit(
+        &self,
+        candidate: &Candidate,
+        assignment: &Assignment<'_>,
+    ) -> Result<Fitted, TrainError> {
+        let file = Checkpoint::at(self.checkpoint());
+        let watch = Watch {
+            events: self.job.events,
+            stage: &self.job.file.stage,
+            child: &format!("trial {}", candidate.trial),
+            stop: &|| self.job.stop.is_requested(),
+            checkpoint: Some(file.clone()),
+        };
+        let fitted = fit(assignment, &watch)?;
+        file.clear();
+        Ok(fitted)
+    }
+
+    fn checkpoint(&self) -> PathBuf {
+        self.job.file.paths.checkpoint.join("child.safetensors")
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "few classes")]
+    fn chance(&self) -> f64 {
+        1.0 / self.data.card.classes.len().max(1) as f64
+    }
+
+    fn evaluation(&self, fitted: &Fitted, tries: u32, epochs: u64, steps: u64) -> Evaluation {
+        let curve: Vec<f64> = fitted.history.iter().filter_map(|epoch| epoch.validation).collect();
+        let learned = match self.config.score {
+            Score::Last => curve.last().copied(),
+            Score::Best => curve.iter().copied().max_by(f64::total_cmp),
+        };
+        let failure = match fitted.outcome {
+            Outcome::Finished => None,
+            outcome if tries == 1 => Some(outcome.to_string()),
+            outcome => Some(format!("{outcome}, the last of {tries} tries")),
+        };
+        let score = if failure.is_some() { None } else { learned };
+        Evaluation { score: score.unwrap_or(self.chance()), failure, epochs, steps, curve }
     }
 }

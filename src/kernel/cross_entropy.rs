@@ -1,0 +1,119 @@
+//! Softmax and cross-entropy in one operation: the mean loss of a batch.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor, bail};
+
+use super::access::{floats, input, tensor};
+
+/// Mean cross-entropy of logits `[n, classes]` (in any shape that starts with `n`) against labels.
+#[derive(Debug, Clone)]
+pub struct CrossEntropy {
+    labels: Arc<[u16]>,
+    smoothing: f32,
+}
+
+impl CrossEntropy {
+    /// Against `labels`; with `smoothing` that share of the target is spread over all classes.
+    #[must_use]
+    pub fn new(labels: Arc<[u16]>, smoothing: f32) -> Self {
+        Self { labels, smoothing }
+    }
+
+    /// Class probabilities of each row of `classes` logits.
+    #[must_use]
+    pub fn softmax(logits: &[f32], classes: usize) -> Vec<f32> {
+        let mut shares = logits.to_vec();
+        for row in shares.chunks_exact_mut(classes) {
+            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            for x in row.iter_mut() {
+                *x = libm::expf(*x - largest);
+            }
+            let total: f32 = row.iter().sum();
+            for x in row {
+                *x /= total;
+            }
+        }
+        shares
+    }
+
+    /// Target share of `class` where `label` is right.
+    #[expect(clippy::cast_precision_loss, reason = "few classes")]
+    fn target(&self, class: usize, label: u16, classes: usize) -> f32 {
+        let spread = self.smoothing / classes as f32;
+        if class == usize::from(label) { 1.0 - self.smoothing + spread } else { spread }
+    }
+
+    fn loss(&self, logits: &[f32], classes: usize) -> f64 {
+        let rows = logits.chunks_exact(classes).zip(self.labels.iter());
+        rows.map(|(row, &label)| self.row_loss(row, label)).sum()
+    }
+
+    fn row_loss(&self, row: &[f32], label: u16) -> f64 {
+        // NaN falls through `max`, so the sum below has it again.
+        let largest = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        let total: f64 = row.iter().map(|&x| libm::exp(f64::from(x) - largest)).sum();
+        let log_total = libm::log(total) + largest;
+        let terms = row.iter().enumerate().map(|(class, &x)| {
+            f64::from(self.target(class, label, row.len())) * (log_total - f64::from(x))
+        });
+        terms.sum()
+    }
+}
+
+impl CustomOp1 for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross-entropy"
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a mean loss")]
+    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Dims)> {
+        let logits = input(xs, layout)?;
+        let images = self.labels.len();
+        if images == 0 || !logits.len().is_multiple_of(images) {
+            bail!("{} logits do not belong to {images} labels", logits.len());
+        }
+        let loss = self.loss(logits, logits.len() / images) / images as f64;
+        Ok((CpuStorage::F32(vec![loss as f32]), Dims::from(())))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a batch has few images")]
+    fn bwd(&self, xs: &Tensor, _loss: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let images = self.labels.len();
+        let classes = xs.elem_count() / images;
+        let scale = gradient.to_scalar::<f32>()? / images as f32;
+        let mut dx = Self::softmax(&floats(xs)?, classes);
+        for (row, &label) in dx.chunks_exact_mut(classes).zip(self.labels.iter()) {
+            for (class, x) in row.iter_mut().enumerate() {
+                *x = (*x - self.target(class, label, classes)) * scale;
+            }
+        }
+        Ok(Some(tensor(dx, xs.shape())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::{self, check, numbers};
+    use super::*;
+
+    #[test]
+    fn plain_and_smoothed_losses_equal_their_twin() {
+        let labels: Arc<[u16]> = vec![2, 0, 3].into();
+        for smoothing in [0.0, 0.1] {
+            check(
+                &[numbers("logits", &[3, 4])],
+                |xs| xs[0].apply_op1(CrossEntropy::new(labels.clone(), smoothing)),
+                |xs| vec![reference::cross_entropy(&xs[0], &labels, f64::from(smoothing))],
+            );
+        }
+    }
+
+    #[test]
+    fn huge_logits_do_not_overflow_and_nan_is_seen() {
+        let loss = |logits: &[f32]| CrossEntropy::new(vec![1].into(), 0.0).loss(logits, 2);
+        assert!((loss(&[0.0, 1e4])).abs() < 1e-6);
+        assert!((loss(&[1e4, 0.0]) - 1e4).abs() < 1e-3);
+        assert!(loss(&[f32::NAN, 0.0]).is_nan());
+    }
+}

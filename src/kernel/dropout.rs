@@ -1,0 +1,102 @@
+//! Dropout whose every decision is found by name: layer, step, image and place.
+//!
+//! The mask is never stored. The gradient draws it again from the same streams, which costs less than
+//! keeping it would, and a resumed training draws what an uninterrupted one does.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
+use rayon::prelude::*;
+
+use super::access::{floats, input, tensor};
+use crate::seed::{Seed, Stream};
+
+/// Drops numbers with probability `rate` and scales the others by `1 / (1 - rate)`.
+#[derive(Debug, Clone, Copy)]
+pub struct Dropout {
+    /// Of this layer at this step; each image of the batch has a stream below it.
+    seed: Seed,
+    rate: f64,
+}
+
+impl Dropout {
+    /// Dropout with probability `rate` in `0.0..1.0`.
+    #[must_use]
+    pub fn new(seed: Seed, rate: f64) -> Self {
+        assert!((0.0..1.0).contains(&rate), "BUG: dropout rate {rate} passed the space's checks");
+        Self { seed, rate }
+    }
+
+    fn apply(&self, xs: &[f32], images: usize) -> Vec<f32> {
+        let mut ys = xs.to_vec();
+        let size = (xs.len() / images.max(1)).max(1);
+        ys.par_chunks_mut(size).enumerate().for_each(|(image, ys)| {
+            self.mask(&mut self.seed.stream("dropout", image as u64), ys);
+        });
+        ys
+    }
+
+    /// Two decisions from each draw, 32 bits each.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32-bit halves")]
+    fn mask(&self, stream: &mut Stream, ys: &mut [f32]) {
+        let dropped = (self.rate * 4_294_967_296.0) as u64;
+        let scale = (1.0 / (1.0 - self.rate)) as f32;
+        for pair in ys.chunks_mut(2) {
+            let bits = stream.bits();
+            for (y, draw) in pair.iter_mut().zip([bits & 0xFFFF_FFFF, bits >> 32]) {
+                *y = if draw < dropped { 0.0 } else { *y * scale };
+            }
+        }
+    }
+}
+
+impl CustomOp1 for Dropout {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Dims)> {
+        let ys = self.apply(input(xs, layout)?, layout.dims()[0]);
+        Ok((CpuStorage::F32(ys), layout.shape().clone()))
+    }
+
+    fn bwd(&self, xs: &Tensor, _ys: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let gradient = gradient.contiguous()?;
+        let dx = self.apply(&floats(&gradient)?, xs.dim(0)?);
+        Ok(Some(tensor(dx, xs.shape())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference::{check, numbers};
+    use super::*;
+
+    #[test]
+    fn the_gradient_has_the_mask_of_the_forward_pass() {
+        let op = Dropout::new(Seed::root(1), 0.375);
+        let ones = op.apply(&[1.0; 30], 2);
+        check(
+            &[numbers("xs", &[2, 3, 5, 1])],
+            |xs| xs[0].apply_op1(op),
+            |xs| xs[0].iter().zip(&ones).map(|(x, &one)| x * f64::from(one)).collect(),
+        );
+    }
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "a number is dropped or scaled, nothing else")]
+    fn the_share_dropped_is_the_rate_and_the_mean_stays() {
+        let ys = Dropout::new(Seed::root(2), 0.25).apply(&vec![1.0; 40_000], 10);
+        let kept = ys.iter().filter(|&&y| y != 0.0).count();
+        // Four standard deviations of a binomial share are 350.
+        assert!((29_650..30_350).contains(&kept), "{kept}");
+        assert!(ys.iter().all(|&y| y == 0.0 || y == 1.0 / 0.75));
+    }
+
+    #[test]
+    fn images_layers_and_steps_have_masks_of_their_own() {
+        let mask = |seed: Seed| Dropout::new(seed, 0.5).apply(&[1.0; 200], 2);
+        let (a, b) = (mask(Seed::root(3).nth(0)), mask(Seed::root(3).nth(1)));
+        assert_ne!(a, b);
+        assert_ne!(a[..100], a[100..]);
+        assert_eq!(a, mask(Seed::root(3).nth(0)));
+    }
+}

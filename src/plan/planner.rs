@@ -1,0 +1,264 @@
+//! The planner: turns stages into manifests as their inputs become known.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::digest::Digest;
+use crate::manifest::{Fingerprint, Manifest};
+use crate::record::{OutputRecord, StageRecord};
+use crate::stage::Launch;
+use crate::store::Tree;
+
+use super::contents::{self, Facts};
+use super::history::Times;
+use super::reads::Unreadable;
+use super::reason::{self, Reason, Upstream};
+use super::{Feed, FileDigest, LastRun, LockFile, PlanError, Reads, StageIndex, Study, World};
+
+/// What is known of a stage once all its inputs are known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// Everything its result depends on.
+    pub manifest: Manifest,
+    /// The cache key.
+    pub fingerprint: Fingerprint,
+    /// Project files by relative path with their digest.
+    pub files: BTreeMap<String, Digest>,
+    /// The record, when the store has it.
+    pub record: Option<StageRecord>,
+    /// Whether the last run of this pipeline had this very result (cached) or not (restored).
+    pub was_last: bool,
+    /// Why it has to run or be restored: `with.budget.trials 200 → 300`; empty when cached.
+    pub reason: String,
+}
+
+/// Turns stages into manifests as their inputs become known.
+///
+/// [`Planner::resolve`] goes through the stages in an order in which feeds come first, and
+/// [`Planner::know`] tells it the outputs of each as soon as they are there.
+pub struct Planner<'a> {
+    study: &'a Study,
+    world: &'a dyn World,
+    reads: Reads,
+    last: LastRun,
+    lock: LockFile,
+    known: Vec<Option<Outputs>>,
+    reasons: Vec<Reason>,
+    times: Option<Times>,
+}
+
+/// Trees of a stage's outputs by name.
+pub(super) type Outputs = BTreeMap<String, Digest>;
+
+impl<'a> Planner<'a> {
+    /// Plans `study`, whose project lies at `root`.
+    #[must_use]
+    pub fn new(
+        study: &'a Study,
+        root: &Path,
+        world: &'a dyn World,
+        last: LastRun,
+        lock: LockFile,
+    ) -> Self {
+        let stages = study.stages.len();
+        Self {
+            study,
+            world,
+            reads: Reads::new(root),
+            last,
+            lock,
+            known: vec![None; stages],
+            reasons: vec![Reason::default(); stages],
+            times: None,
+        }
+    }
+
+    /// What is planned.
+    #[must_use]
+    pub fn study(&self) -> &'a Study {
+        self.study
+    }
+
+    /// Resolves a stage. Every stage that feeds it must be known, except for a frozen one.
+    pub fn resolve(&mut self, index: StageIndex) -> Result<Resolved, PlanError> {
+        if self.study.get(index).settings.frozen {
+            return self.resolve_frozen(index);
+        }
+        let (manifest, files) = self.manifest(index)?;
+        let fingerprint = manifest.fingerprint();
+        let record = self.world.record(&fingerprint)?;
+        let was_last = self.last_fingerprint(index) == Some(fingerprint);
+        let reason = if record.is_some() && was_last {
+            Reason::default()
+        } else {
+            self.reason(index, &manifest, was_last, record.is_some())?
+        };
+        let text = reason.text.clone();
+        self.reasons[index.0] = reason;
+        Ok(Resolved { manifest, fingerprint, files, record, was_last, reason: text })
+    }
+
+    /// Tells the outputs of a stage, so that those after it can be resolved.
+    pub fn know(&mut self, index: StageIndex, outputs: &BTreeMap<String, OutputRecord>) {
+        let trees = outputs.iter().map(|(name, output)| (name.clone(), output.tree));
+        self.known[index.0] = Some(trees.collect());
+    }
+
+    /// How long the stage will take by what it, its siblings or its kind took before.
+    #[must_use]
+    pub fn expected(&mut self, index: StageIndex) -> Option<Duration> {
+        let times = self.times.take().unwrap_or_else(|| Times::of(self.study, |i| self.secs(i)));
+        let expected = times.expected(self.study, index);
+        self.times = Some(times);
+        expected
+    }
+
+    /// Every project file read so far, for the snapshot.
+    #[must_use]
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// The locked result, whatever the manifest would say.
+    fn resolve_frozen(&mut self, index: StageIndex) -> Result<Resolved, PlanError> {
+        let stage = self.study.get(index).id.to_string();
+        let Some(locked) = self.lock.stages.get(&stage) else {
+            return Err(PlanError::NeverLocked { stage });
+        };
+        let fingerprint = locked.fingerprint;
+        let Some(record) = self.world.record(&fingerprint)? else {
+            return Err(PlanError::FrozenMissing { stage, fingerprint });
+        };
+        let was_last =
+            self.last.stages.get(&stage).is_none_or(|last| last.fingerprint == fingerprint);
+        let reason = if was_last { "" } else { "frozen at the locked result" };
+        self.reasons[index.0] = Reason { text: reason.to_owned(), root: None };
+        Ok(Resolved {
+            manifest: record.manifest.clone(),
+            fingerprint,
+            files: BTreeMap::new(),
+            record: Some(record),
+            was_last,
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// The stage's manifest and the project files in it.
+    fn manifest(
+        &mut self,
+        index: StageIndex,
+    ) -> Result<(Manifest, BTreeMap<String, Digest>), PlanError> {
+        let stage = self.study.get(index);
+        let facts = Facts {
+            inputs: self.input_trees(index)?,
+            files: self.read_files(index)?,
+            tools: self.read_tools(index)?,
+        };
+        let manifest = contents::manifest(self.study, stage, &facts);
+        let files = facts.files.into_iter().map(|(path, file)| (path, file.digest)).collect();
+        Ok((manifest, files))
+    }
+
+    fn input_trees(&self, index: StageIndex) -> Result<Vec<Vec<Digest>>, PlanError> {
+        let stage = self.study.get(index);
+        let tree = |feed: &Feed| {
+            let outputs = self.known[feed.stage.0].as_ref();
+            let outputs = outputs.expect("BUG: a stage was resolved before those that feed it");
+            outputs.get(&feed.output).copied().ok_or_else(|| PlanError::NoOutput {
+                stage: self.study.get(feed.stage).id.to_string(),
+                output: feed.output.clone(),
+            })
+        };
+        stage.inputs.iter().map(|(_, feeds)| feeds.iter().map(tree).collect()).collect()
+    }
+
+    fn read_files(&mut self, index: StageIndex) -> Result<BTreeMap<String, FileDigest>, PlanError> {
+        let stage = self.study.get(index);
+        let mut files = BTreeMap::new();
+        for pattern in stage.stage.files() {
+            let unreadable = |reason: Unreadable| PlanError::Input {
+                stage: stage.id.to_string(),
+                path: pattern.clone(),
+                reason: reason.to_string(),
+            };
+            for path in self.reads.expand(&pattern).map_err(unreadable)?.iter() {
+                let file = self.reads.file(path, self.world).map_err(unreadable)?;
+                files.insert(path.clone(), file);
+            }
+        }
+        Ok(files)
+    }
+
+    fn read_tools(&mut self, index: StageIndex) -> Result<BTreeMap<String, Digest>, PlanError> {
+        let stage = self.study.get(index);
+        let Launch::Command(command) = stage.stage.launch() else { return Ok(BTreeMap::new()) };
+        let mut tools = BTreeMap::new();
+        for tool in command.tools {
+            let stage = || stage.id.to_string();
+            let digest = self.reads.tool(&tool, self.world).map_err(|reason| PlanError::Input {
+                stage: stage(),
+                path: tool.clone(),
+                reason: reason.to_string(),
+            })?;
+            let Some(digest) = digest else {
+                return Err(PlanError::Tool { stage: stage(), tool });
+            };
+            tools.insert(tool, digest);
+        }
+        Ok(tools)
+    }
+
+    fn reason(
+        &self,
+        index: StageIndex,
+        manifest: &Manifest,
+        was_last: bool,
+        is_recorded: bool,
+    ) -> Result<Reason, PlanError> {
+        let plain = |text: &str| Reason { text: text.to_owned(), root: None };
+        if was_last {
+            return Ok(plain("its result is not in the store any more"));
+        }
+        Ok(match self.last_fingerprint(index) {
+            Some(last) => match self.world.record(&last)? {
+                Some(last) => {
+                    reason::between(self.study.get(index), &last.manifest, manifest, self)
+                }
+                None => {
+                    plain("changed since its last run, whose result is not in the store any more")
+                }
+            },
+            None if is_recorded => plain("another run has computed it"),
+            None => plain("never run"),
+        })
+    }
+
+    /// The stage's last result, by the last run or else by the lock file.
+    pub(super) fn last_fingerprint(&self, index: StageIndex) -> Option<Fingerprint> {
+        let id = self.study.get(index).id.to_string();
+        let last = self.last.stages.get(&id).map(|last| last.fingerprint);
+        last.or_else(|| self.lock.stages.get(&id).map(|locked| locked.fingerprint))
+    }
+
+    fn secs(&self, index: StageIndex) -> Option<f64> {
+        let id = self.study.get(index).id.to_string();
+        if let Some(last) = self.last.stages.get(&id) {
+            return Some(last.secs);
+        }
+        // An estimate is not worth an error.
+        let locked = self.world.record(&self.lock.stages.get(&id)?.fingerprint).ok()??;
+        Some(locked.cost.wall_secs)
+    }
+}
+
+impl Upstream for Planner<'_> {
+    fn root(&self, stage: StageIndex) -> Option<&str> {
+        self.reasons[stage.0].root.as_deref()
+    }
+
+    fn trees(&self, before: &str, after: &str) -> Option<(Tree, Tree)> {
+        let tree = |text: &str| self.world.tree(&text.parse().ok()?).ok()?;
+        Some((tree(before)?, tree(after)?))
+    }
+}

@@ -1,0 +1,309 @@
+//! Findings: everything that the input artifacts say, read and checked once.
+//!
+//! Nothing but artifacts is read here: no clock, host or stage name reaches a report, or equal inputs
+//! would give unequal pages. Inputs are told apart by their coordinates and cards.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::ReportError;
+use crate::artifact::Coordinates;
+use crate::dataset;
+use crate::net::Network;
+use crate::results::{self, Epoch, ModelsSummary, Trial, TrialsCard};
+
+/// File with rank correlations that a scoring by a second evaluator may leave beside its trials.
+pub const AGREEMENT_FILE: &str = "agreement.json";
+/// The file with a dataset's facts.
+const DATASET_CARD_FILE: &str = "card.json";
+
+/// An artifact to report on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The matrix cell it comes from; empty without matrix.
+    pub coordinates: Coordinates,
+    /// Where its files lie.
+    pub folder: PathBuf,
+}
+
+/// The artifacts to report on, each list in the order of the inputs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Evaluated genotypes.
+    pub trials: Vec<Source>,
+    /// Retrained networks.
+    pub models: Vec<Source>,
+    /// Training and validation images.
+    pub data: Option<Source>,
+}
+
+/// Everything that the artifacts say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Findings {
+    /// One for each `trials` artifact.
+    pub searches: Vec<Search>,
+    /// One for each `models` artifact.
+    pub finals: Vec<Finals>,
+    /// The dataset's card.
+    pub data: Option<dataset::Card>,
+}
+
+/// A `trials` artifact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search {
+    /// What tells it from the others: `repeat=1,strategy=random`, or its strategy.
+    pub label: String,
+    /// Its matrix cell.
+    pub coordinates: Coordinates,
+    /// What its trials share.
+    pub card: TrialsCard,
+    /// The trials in order.
+    pub trials: Vec<Trial>,
+    /// What `agreement.json` says, when it lies there: leaves with dotted names.
+    pub agreement: Vec<(String, Value)>,
+}
+
+/// A `models` artifact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finals {
+    /// What tells it from the others.
+    pub label: String,
+    /// Its matrix cell.
+    pub coordinates: Coordinates,
+    /// Its summary.
+    pub summary: ModelsSummary,
+    /// Training curves by rank, where they were written.
+    pub histories: Vec<(usize, Vec<Epoch>)>,
+    /// The layers of the chosen network, where they were written.
+    pub network: Option<Network>,
+}
+
+impl Findings {
+    /// Reads all artifacts.
+    pub fn read(sources: &Sources) -> Result<Self, ReportError> {
+        let mut searches = sources.trials.iter().map(read_search).collect::<Result<Vec<_>, _>>()?;
+        let mut finals = sources.models.iter().map(read_finals).collect::<Result<Vec<_>, _>>()?;
+        tell_apart(searches.iter_mut().map(|search| &mut search.label));
+        tell_apart(finals.iter_mut().map(|finals| &mut finals.label));
+        let data = sources.data.as_ref().map(|source| {
+            Artifact { folder: &source.folder, name: "data".to_owned() }.json(DATASET_CARD_FILE)
+        });
+        Ok(Self { searches, finals, data: data.transpose()? })
+    }
+}
+
+/// The word that a card's entry is known by: its `kind`, itself when it is text, else its first key.
+pub(super) fn word(entry: &Value) -> &str {
+    match entry {
+        Value::String(text) => text,
+        Value::Object(map) => match map.get("kind").or_else(|| map.get("name")) {
+            Some(Value::String(text)) => text,
+            _ => map.keys().next().map_or("unnamed", String::as_str),
+        },
+        _ => "unnamed",
+    }
+}
+
+/// The leaves of a value with dotted names; lists stay whole unless they hold maps.
+pub(super) fn leaves(value: &Value) -> Vec<(String, Value)> {
+    fn walk(path: &str, value: &Value, found: &mut Vec<(String, Value)>) {
+        let below =
+            |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        match value {
+            Value::Object(map) => {
+                map.iter().for_each(|(key, value)| walk(&below(key), value, found));
+            }
+            Value::Array(list) if list.iter().any(Value::is_object) => {
+                for (i, value) in list.iter().enumerate() {
+                    walk(&below(&i.to_string()), value, found);
+                }
+            }
+            leaf => found.push((path.to_owned(), leaf.clone())),
+        }
+    }
+    let mut found = Vec::new();
+    walk("", value, &mut found);
+    found
+}
+
+fn read_search(source: &Source) -> Result<Search, ReportError> {
+    let artifact = Artifact::new(source, "trials");
+    let card: TrialsCard = artifact.json(results::CARD_FILE)?;
+    let trials: Vec<Trial> = artifact.json_lines(results::TRIALS_FILE)?;
+    let agreement: Option<Value> = artifact.json_if_there(AGREEMENT_FILE)?;
+    let label = if source.coordinates.0.is_empty() {
+        format!("{}, {}", word(&card.strategy), word(&card.evaluator))
+    } else {
+        source.coordinates.to_string()
+    };
+    let agreement = agreement.as_ref().map(leaves).unwrap_or_default();
+    Ok(Search { label, coordinates: source.coordinates.clone(), card, trials, agreement })
+}
+
+fn read_finals(source: &Source) -> Result<Finals, ReportError> {
+    let artifact = Artifact::new(source, "models");
+    let summary: ModelsSummary = artifact.json(results::SUMMARY_FILE)?;
+    check_confusions(&artifact, &summary)?;
+    let mut histories = Vec::new();
+    for model in &summary.models {
+        let file = format!("{}/history.jsonl", results::model_folder(model.rank));
+        if artifact.has(&file) {
+            histories.push((model.rank, artifact.json_lines(&file)?));
+        }
+    }
+    let chosen = summary.models.iter().find(|model| model.genotype == summary.chosen.genotype);
+    let network = match chosen {
+        Some(model) => read_network(&artifact, model.rank)?,
+        None => None,
+    };
+    let label = if source.coordinates.0.is_empty() {
+        "retrained".to_owned()
+    } else {
+        source.coordinates.to_string()
+    };
+    Ok(Finals { label, coordinates: source.coordinates.clone(), summary, histories, network })
+}
+
+/// A confusion matrix is square over the classes, or it would be drawn wrong.
+fn check_confusions(artifact: &Artifact<'_>, summary: &ModelsSummary) -> Result<(), ReportError> {
+    let classes = summary.classes.len();
+    for model in summary.models.iter().filter(|model| !model.confusion.is_empty()) {
+        let is_square = model.confusion.len() == classes
+            && model.confusion.iter().all(|row| row.len() == classes);
+        if !is_square {
+            let reason = format!(
+                "the confusion matrix of network {} does not have {classes} rows and columns",
+                model.rank
+            );
+            return Err(artifact.malformed(results::SUMMARY_FILE, reason));
+        }
+    }
+    Ok(())
+}
+
+fn read_network(artifact: &Artifact<'_>, rank: usize) -> Result<Option<Network>, ReportError> {
+    let file = format!("{}/network.json", results::model_folder(rank));
+    let network: Option<Network> = artifact.json_if_there(&file)?;
+    if let Some(network) = &network {
+        check_network(network).map_err(|reason| artifact.malformed(&file, reason))?;
+    }
+    Ok(network)
+}
+
+/// Every node but the image reads earlier nodes; counts rely on it.
+fn check_network(network: &Network) -> Result<(), String> {
+    if network.nodes().is_empty() {
+        return Err("it has no layers".to_owned());
+    }
+    for (i, node) in network.nodes().iter().enumerate() {
+        let reads_earlier = node.inputs.iter().all(|input| input.0 < i);
+        if !reads_earlier || (i > 0 && node.inputs.is_empty()) {
+            return Err(format!("layer `{}` does not read an earlier layer", node.path));
+        }
+    }
+    Ok(())
+}
+
+/// Numbers labels that are not unique: `random`, `random (2)`.
+fn tell_apart<'a>(labels: impl Iterator<Item = &'a mut String>) {
+    let mut seen: Vec<String> = Vec::new();
+    for label in labels {
+        let wanted = label.clone();
+        let mut n = 2;
+        while seen.contains(label) {
+            *label = format!("{wanted} ({n})");
+            n += 1;
+        }
+        seen.push(label.clone());
+    }
+}
+
+/// An artifact's folder, with its name for messages.
+struct Artifact<'a> {
+    folder: &'a Path,
+    name: String,
+}
+
+impl<'a> Artifact<'a> {
+    fn new(source: &'a Source, port: &str) -> Self {
+        let name = if source.coordinates.0.is_empty() {
+            format!("`{port}`")
+        } else {
+            format!("`{port}` ({})", source.coordinates)
+        };
+        Self { folder: &source.folder, name }
+    }
+
+    fn has(&self, file: &str) -> bool {
+        self.folder.join(file).is_file()
+    }
+
+    fn text(&self, file: &str) -> Result<String, ReportError> {
+        let path = self.folder.join(file);
+        fs::read_to_string(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidData => self.malformed(file, "it is not UTF-8".to_owned()),
+            io::ErrorKind::NotFound => self.malformed(file, "it is missing".to_owned()),
+            _ => ReportError::Io { action: "cannot read", path, source },
+        })
+    }
+
+    fn json<T: DeserializeOwned>(&self, file: &str) -> Result<T, ReportError> {
+        let text = self.text(file)?;
+        serde_json::from_str(&text).map_err(|error| self.malformed(file, error.to_string()))
+    }
+
+    fn json_if_there<T: DeserializeOwned>(&self, file: &str) -> Result<Option<T>, ReportError> {
+        if self.has(file) { self.json(file).map(Some) } else { Ok(None) }
+    }
+
+    fn json_lines<T: for<'t> Deserialize<'t>>(&self, file: &str) -> Result<Vec<T>, ReportError> {
+        let text = self.text(file)?;
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        lines
+            .map(|(i, line)| {
+                serde_json::from_str(line).map_err(|error| {
+                    // The error counts lines too, but each of ours is a document of its own.
+                    let text = error.to_string();
+                    let what = text.split(" at line ").next().unwrap_or(&text);
+                    self.malformed(file, format!("line {}: {what}", i + 1))
+                })
+            })
+            .collect()
+    }
+
+    fn malformed(&self, file: &str, reason: String) -> ReportError {
+        ReportError::Malformed { file: file.to_owned(), input: self.name.clone(), reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_card_entry_is_known_by_its_kind() {
+        assert_eq!(word(&json!({ "filters": [16], "kind": "chain" })), "chain");
+        assert_eq!(word(&json!("random")), "random");
+        assert_eq!(word(&json!({ "q_learning": {} })), "q_learning");
+    }
+
+    #[test]
+    fn leaves_have_dotted_names() {
+        let found = leaves(&json!({ "a": { "b": 1 }, "c": [1, 2], "d": [{ "e": true }] }));
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a.b", "c", "d.0.e"]);
+    }
+
+    #[test]
+    fn equal_labels_are_numbered() {
+        let mut labels = ["random", "random", "ppo", "random"].map(str::to_owned);
+        tell_apart(labels.iter_mut());
+        assert_eq!(labels, ["random", "random (2)", "ppo", "random (3)"]);
+    }
+}

@@ -1,0 +1,324 @@
+//! Charts over two axes: dots, crosses, lines, steps and areas, with a legend that wraps.
+
+use std::fmt::Write as _;
+
+use super::axis::Axis;
+use super::svg::{Anchor, Svg, number, text_width};
+
+/// Size of labels.
+const LABEL: f64 = 12.0;
+/// From one row of the legend to the next.
+const LEGEND_ROW: f64 = 20.0;
+/// Room left of the frame for tick words.
+const LEFT: f64 = 56.0;
+/// Room right of the frame.
+const RIGHT: f64 = 16.0;
+/// Room below the frame for ticks and the axis' name.
+const BOTTOM: f64 = 44.0;
+
+/// A chart before it has a size.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::report) struct Chart {
+    pub(in crate::report) x: Axis,
+    pub(in crate::report) y: Axis,
+    /// Stretches of the x axis with a word at their top.
+    pub(in crate::report) bands: Vec<Band>,
+    /// Drawn in order; the legend has the same order.
+    pub(in crate::report) marks: Vec<Mark>,
+}
+
+/// A shaded stretch of the x axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::report) struct Band {
+    pub(in crate::report) from: f64,
+    pub(in crate::report) to: f64,
+    pub(in crate::report) word: String,
+    /// How dark, 0 to 1.
+    pub(in crate::report) shade: f64,
+}
+
+/// One series.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::report) struct Mark {
+    pub(in crate::report) shape: Shape,
+    /// Which colour and dash, from 0; series that belong together share one.
+    pub(in crate::report) series: usize,
+    /// Its word in the legend; none when it needs none.
+    pub(in crate::report) word: Option<String>,
+    pub(in crate::report) points: Vec<(f64, f64)>,
+}
+
+/// How a series is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::report) enum Shape {
+    /// A small dot for each point.
+    Dots,
+    /// A cross for each point.
+    Crosses,
+    /// A large dot for each of few points.
+    Discs,
+    /// Straight from point to point.
+    Line,
+    /// Level until the next point.
+    Step,
+    /// Filled between the points and these lower ones, at the same places.
+    Area(Vec<(f64, f64)>),
+    /// A thin line that only guides the eye.
+    Guide,
+}
+
+impl Chart {
+    /// Draws it `width` by `height` pixels; the legend adds to the height.
+    pub(in crate::report) fn draw(&self, width: u32, height: u32) -> Svg {
+        let legend = self.legend(f64::from(width));
+        let rows = legend.last().map_or(0.0, |entry| entry.row + 1.0);
+        let top = 32.0 + rows * LEGEND_ROW + if self.bands.is_empty() { 0.0 } else { 18.0 };
+        let frame = Frame {
+            left: LEFT,
+            right: f64::from(width) - RIGHT,
+            top,
+            bottom: f64::from(height) + rows * LEGEND_ROW - BOTTOM,
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a few hundred pixels"
+        )]
+        let mut svg = Svg::new(width, (frame.bottom + BOTTOM) as u32);
+        self.draw_bands(&mut svg, &frame);
+        self.draw_axes(&mut svg, &frame);
+        for mark in &self.marks {
+            self.draw_mark(&mut svg, &frame, mark);
+        }
+        svg.text("name", (4.0, 14.0), Anchor::Start, &self.y.label);
+        for entry in &legend {
+            entry.draw(&mut svg);
+        }
+        svg
+    }
+
+    fn legend(&self, width: f64) -> Vec<Entry<'_>> {
+        let (mut x, mut row) = (4.0, 0.0);
+        let mut entries = Vec::new();
+        for mark in &self.marks {
+            let Some(word) = &mark.word else { continue };
+            let needs = 26.0 + text_width(word, LABEL) + 14.0;
+            if x > 4.0 && x + needs > width {
+                (x, row) = (4.0, row + 1.0);
+            }
+            entries.push(Entry { mark, word, x, row });
+            x += needs;
+        }
+        entries
+    }
+
+    fn draw_bands(&self, svg: &mut Svg, frame: &Frame) {
+        let mut free_from = f64::NEG_INFINITY;
+        for band in &self.bands {
+            let left = frame.x(self.x.share(band.from));
+            let right = frame.x(self.x.share(band.to));
+            let size = (right - left, frame.bottom - frame.top);
+            svg.rect("band", (left, frame.top), size, band.shade);
+            // A word that would run into its neighbour's is left out; the table has all of them.
+            let half = text_width(&band.word, 11.0) / 2.0;
+            let middle = f64::midpoint(left, right).min(frame.right - half);
+            if middle - half >= free_from {
+                svg.text("small", (middle, frame.top - 6.0), Anchor::Middle, &band.word);
+                free_from = middle + half + 6.0;
+            }
+        }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a dozen ticks in a drawing"
+    )]
+    fn draw_axes(&self, svg: &mut Svg, frame: &Frame) {
+        for (value, word) in self.y.marks(((frame.bottom - frame.top) / 48.0) as usize) {
+            let y = frame.y(self.y.share(value));
+            svg.line("grid", (frame.left, y), (frame.right, y));
+            svg.text("tick", (frame.left - 8.0, y + 4.0), Anchor::End, &word);
+        }
+        svg.line("axis", (frame.left, frame.bottom), (frame.right, frame.bottom));
+        for (value, word) in self.x.marks(((frame.right - frame.left) / 76.0) as usize) {
+            let x = frame.x(self.x.share(value));
+            svg.line("axis", (x, frame.bottom), (x, frame.bottom + 5.0));
+            svg.text("tick", (x, frame.bottom + 18.0), Anchor::Middle, &word);
+        }
+        let middle = f64::midpoint(frame.left, frame.right);
+        svg.text("name", (middle, frame.bottom + 36.0), Anchor::Middle, &self.x.label);
+    }
+
+    fn draw_mark(&self, svg: &mut Svg, frame: &Frame, mark: &Mark) {
+        let place = |&(x, y): &(f64, f64)| {
+            (frame.x(self.x.share(x)), frame.y(self.y.share(y).clamp(0.0, 1.0)))
+        };
+        let places: Vec<(f64, f64)> = mark.points.iter().map(place).collect();
+        if places.is_empty() {
+            return;
+        }
+        let series = mark.series % SERIES;
+        let (class, path) = match &mark.shape {
+            Shape::Dots => (format!("dots s{series}"), dots(&places)),
+            Shape::Discs => (format!("discs s{series}"), dots(&places)),
+            Shape::Crosses => (format!("crosses s{series}"), crosses(&places)),
+            Shape::Line => (format!("line s{series}"), polyline(&places)),
+            Shape::Step => (format!("line s{series}"), steps(&places, frame.right)),
+            Shape::Guide => ("guide".to_owned(), polyline(&places)),
+            Shape::Area(lower) => {
+                let back: Vec<(f64, f64)> = lower.iter().rev().map(place).collect();
+                let outline =
+                    format!("{}{}Z", polyline(&places), polyline(&back).replacen('M', "L", 1));
+                (format!("area s{series}"), outline)
+            }
+        };
+        svg.path(&class, &path);
+    }
+}
+
+/// Colours in the palette; with dashes, so that they differ without colour too.
+pub(super) const SERIES: usize = 6;
+
+/// The rectangle that data is drawn in.
+struct Frame {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Frame {
+    fn x(&self, share: f64) -> f64 {
+        self.left + share * (self.right - self.left)
+    }
+
+    fn y(&self, share: f64) -> f64 {
+        self.bottom - share * (self.bottom - self.top)
+    }
+}
+
+/// A series' place in the legend.
+struct Entry<'a> {
+    mark: &'a Mark,
+    word: &'a str,
+    x: f64,
+    row: f64,
+}
+
+impl Entry<'_> {
+    fn draw(&self, svg: &mut Svg) {
+        let series = self.mark.series % SERIES;
+        let y = 24.0 + self.row * LEGEND_ROW + 8.0;
+        let (x, middle) = (self.x, self.x + 10.0);
+        match self.mark.shape {
+            Shape::Dots | Shape::Discs => {
+                svg.path(&format!("dots solid s{series}"), &dots(&[(middle, y)]))
+            }
+            Shape::Crosses => svg.path(&format!("crosses s{series}"), &crosses(&[(middle, y)])),
+            Shape::Area(_) => {
+                svg.rect(&format!("area s{series}"), (x, y - 6.0), (20.0, 12.0), 1.0);
+            }
+            Shape::Guide => svg.line("guide", (x, y), (x + 20.0, y)),
+            Shape::Line | Shape::Step => {
+                svg.path(&format!("line s{series}"), &polyline(&[(x, y), (x + 20.0, y)]));
+            }
+        }
+        svg.text("label", (x + 26.0, y + 4.0), Anchor::Start, self.word);
+    }
+}
+
+/// Lines of no length with round ends: the shortest way to write many dots.
+fn dots(places: &[(f64, f64)]) -> String {
+    places.iter().fold(String::new(), |mut path, &(x, y)| {
+        write!(path, "M{} {}h0", number(x), number(y)).expect("writing to a string");
+        path
+    })
+}
+
+fn crosses(places: &[(f64, f64)]) -> String {
+    places.iter().fold(String::new(), |mut path, &(x, y)| {
+        let (left, up, down) = (number(x - 3.0), number(y - 3.0), number(y + 3.0));
+        write!(path, "M{left} {up}l6 6M{left} {down}l6 -6").expect("writing to a string");
+        path
+    })
+}
+
+fn polyline(places: &[(f64, f64)]) -> String {
+    places.iter().enumerate().fold(String::new(), |mut path, (i, &(x, y))| {
+        let verb = if i == 0 { 'M' } else { 'L' };
+        write!(path, "{verb}{} {}", number(x), number(y)).expect("writing to a string");
+        path
+    })
+}
+
+fn steps(places: &[(f64, f64)], end: f64) -> String {
+    let mut path = String::new();
+    for (i, &(x, y)) in places.iter().enumerate() {
+        if i == 0 {
+            write!(path, "M{} {}", number(x), number(y)).expect("writing to a string");
+        } else {
+            write!(path, "H{}V{}", number(x), number(y)).expect("writing to a string");
+        }
+    }
+    write!(path, "H{}", number(end)).expect("writing to a string");
+    path
+}
+
+/// At most about `most` of `points`, evenly spaced, with the first and the last; and whether some went.
+pub(in crate::report) fn thinned(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
+    let stride = points.len().div_ceil(most.max(2)).max(1);
+    let mut kept: Vec<(f64, f64)> = points.iter().copied().step_by(stride).collect();
+    if let Some(&last) = points.last()
+        && kept.last() != Some(&last)
+    {
+        kept.push(last);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::plot::Ticks;
+
+    fn chart(words: &[&str]) -> Chart {
+        let mark = |(series, word): (usize, &&str)| Mark {
+            shape: Shape::Line,
+            series,
+            word: Some((*word).to_owned()),
+            points: vec![(0.0, 0.0), (1.0, 1.0)],
+        };
+        Chart {
+            x: Axis::exact("x", 0.0, 1.0, Ticks::Decimal),
+            y: Axis::exact("y", 0.0, 1.0, Ticks::Decimal),
+            bands: Vec::new(),
+            marks: words.iter().enumerate().map(mark).collect(),
+        }
+    }
+
+    #[test]
+    fn a_long_legend_wraps_and_makes_the_picture_higher() {
+        let long = ["strategy=q_learning"; 4];
+        let rows: Vec<f64> = chart(&long).legend(380.0).iter().map(|entry| entry.row).collect();
+        assert_eq!(rows, [0.0, 0.0, 1.0, 1.0]);
+        let height =
+            |svg: Svg| svg.render("a", "", "").split("height=\"").nth(1).unwrap()[..3].to_owned();
+        assert_eq!(height(chart(&long).draw(380, 200)), "240");
+        assert_eq!(height(chart(&["a"]).draw(380, 200)), "220");
+    }
+
+    #[test]
+    fn thinning_keeps_both_ends() {
+        let points: Vec<(f64, f64)> = (0..10_000).map(|i| (f64::from(i), 0.0)).collect();
+        let kept = thinned(&points, 3000);
+        assert!(kept.len() <= 3001, "{}", kept.len());
+        assert_eq!((kept[0], kept[kept.len() - 1]), (points[0], points[9_999]));
+        assert_eq!(thinned(&points[..5], 3000), points[..5]);
+    }
+
+    #[test]
+    fn a_step_stays_level_until_the_next_point() {
+        assert_eq!(steps(&[(0.0, 10.0), (5.0, 4.0)], 9.0), "M0 10H5V4H9");
+    }
+}

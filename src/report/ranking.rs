@@ -1,0 +1,171 @@
+//! Rankings: trials with one canonical text are one network, ranked by mean score.
+//!
+//! Only scores of one evaluator in one space are ever averaged: a made-up score and a trained one, or two
+//! trainings of different length, do not measure the same thing.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::findings::{Findings, Search};
+use super::statistics;
+use crate::results::Trial;
+
+/// All networks that one evaluator scored in one space.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ranking {
+    /// The evaluator's entry in the cards.
+    pub(super) evaluator: Value,
+    /// The space's entry in the cards.
+    pub(super) space: Value,
+    /// Whether scores are made up.
+    pub(super) mock: bool,
+    /// Best mean score first; ties by canonical text.
+    pub(super) networks: Vec<Ranked>,
+    /// Trials behind them, failed ones included.
+    pub(super) trials: usize,
+    /// Trials that failed; their chance-level scores rank nothing.
+    pub(super) failures: usize,
+}
+
+/// A network in a ranking.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ranked {
+    pub(super) genotype: String,
+    /// Mean over its trials that did not fail.
+    pub(super) score: f64,
+    pub(super) trials: usize,
+    pub(super) parameters: u64,
+    pub(super) multiply_adds: u64,
+}
+
+/// One ranking for each pair of evaluator and space; real scores before made-up ones, else in the order
+/// of the inputs.
+pub(super) fn rankings(findings: &Findings) -> Vec<Ranking> {
+    let mut groups: Vec<Vec<&Search>> = Vec::new();
+    for search in &findings.searches {
+        let alike = |group: &&mut Vec<&Search>| {
+            let first = &group[0].card;
+            first.evaluator == search.card.evaluator
+                && first.space == search.card.space
+                && first.mock == search.card.mock
+        };
+        match groups.iter_mut().find(alike) {
+            Some(group) => group.push(search),
+            None => groups.push(vec![search]),
+        }
+    }
+    let mut rankings: Vec<Ranking> = groups.iter().map(|group| rank(group)).collect();
+    rankings.sort_by_key(|ranking| ranking.mock);
+    rankings
+}
+
+fn rank(group: &[&Search]) -> Ranking {
+    let card = &group[0].card;
+    let all = || group.iter().flat_map(|search| &search.trials);
+    let mut scores: HashMap<&str, (Vec<f64>, &Trial)> = HashMap::new();
+    for trial in all().filter(|trial| trial.failure.is_none()) {
+        scores.entry(&trial.genotype).or_insert((Vec::new(), trial)).0.push(trial.score);
+    }
+    let mut networks: Vec<Ranked> = scores
+        .into_iter()
+        .filter_map(|(genotype, (scores, first))| {
+            Some(Ranked {
+                genotype: genotype.to_owned(),
+                score: statistics::mean(&scores)?,
+                trials: scores.len(),
+                parameters: first.parameters,
+                multiply_adds: first.multiply_adds,
+            })
+        })
+        .collect();
+    networks.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.genotype.cmp(&b.genotype)));
+    Ranking {
+        evaluator: card.evaluator.clone(),
+        space: card.space.clone(),
+        mock: card.mock,
+        networks,
+        trials: all().count(),
+        failures: all().filter(|trial| trial.failure.is_some()).count(),
+    }
+}
+
+/// Best score so far after each trial; a failed trial betters nothing.
+pub(super) fn incumbents(trials: &[Trial]) -> Vec<Option<f64>> {
+    trials
+        .iter()
+        .scan(None, |best: &mut Option<f64>, trial| {
+            if trial.failure.is_none() && best.is_none_or(|best| trial.score > best) {
+                *best = Some(trial.score);
+            }
+            Some(*best)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::Coordinates;
+    use crate::net::Shape;
+    use crate::results::TrialsCard;
+    use serde_json::json;
+
+    fn trial(genotype: &str, score: f64, failure: Option<&str>) -> Trial {
+        Trial {
+            trial: 0,
+            genotype: genotype.to_owned(),
+            score,
+            failure: failure.map(str::to_owned),
+            reward: score,
+            parameters: 1,
+            multiply_adds: 1,
+            epochs: 0,
+            steps: 0,
+            epsilon: None,
+            curve: Vec::new(),
+        }
+    }
+
+    fn search(evaluator: &str, trials: Vec<Trial>) -> Search {
+        let card = TrialsCard {
+            format: 1,
+            space: json!("chain"),
+            strategy: json!("random"),
+            evaluator: json!(evaluator),
+            image: Shape { channels: 1, height: 28, width: 28 },
+            classes: 10,
+            mock: evaluator == "mock",
+        };
+        let coordinates = Coordinates::default();
+        Search { label: String::new(), coordinates, card, trials, agreement: Vec::new() }
+    }
+
+    #[test]
+    fn one_canonical_text_is_one_network_with_its_mean() {
+        let trials = vec![trial("a", 0.5, None), trial("b", 0.6, None), trial("a", 0.9, None)];
+        let findings = Findings { searches: vec![search("train", trials)], ..Findings::default() };
+        let networks = &rankings(&findings)[0].networks;
+        let shown: Vec<_> =
+            networks.iter().map(|n| (n.genotype.as_str(), n.score, n.trials)).collect();
+        assert_eq!(shown, [("a", 0.7, 2), ("b", 0.6, 1)]);
+    }
+
+    #[test]
+    fn scores_of_different_evaluators_never_meet() {
+        let searches = vec![
+            search("mock", vec![trial("a", 0.99, None)]),
+            search("train", vec![trial("a", 0.5, None), trial("b", 0.1, Some("diverged"))]),
+        ];
+        let rankings = rankings(&Findings { searches, ..Findings::default() });
+        let shown: Vec<_> =
+            rankings.iter().map(|r| (r.mock, r.networks.len(), r.failures)).collect();
+        assert_eq!(shown, [(false, 1, 1), (true, 1, 0)]);
+    }
+
+    #[test]
+    fn a_failed_trial_is_no_incumbent() {
+        let trials = [trial("a", 0.9, Some("x")), trial("b", 0.2, None), trial("c", 0.1, None)];
+        assert_eq!(incumbents(&trials), [None, Some(0.2), Some(0.2)]);
+    }
+}

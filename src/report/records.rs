@@ -1,0 +1,159 @@
+//! The tables for machines: every trial, every retrained network, every ranked network.
+//!
+//! Numbers stand in full, one name a column, so that nothing has to be read off a page.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::findings::{Findings, word};
+use super::ranking::rankings;
+use super::table::Records;
+use crate::artifact::Coordinates;
+
+/// All tables.
+pub(super) fn all(findings: &Findings) -> Vec<Records> {
+    vec![trials(findings), models(findings), networks(findings)]
+}
+
+/// A column for each coordinate that any input has.
+fn keys<'a>(coordinates: impl Iterator<Item = &'a Coordinates>) -> Vec<String> {
+    let keys: BTreeSet<&String> = coordinates.flat_map(|c| c.0.keys()).collect();
+    keys.into_iter().cloned().collect()
+}
+
+/// Heads of coordinate columns; a coordinate named like a column of ours gets out of its way.
+fn heads(keys: &[String], own: &[&str]) -> Vec<String> {
+    let head = |key: &String| {
+        if own.contains(&key.as_str()) { format!("matrix.{key}") } else { key.clone() }
+    };
+    keys.iter().map(head).chain(own.iter().map(|&name| name.to_owned())).collect()
+}
+
+fn cells(keys: &[String], coordinates: &Coordinates) -> Vec<Value> {
+    keys.iter()
+        .map(|key| coordinates.0.get(key).map_or(Value::Null, |value| json!(value)))
+        .collect()
+}
+
+fn trials(findings: &Findings) -> Records {
+    const OWN: [&str; 14] = [
+        "source",
+        "strategy",
+        "evaluator",
+        "mock",
+        "trial",
+        "genotype",
+        "score",
+        "failure",
+        "reward",
+        "parameters",
+        "multiply_adds",
+        "epochs",
+        "steps",
+        "epsilon",
+    ];
+    let keys = keys(findings.searches.iter().map(|search| &search.coordinates));
+    let mut rows = Vec::new();
+    for search in &findings.searches {
+        let card = &search.card;
+        for trial in &search.trials {
+            let mut row = cells(&keys, &search.coordinates);
+            row.extend([
+                json!(search.label),
+                json!(word(&card.strategy)),
+                json!(word(&card.evaluator)),
+                json!(card.mock),
+                json!(trial.trial),
+                json!(trial.genotype),
+                json!(trial.score),
+                json!(trial.failure),
+                json!(trial.reward),
+                json!(trial.parameters),
+                json!(trial.multiply_adds),
+                json!(trial.epochs),
+                json!(trial.steps),
+                json!(trial.epsilon),
+            ]);
+            rows.push(row);
+        }
+    }
+    Records { name: "trials", columns: heads(&keys, &OWN), rows }
+}
+
+fn models(findings: &Findings) -> Records {
+    const OWN: [&str; 15] = [
+        "source",
+        "chosen",
+        "rank",
+        "genotype",
+        "search_score",
+        "parameters",
+        "multiply_adds",
+        "epochs",
+        "training_loss",
+        "test_images",
+        "test_accuracy",
+        "interval_low",
+        "interval_high",
+        "balanced_accuracy",
+        "failure",
+    ];
+    let keys = keys(findings.finals.iter().map(|finals| &finals.coordinates));
+    let mut rows = Vec::new();
+    for finals in &findings.finals {
+        for model in &finals.summary.models {
+            let mut row = cells(&keys, &finals.coordinates);
+            row.extend([
+                json!(finals.label),
+                json!(model.genotype == finals.summary.chosen.genotype),
+                json!(model.rank),
+                json!(model.genotype),
+                json!(model.search_score),
+                json!(model.parameters),
+                json!(model.multiply_adds),
+                json!(model.epochs),
+                json!(model.training_loss),
+                json!(finals.summary.test_images),
+                json!(model.test_accuracy),
+                json!(model.interval[0]),
+                json!(model.interval[1]),
+                json!(model.balanced_accuracy),
+                json!(model.failure),
+            ]);
+            rows.push(row);
+        }
+    }
+    Records { name: "models", columns: heads(&keys, &OWN), rows }
+}
+
+fn networks(findings: &Findings) -> Records {
+    const OWN: [&str; 9] = [
+        "space",
+        "evaluator",
+        "mock",
+        "rank",
+        "genotype",
+        "mean_score",
+        "trials",
+        "parameters",
+        "multiply_adds",
+    ];
+    let mut rows = Vec::new();
+    for ranking in rankings(findings) {
+        for (i, network) in ranking.networks.iter().enumerate() {
+            rows.push(vec![
+                json!(word(&ranking.space)),
+                json!(word(&ranking.evaluator)),
+                json!(ranking.mock),
+                json!(i + 1),
+                json!(network.genotype),
+                json!(network.score),
+                json!(network.trials),
+                json!(network.parameters),
+                json!(network.multiply_adds),
+            ]);
+        }
+    }
+    Records { name: "networks", columns: heads(&[], &OWN), rows }
+}

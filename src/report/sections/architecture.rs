@@ -1,0 +1,266 @@
+//! The chosen network drawn as layers with sizes.
+//!
+//! Normalisation, rectifiers and dropout are drawn with the layer they follow: they change no shape, and
+//! a network reads as its convolutions, pools and dense layers.
+
+use super::{Study, figure_name, headed};
+use crate::net::{Network, Node, Op};
+use crate::report::document::Block;
+use crate::report::findings::Finals;
+use crate::report::plot::{Anchor, Figure, Svg, clipped};
+use crate::report::table::{Cell, Table};
+use crate::report::words;
+
+/// Room above the first row.
+const TOP: f64 = 26.0;
+
+/// The section.
+pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
+    let drawn: Vec<(&Finals, &Network)> = study
+        .findings
+        .finals
+        .iter()
+        .filter_map(|finals| finals.network.as_ref().map(|network| (finals, network)))
+        .collect();
+    let many = drawn.len() > 1;
+    let part = |(i, (finals, network)): (usize, &(&Finals, &Network))| {
+        headed(&finals.label, many, one(network, i))
+    };
+    drawn.iter().enumerate().flat_map(part).collect()
+}
+
+fn one(network: &Network, index: usize) -> Vec<Block> {
+    let layers = layers(network);
+    let caption = format!(
+        "{} parameters and {} multiply-adds for one image. Each box is the layer's output: its width \
+         is the side of the map, its shade the number of channels.",
+        words::large(network.parameters()),
+        words::large(network.multiply_adds())
+    );
+    let figure = Figure {
+        name: figure_name("architecture", index),
+        title: "Layers of the chosen network".to_owned(),
+        caption,
+        wide: draw(&layers, 760),
+        narrow: Some(draw(&layers, 380)),
+    };
+    let table = vec![Block::Table(table(network))];
+    vec![Block::Figure(figure), Block::Folded("Every operation with its size".to_owned(), table)]
+}
+
+/// A row of the drawing.
+struct Layer<'a> {
+    node: &'a Node,
+    words: String,
+    /// What follows it without changing a shape.
+    companions: Vec<String>,
+    parameters: u64,
+    /// Paths of what it reads, when that is not simply the row above.
+    reads: Option<String>,
+}
+
+fn layers(network: &Network) -> Vec<Layer<'_>> {
+    let mut layers: Vec<Layer<'_>> = Vec::new();
+    // For each node the row that it became part of.
+    let mut rows: Vec<usize> = Vec::new();
+    for node in network.nodes() {
+        let sources: Vec<usize> = node.inputs.iter().map(|input| rows[input.0]).collect();
+        let parameters = network.node_parameters(node);
+        let last = layers.len().wrapping_sub(1);
+        if is_companion(node.op) && sources == [last] {
+            let layer = &mut layers[last];
+            layer.companions.push(words_of(node));
+            layer.parameters += parameters;
+            rows.push(last);
+            continue;
+        }
+        let follows = sources.is_empty() || sources == [last];
+        let reads = (!follows).then(|| {
+            let paths: Vec<&str> =
+                node.inputs.iter().map(|&input| network.node(input).path.as_str()).collect();
+            format!("reads {}", paths.join(", "))
+        });
+        rows.push(layers.len());
+        let (words, companions) = (words_of(node), Vec::new());
+        layers.push(Layer { node, words, companions, parameters, reads });
+    }
+    layers
+}
+
+/// Whether it changes numbers but no shape, and reads best with the layer before it.
+fn is_companion(op: Op) -> bool {
+    matches!(op, Op::BatchNorm | Op::Relu | Op::Dropout { .. })
+}
+
+fn words_of(node: &Node) -> String {
+    let square = |(rows, columns): (usize, usize)| format!("{rows} × {columns}");
+    let stride = |(rows, columns): (usize, usize)| match (rows, columns) {
+        (1, 1) => String::new(),
+        (a, b) if a == b => format!(", stride {a}"),
+        (a, b) => format!(", stride {a} × {b}"),
+    };
+    match node.op {
+        Op::Input => "image".to_owned(),
+        Op::Conv { filters, window, dilation, .. } => {
+            let dilated =
+                if dilation > 1 { format!(", dilation {dilation}") } else { String::new() };
+            format!(
+                "convolution {}, {filters} filters{}{dilated}",
+                square(window.kernel),
+                stride(window.stride)
+            )
+        }
+        Op::Depthwise { window } => {
+            format!("depthwise {}{}", square(window.kernel), stride(window.stride))
+        }
+        Op::BatchNorm => "batch norm".to_owned(),
+        Op::Relu => "ReLU".to_owned(),
+        Op::MaxPool { window } => {
+            format!("max pool {}{}", square(window.kernel), stride(window.stride))
+        }
+        Op::AvgPool { window } => {
+            format!("average pool {}{}", square(window.kernel), stride(window.stride))
+        }
+        Op::GlobalAvgPool => "global average pool".to_owned(),
+        Op::Flatten => "flatten".to_owned(),
+        Op::Dense { units } => format!("dense, {units} units"),
+        Op::Dropout { rate } => format!("dropout {rate}"),
+        Op::Add => "add".to_owned(),
+        Op::Concat => "concatenate".to_owned(),
+    }
+}
+
+/// Sizes of a drawing.
+struct Sheet {
+    is_wide: bool,
+    /// Height of a layer's row.
+    row: f64,
+    /// Width of the largest map.
+    map: f64,
+    /// Where words begin and end.
+    words: (f64, f64),
+    /// Where bars of parameters begin.
+    bars: f64,
+}
+
+impl Sheet {
+    fn new(width: u32) -> Self {
+        let (width, is_wide) = (f64::from(width), width > 500);
+        let bars = width - 190.0;
+        if is_wide {
+            Self { is_wide, row: 46.0, map: 150.0, words: (174.0, bars - 16.0), bars }
+        } else {
+            Self { is_wide, row: 58.0, map: 84.0, words: (104.0, width - 4.0), bars }
+        }
+    }
+
+    /// Lines of words beside a map: the layer first, its companions and sizes below.
+    fn lines(&self, layer: &Layer<'_>) -> Vec<String> {
+        let mut size = words::shape(layer.node.shape);
+        if let Some(reads) = &layer.reads {
+            size = format!("{size}; {reads}");
+        }
+        let companions = layer.companions.join(", ");
+        if self.is_wide {
+            let joint = if companions.is_empty() { "" } else { ", " };
+            return vec![format!("{}{joint}{companions}", layer.words), size];
+        }
+        if layer.parameters > 0 {
+            size = format!("{size}; {} parameters", words::large(layer.parameters));
+        }
+        let lines = [layer.words.clone(), companions, size];
+        lines.into_iter().filter(|line| !line.is_empty()).collect()
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "places in a drawing"
+)]
+fn draw(layers: &[Layer<'_>], width: u32) -> Svg {
+    let sheet = Sheet::new(width);
+    let mut svg = Svg::new(width, (TOP + layers.len() as f64 * sheet.row + 8.0) as u32);
+    let middle = 4.0 + sheet.map / 2.0;
+    svg.text("name", (middle, 14.0), Anchor::Middle, "output");
+    svg.text("name", (sheet.words.0, 14.0), Anchor::Start, "layer");
+    if sheet.is_wide {
+        svg.text("name", (sheet.bars, 14.0), Anchor::Start, "parameters");
+    }
+    let largest = layers.iter().map(side).max().unwrap_or(1) as f64;
+    // A flattened map has so many numbers that beside it all real maps would look empty.
+    let maps = layers.iter().filter(|layer| side(layer) > 1);
+    let channels = maps.map(|layer| layer.node.shape.channels).max().unwrap_or(1) as f64;
+    let heaviest = layers.iter().map(|layer| layer.parameters).max().unwrap_or(0).max(1) as f64;
+    for (i, layer) in layers.iter().enumerate() {
+        let y = TOP + i as f64 * sheet.row;
+        if i > 0 {
+            svg.line("edge", (middle, y + 36.0 - sheet.row), (middle, y + 6.0));
+        }
+        let box_width = (sheet.map * side(layer) as f64 / largest).max(8.0);
+        let shade = 0.1 + 0.7 * (layer.node.shape.channels as f64 / channels).min(1.0).sqrt();
+        svg.rect("map", (middle - box_width / 2.0, y + 6.0), (box_width, 30.0), shade);
+        let room = sheet.words.1 - sheet.words.0;
+        for (line, words) in sheet.lines(layer).iter().enumerate() {
+            let (class, size) = if line == 0 { ("layer", 13.0) } else { ("small", 11.0) };
+            let at = (sheet.words.0, y + 18.0 + line as f64 * 15.0);
+            svg.text(class, at, Anchor::Start, &clipped(words, size, room));
+        }
+        if sheet.is_wide && layer.parameters > 0 {
+            let length = (110.0 * layer.parameters as f64 / heaviest).max(1.0);
+            svg.rect("bar", (sheet.bars, y + 13.0), (length, 14.0), 1.0);
+            let at = (sheet.bars + length + 6.0, y + 24.0);
+            svg.text("small", at, Anchor::Start, &words::large(layer.parameters));
+        }
+    }
+    svg
+}
+
+fn side(layer: &Layer<'_>) -> usize {
+    layer.node.shape.height.max(layer.node.shape.width)
+}
+
+fn table(network: &Network) -> Table {
+    let columns = ["name", "operation", "output", "#parameters", "#multiply-adds"];
+    let mut table = Table::new("Operations in order", &columns);
+    for node in network.nodes() {
+        table.row(vec![
+            Cell::code(&node.path),
+            Cell::text(words_of(node)),
+            Cell::text(words::shape(node.shape)),
+            Cell::count(network.node_parameters(node)),
+            Cell::count(network.node_multiply_adds(node)),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Builder, Shape, Window};
+
+    #[test]
+    fn companions_join_their_layer_and_branches_name_what_they_read() {
+        let mut net = Builder::new(Shape { channels: 3, height: 8, width: 8 });
+        let window = Window::same(3, 1, 8);
+        let conv = Op::Conv { filters: 4, window, dilation: 1, bias: true };
+        let a = net.add("conv0", conv, &[net.image()]);
+        let b = net.add("conv0.relu", Op::Relu, &[a]);
+        let c = net.add("conv1", Op::Conv { filters: 4, window, dilation: 1, bias: false }, &[b]);
+        let sum = net.add("sum", Op::Add, &[b, c]);
+        net.add("sum.relu", Op::Relu, &[sum]);
+        let network = net.finish();
+        let sheet = Sheet::new(760);
+        let shown: Vec<String> =
+            layers(&network).iter().map(|layer| sheet.lines(layer).join(" | ")).collect();
+        let expected = [
+            "image | 8 × 8 × 3",
+            "convolution 3 × 3, 4 filters, ReLU | 8 × 8 × 4",
+            "convolution 3 × 3, 4 filters | 8 × 8 × 4",
+            "add, ReLU | 8 × 8 × 4; reads conv0.relu, conv1",
+        ];
+        assert_eq!(shown, expected);
+    }
+}

@@ -1,0 +1,113 @@
+//! The finals: what retraining and the test set said of each network, and of the chosen one in detail.
+
+use super::{Study, confusion, headed, ranking, training};
+use crate::report::document::{Block, Prose};
+use crate::report::findings::Finals;
+use crate::report::ranking::Ranking;
+use crate::report::table::{Cell, Table};
+use crate::report::words;
+use crate::results::ModelSummary;
+use crate::wording;
+
+/// The section.
+pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
+    let finals = &study.findings.finals;
+    let many = finals.len() > 1;
+    let part = |(i, one): (usize, &Finals)| headed(&one.label, many, one_block(study, one, i));
+    finals.iter().enumerate().flat_map(part).collect()
+}
+
+fn one_block(study: &Study<'_>, finals: &Finals, index: usize) -> Vec<Block> {
+    let mut blocks = vec![Block::Table(table(study, finals)), Block::Text(note(finals))];
+    if let Some(ensemble) = &finals.summary.ensemble {
+        blocks.push(Block::Text(
+            Prose::new("The mean of all networks' class probabilities gets ")
+                .strong(words::percent(ensemble.test_accuracy))
+                .plain(format!(" (95 % interval: {}).", words::interval(ensemble.interval))),
+        ));
+    }
+    blocks.extend(training::figures(finals, index).into_iter().map(Block::Figure));
+    blocks.extend(confusion::blocks(study, finals, index));
+    blocks
+}
+
+fn note(finals: &Finals) -> Prose {
+    let summary = &finals.summary;
+    let tested = if summary.test_images == 0 {
+        "No test set was bound, so there is no test accuracy.".to_owned()
+    } else {
+        format!(
+            "Tested once, on {}. Ranks are by search score; the test set reorders nothing. Intervals are \
+             Wilson's at 95 % and cover the choice of test images, not the chance in training.",
+            wording::count(usize::try_from(summary.test_images).unwrap_or(usize::MAX), "image")
+        )
+    };
+    Prose::new(tested)
+}
+
+fn table(study: &Study<'_>, finals: &Finals) -> Table {
+    let summary = &finals.summary;
+    let mut columns = vec![
+        "#rank",
+        "genotype",
+        "#search score",
+        "#parameters",
+        "#multiply-adds",
+        "#epochs",
+        "#training loss",
+        "#test accuracy",
+        "#95 % interval",
+    ];
+    // With classes of equal size it is the accuracy again.
+    let is_balanced = |model: &ModelSummary| {
+        (model.balanced_accuracy - model.test_accuracy).abs() < 1e-9 || model.failure.is_some()
+    };
+    let unbalanced = !summary.models.iter().all(is_balanced);
+    columns.extend(unbalanced.then_some("#balanced accuracy"));
+    let some_failed = summary.models.iter().any(|model| model.failure.is_some());
+    columns.extend(some_failed.then_some("failure"));
+    let mut table = Table::new("Networks trained in full", &columns);
+    for model in &summary.models {
+        let mut cells = vec![
+            Cell::count(model.rank as u64),
+            Cell::code(&model.genotype),
+            Cell::number(
+                model.search_score,
+                words::score(model.search_score, is_made_up(study, model)),
+            ),
+            Cell::large(model.parameters),
+            Cell::large(model.multiply_adds),
+            Cell::count(model.epochs),
+            Cell::number(model.training_loss, format!("{:.4}", model.training_loss)),
+        ];
+        let tested = test_cells(finals, model);
+        cells.extend(tested.into_iter().take(if unbalanced { 3 } else { 2 }));
+        if some_failed {
+            cells.push(model.failure.as_deref().map_or_else(Cell::none, Cell::text));
+        }
+        table.row(cells);
+    }
+    table
+}
+
+/// Whether the score that ranked it was made up: the ranking that has this very score says so.
+fn is_made_up(study: &Study<'_>, model: &ModelSummary) -> bool {
+    let gave = |ranking: &&Ranking| {
+        ranking.networks.iter().any(|network| {
+            network.genotype == model.genotype && (network.score - model.search_score).abs() < 1e-9
+        })
+    };
+    match study.rankings.iter().find(gave) {
+        Some(ranking) => ranking.mock,
+        None => !study.rankings.is_empty() && study.rankings.iter().all(|ranking| ranking.mock),
+    }
+}
+
+fn test_cells(finals: &Finals, model: &ModelSummary) -> [Cell; 3] {
+    if finals.summary.test_images == 0 || model.failure.is_some() {
+        return [Cell::none(), Cell::none(), Cell::none()];
+    }
+    let [accuracy, interval] = ranking::accuracy_cells(model);
+    let balanced = model.balanced_accuracy;
+    [accuracy, interval, Cell::number(balanced, words::percent(balanced))]
+}

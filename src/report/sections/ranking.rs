@@ -1,0 +1,83 @@
+//! The best networks of each evaluator, with what the test set said where it was asked.
+
+use super::Study;
+use crate::report::document::{Block, Prose};
+use crate::report::findings::{Findings, word};
+use crate::report::ranking::{Ranked, Ranking};
+use crate::report::table::{Cell, Table};
+use crate::report::words;
+use crate::results::ModelSummary;
+use crate::wording;
+
+/// The section.
+pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for ranking in study.rankings.iter().filter(|ranking| !ranking.networks.is_empty()) {
+        blocks.push(Block::Table(table(study, ranking)));
+        let shown = study.options.top.min(ranking.networks.len());
+        let mut note = format!(
+            "{} of {} from {}.",
+            shown,
+            wording::count(ranking.networks.len(), "network"),
+            wording::count(ranking.trials, "trial")
+        );
+        if ranking.failures > 0 {
+            let failed = format!(
+                " {} failed and count for nothing here.",
+                wording::count(ranking.failures, "trial")
+            );
+            note.push_str(&failed);
+        }
+        blocks.push(Block::Text(Prose::new(note)));
+    }
+    blocks
+}
+
+fn table(study: &Study<'_>, ranking: &Ranking) -> Table {
+    let is_tested = !study.findings.finals.is_empty();
+    let repeats = ranking.networks.iter().any(|network| network.trials > 1);
+    let score = if ranking.mock { "#mean mock score" } else { "#mean validation accuracy" };
+    let mut columns = vec!["#rank", "genotype", score];
+    columns.extend(repeats.then_some("#trials"));
+    columns.extend(["#parameters", "#multiply-adds"]);
+    if is_tested {
+        columns.extend(["#test accuracy", "#95 % interval"]);
+    }
+    let caption = format!(
+        "Best by the {} evaluator in space {}",
+        word(&ranking.evaluator),
+        word(&ranking.space)
+    );
+    let mut table = Table::new(caption, &columns);
+    for (i, network) in ranking.networks.iter().take(study.options.top).enumerate() {
+        let mut cells = vec![
+            Cell::count(i as u64 + 1),
+            Cell::code(&network.genotype),
+            Cell::number(network.score, words::score(network.score, ranking.mock)),
+        ];
+        cells.extend(repeats.then(|| Cell::count(network.trials as u64)));
+        cells.extend([Cell::large(network.parameters), Cell::large(network.multiply_adds)]);
+        if is_tested {
+            cells.extend(test_cells(study.findings, network));
+        }
+        table.row(cells);
+    }
+    table
+}
+
+/// Test accuracy and interval; a network that several retrainings share shows the first of them.
+fn test_cells(findings: &Findings, network: &Ranked) -> [Cell; 2] {
+    let models = || findings.finals.iter().filter(|f| f.summary.test_images > 0);
+    let tested: Option<&ModelSummary> = models()
+        .flat_map(|finals| &finals.summary.models)
+        .find(|model| model.genotype == network.genotype && model.failure.is_none());
+    tested.map_or_else(|| [Cell::none(), Cell::none()], accuracy_cells)
+}
+
+/// Test accuracy and its interval.
+pub(super) fn accuracy_cells(model: &ModelSummary) -> [Cell; 2] {
+    [
+        Cell::number(model.test_accuracy, words::percent(model.test_accuracy)),
+        Cell::number(model.interval[0], words::interval(model.interval)),
+    ]
+}

@@ -1,0 +1,228 @@
+//! Tables: cells that know how people read them, how they sort and what machines read.
+
+use serde_json::{Map, Value, json};
+
+use super::plot::escape;
+use super::words;
+use crate::wording;
+
+/// A table for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    /// What it lists.
+    pub(super) caption: String,
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: Vec<Vec<Cell>>,
+}
+
+/// A column's head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    /// Whether its cells are numbers, which stand right.
+    pub(super) is_number: bool,
+}
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cell {
+    /// What people read.
+    pub(super) text: String,
+    /// What the column is sorted by, when that is not the text.
+    pub(super) key: Option<String>,
+    /// Whether it is a genotype or another text for machines.
+    pub(super) is_code: bool,
+}
+
+impl Table {
+    /// A table without rows; a name that begins with `#` heads numbers.
+    pub(super) fn new(caption: impl Into<String>, columns: &[&'static str]) -> Self {
+        let column = |&name: &&'static str| match name.strip_prefix('#') {
+            Some(name) => Column { name, is_number: true },
+            None => Column { name, is_number: false },
+        };
+        Self {
+            caption: caption.into(),
+            columns: columns.iter().map(column).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub(super) fn row(&mut self, cells: Vec<Cell>) {
+        debug_assert_eq!(cells.len(), self.columns.len(), "BUG: a cell for each column");
+        self.rows.push(cells);
+    }
+
+    /// Whether sorting it makes sense.
+    pub(super) fn is_sortable(&self) -> bool {
+        self.rows.len() > 2 && self.columns.len() > 2
+    }
+
+    /// The table in Markdown.
+    pub(super) fn markdown(&self) -> String {
+        let heads: Vec<String> = self.columns.iter().map(|column| markdown(column.name)).collect();
+        let rules: Vec<&str> =
+            self.columns.iter().map(|c| if c.is_number { "---:" } else { "---" }).collect();
+        let mut lines = vec![line(&heads), line(&rules)];
+        lines.extend(
+            self.rows.iter().map(|row| line(&row.iter().map(Cell::markdown).collect::<Vec<_>>())),
+        );
+        lines.join("\n")
+    }
+}
+
+fn line<T: AsRef<str>>(cells: &[T]) -> String {
+    let cells: Vec<&str> = cells.iter().map(AsRef::as_ref).collect();
+    format!("| {} |", cells.join(" | "))
+}
+
+impl Cell {
+    /// Words.
+    pub(super) fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), key: None, is_code: false }
+    }
+
+    /// A genotype or a parameter's value.
+    pub(super) fn code(text: impl Into<String>) -> Self {
+        Self { is_code: true, ..Self::text(text) }
+    }
+
+    /// Nothing known.
+    pub(super) fn none() -> Self {
+        Self { key: Some(String::new()), ..Self::text("–") }
+    }
+
+    /// A count.
+    pub(super) fn count(n: u64) -> Self {
+        Self { key: Some(n.to_string()), ..Self::text(wording::thousands(n)) }
+    }
+
+    /// A count of which three digits are enough; the tables for machines have all.
+    pub(super) fn large(n: u64) -> Self {
+        Self { key: Some(n.to_string()), ..Self::text(words::large(n)) }
+    }
+
+    /// A number shown as `text`, sorted by `value`.
+    pub(super) fn number(value: f64, text: String) -> Self {
+        Self { key: Some(value.to_string()), ..Self::text(text) }
+    }
+
+    /// Whether it needs a wide column to read well.
+    pub(super) fn is_long(&self) -> bool {
+        self.text.len() > 24
+    }
+
+    fn markdown(&self) -> String {
+        if self.is_code { markdown_code(&self.text) } else { markdown(&self.text) }
+    }
+}
+
+/// `text` for Markdown: markup, HTML included, stays text.
+pub(super) fn markdown(text: &str) -> String {
+    let mut escaped = String::new();
+    for character in escape(text).chars() {
+        if matches!(character, '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#') {
+            // A reference such as `&#39;` keeps its number sign.
+            if !(character == '#' && escaped.ends_with('&')) {
+                escaped.push('\\');
+            }
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+/// `text` as code in Markdown; fenced by more backticks than it has in a row.
+pub(super) fn markdown_code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // Tables split at a bar even inside code, unless it is escaped.
+    let text = text.replace('|', "\\|");
+    let pad = if longest > 0 { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// A table for machines: one record a row, one name a column, numbers in full.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Records {
+    /// Stem of its files.
+    pub(super) name: &'static str,
+    pub(super) columns: Vec<String>,
+    pub(super) rows: Vec<Vec<Value>>,
+}
+
+impl Records {
+    /// Comma-separated values (RFC 4180, lines end in `\n`); nothing for `null`.
+    pub(super) fn csv(&self) -> String {
+        let mut text = String::new();
+        let heads: Vec<Value> = self.columns.iter().map(|name| json!(name)).collect();
+        for row in std::iter::once(&heads).chain(&self.rows) {
+            let fields: Vec<String> = row.iter().map(csv_field).collect();
+            text.push_str(&fields.join(","));
+            text.push('\n');
+        }
+        text
+    }
+
+    /// A JSON array with an object a line.
+    pub(super) fn json(&self) -> String {
+        let rows: Vec<String> = self
+            .rows
+            .iter()
+            .map(|row| {
+                let record: Map<String, Value> =
+                    self.columns.iter().cloned().zip(row.iter().cloned()).collect();
+                Value::Object(record).to_string()
+            })
+            .collect();
+        if rows.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", rows.join(",\n")) }
+    }
+}
+
+fn csv_field(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_genotype_with_commas_is_one_field() {
+        let records = Records {
+            name: "x",
+            columns: vec!["genotype".to_owned(), "score".to_owned()],
+            rows: vec![
+                vec![json!("[C(64,3,1), \"SM\"]"), json!(0.1)],
+                vec![json!("a"), Value::Null],
+            ],
+        };
+        assert_eq!(records.csv(), "genotype,score\n\"[C(64,3,1), \"\"SM\"\"]\",0.1\na,\n");
+        let read: Vec<Map<String, Value>> = serde_json::from_str(&records.json()).unwrap();
+        assert_eq!(read[0]["genotype"], "[C(64,3,1), \"SM\"]");
+    }
+
+    #[test]
+    fn markdown_keeps_markup_as_text() {
+        assert_eq!(markdown("a|b <i> *c* 'd'"), "a\\|b &lt;i&gt; \\*c\\* &#39;d&#39;");
+        assert_eq!(markdown_code("a`b|"), "`` a`b\\| ``");
+    }
+
+    #[test]
+    fn numbers_stand_right() {
+        let mut table = Table::new("t", &["name", "#size"]);
+        table.row(vec![Cell::text("x"), Cell::count(1200)]);
+        assert_eq!(table.markdown(), "| name | size |\n| --- | ---: |\n| x | 1,200 |");
+    }
+}

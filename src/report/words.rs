@@ -1,0 +1,62 @@
+//! Numbers as a report says them: percentages, intervals, large counts.
+
+use crate::net::Shape;
+
+/// `91.3 %`, with a space that no line breaks at.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1}\u{a0}%", share * 100.0)
+}
+
+/// `89.4 to 92.9 %`; in words, since a dash between numbers reads as a minus.
+pub(super) fn interval([low, high]: [f64; 2]) -> String {
+    format!("{:.1} to {:.1}\u{a0}%", low * 100.0, high * 100.0)
+}
+
+/// A score: a percentage when it was measured, a bare number when it was made up.
+pub(super) fn score(value: f64, mock: bool) -> String {
+    if mock { format!("{value:.4}") } else { format!("{:.2}\u{a0}%", value * 100.0) }
+}
+
+/// `2.34 M`, `18.5 k`, `640`.
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+pub(super) fn large(n: u64) -> String {
+    let digits = |value: f64| match value {
+        v if v >= 100.0 => format!("{v:.0}"),
+        v if v >= 10.0 => format!("{v:.1}"),
+        v => format!("{v:.2}"),
+    };
+    match n {
+        0..1_000 => n.to_string(),
+        1_000..1_000_000 => format!("{} k", digits(n as f64 / 1e3)),
+        1_000_000..1_000_000_000 => format!("{} M", digits(n as f64 / 1e6)),
+        _ => format!("{} G", digits(n as f64 / 1e9)),
+    }
+}
+
+/// `28 × 28 × 64`; `10` for a vector.
+pub(super) fn shape(shape: Shape) -> String {
+    if (shape.height, shape.width) == (1, 1) {
+        shape.channels.to_string()
+    } else {
+        format!("{} × {} × {}", shape.height, shape.width, shape.channels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_numbers_keep_three_digits() {
+        assert_eq!(
+            [640, 18_496, 2_344_960, 13_200_000_000].map(large),
+            ["640", "18.5 k", "2.34 M", "13.2 G"]
+        );
+    }
+
+    #[test]
+    fn a_mock_score_is_no_percentage() {
+        assert_eq!(score(0.8712, true), "0.8712");
+        assert_eq!(score(0.8712, false), "87.12\u{a0}%");
+    }
+}

@@ -1,0 +1,172 @@
+//! Executing: one run of a study from its first event to its line in the index.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::RunError;
+use super::interrupt::{Interrupt, Urgency};
+use super::job::{self, Site};
+use super::journal::{self, JOURNAL_FORMAT, Journal, RunEnd, RunFile, StageEnd};
+use super::pools::{self, Pools, Tokens};
+use super::scheduler::{self, Finding, Policy, Resolve};
+use crate::event::{Emit, Event};
+use crate::plan::{Selected, StageIndex, Study};
+use crate::store::Store;
+
+/// How a run goes; nothing here changes a result.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// The project's root.
+    pub project: PathBuf,
+    /// The pipeline's file relative to the project, for the history.
+    pub file: PathBuf,
+    /// `-p key=value`, in order, for the history.
+    pub params: Vec<(String, String)>,
+    /// The program that is a worker when called with `worker JOB`.
+    pub program: PathBuf,
+    /// Stages that may run.
+    pub selected: Selected,
+    /// Jobs at once; without, one for each core.
+    pub jobs: Option<usize>,
+    /// Capacities beyond and instead of what the machine has.
+    pub pools: Tokens,
+    /// Go on with what does not depend on a failure.
+    pub keep_going: bool,
+    /// Compute selected stages whose results are known, too.
+    pub force: bool,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone)]
+pub struct RunReport {
+    /// The run's id.
+    pub run: String,
+    /// Every selected stage and what it reads, in topological order.
+    pub stages: Vec<StageEnd>,
+    /// Stages that have a result now.
+    pub well: Vec<StageIndex>,
+    /// Whether all selected stages have one.
+    pub ok: bool,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+    /// Recomputations that gave other bytes.
+    pub findings: Vec<Finding>,
+    /// Seconds on the clock.
+    pub secs: f64,
+}
+
+/// Runs `study`: computes the selected stages that have no result, in the order of their needs.
+///
+/// # Errors
+/// When nothing could be run at all. A stage that fails is in the report.
+pub fn execute(
+    study: &Study,
+    resolve: &mut dyn Resolve,
+    store: &Store,
+    options: &RunOptions,
+    interrupt: &Interrupt,
+    events: &dyn Emit,
+) -> Result<RunReport, RunError> {
+    let started = Instant::now();
+    let project = std::path::absolute(&options.project)
+        .map_err(RunError::io("cannot find", &options.project))?;
+    let host = host();
+    let journal = Journal::new(store.runs(), facts(study, options, &host));
+    let run = journal.run().to_owned();
+    let all = Tee { journal: &journal, others: events };
+    all.emit(Event::RunStarted {
+        run: run.clone(),
+        pipeline: study.pipeline.name.clone(),
+        stages: study.stages.len(),
+    });
+    let site = Site {
+        store,
+        project: &project,
+        program: &options.program,
+        pipeline_seed: study.pipeline.seed,
+        interrupt,
+        events: &all,
+        journal: &journal,
+        host: &host,
+    };
+    let (policy, pools) = policy(options, &run, &host);
+    let outcomes = scheduler::run(study, resolve, &policy, pools, &site)?;
+    let secs = started.elapsed().as_secs_f64();
+    all.emit(Event::RunEnded { ok: outcomes.ok, secs });
+    let report = RunReport {
+        run,
+        stages: outcomes.stages,
+        well: outcomes.well,
+        ok: outcomes.ok,
+        interrupted: interrupt.urgency() != Urgency::None,
+        findings: outcomes.findings,
+        secs,
+    };
+    end(&journal, store, &report, events);
+    Ok(report)
+}
+
+/// Closes the run's history and flushes the store when anything was written.
+fn end(journal: &Journal, store: &Store, report: &RunReport, events: &dyn Emit) {
+    let warn = |text: String| events.emit(Event::Warning { stage: None, text });
+    let has_run = journal.has_folder();
+    let end = RunEnd { ok: report.ok, secs: report.secs, stages: report.stages.clone() };
+    if let Err(error) = journal.end(end) {
+        warn(format!("this run is missing in the history: {error}"));
+    }
+    if has_run && let Err(error) = store.sync() {
+        warn(format!("results may be lost if the machine stops now: {error}"));
+    }
+}
+
+/// Jobs at once and the pools they share.
+///
+/// More jobs than cores are a person's wish, so there are as many tokens then.
+fn policy(options: &RunOptions, run: &str, host: &str) -> (Policy, Pools) {
+    let mut capacity = pools::machine();
+    let cores = capacity["cpu"];
+    let jobs = options.jobs.unwrap_or(usize::try_from(cores).unwrap_or(1)).max(1);
+    capacity.insert("cpu".to_owned(), cores.max(jobs as u64));
+    capacity.extend(options.pools.clone());
+    let policy = Policy {
+        selected: options.selected.clone(),
+        jobs,
+        keep_going: options.keep_going,
+        force: options.force,
+        holder: format!("run {run} on {host}, process {}", std::process::id()),
+    };
+    (policy, Pools::new(capacity))
+}
+
+fn facts(study: &Study, options: &RunOptions, host: &str) -> RunFile {
+    RunFile {
+        v: JOURNAL_FORMAT,
+        run: journal::run_id(),
+        pipeline: study.pipeline.name.clone(),
+        file: options.file.display().to_string(),
+        params: options.params.clone(),
+        started_at: journal::now(),
+        host: host.to_owned(),
+        process: std::process::id(),
+        version: job::version().to_owned(),
+        ended: None,
+    }
+}
+
+fn host() -> String {
+    std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname"))
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+/// Tells the journal and everybody else.
+struct Tee<'a> {
+    journal: &'a Journal,
+    others: &'a dyn Emit,
+}
+
+impl Emit for Tee<'_> {
+    fn emit(&self, event: Event) {
+        self.journal.emit(event.clone());
+        self.others.emit(event);
+    }
+}

@@ -1,0 +1,255 @@
+//! The worker: the process in which a built-in stage computes, the body of `phytotron worker JOB`.
+//!
+//! Reads `job.json`, writes `result.json` beside it and says what it does in `events.jsonl` and into a
+//! pipe. `SIGTERM` asks the stage to write its checkpoint and end. Knows nothing of the store's records:
+//! the parent, or the run after it, takes the outputs.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{SigSet, Signal};
+use serde::{Deserialize, Serialize};
+
+use super::error::with_causes;
+use super::journal::write_json;
+use crate::event::{Emit, Event};
+use crate::record::Cost;
+use crate::stage::{Job, JobFile, Outcome, Registry, StageError, Stop};
+
+/// Names the pipe's descriptor in the worker's environment.
+pub(super) const EVENTS_VARIABLE: &str = "PHYTOTRON_EVENTS_FD";
+
+/// Version of `result.json`.
+const RESULT_FORMAT: u32 = 1;
+
+/// `result.json`: what a worker came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ResultFile {
+    v: u32,
+    /// How it ended.
+    pub(super) result: WorkerResult,
+    /// What it cost, as the worker itself sees it: good enough when no parent is left to measure.
+    pub(super) cost: Cost,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WorkerResult {
+    /// The outputs are written.
+    Done(Outcome),
+    /// The stage failed.
+    Failed {
+        /// Why, for people.
+        error: String,
+    },
+    /// A project file is not what was planned.
+    Changed {
+        /// The file, relative to the project.
+        path: String,
+    },
+    /// It was asked to end; the checkpoint is written.
+    Interrupted,
+}
+
+impl ResultFile {
+    /// The result at `path`, when there is one that can be read.
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        let file: Self = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+        (file.v == RESULT_FORMAT).then_some(file)
+    }
+}
+
+/// How a worker ends, for its exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerEnd {
+    /// The outputs are written: exit code 0.
+    Done,
+    /// Exit code 1, and why.
+    Failed(String),
+    /// Exit code 130.
+    Interrupted,
+}
+
+impl WorkerEnd {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed(_) => 1,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Runs the job at `path` in this process. To be called before any other thread is started.
+pub fn worker(path: &Path, registry: &Registry) -> WorkerEnd {
+    let started = Instant::now();
+    let job: JobFile = match read(path) {
+        Ok(job) => job,
+        Err(error) => return WorkerEnd::Failed(error),
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let stop = stop_on_sigterm();
+    use_threads(job.threads);
+    let result = compute(&job, registry, &Told::new(folder), stop);
+    let file = ResultFile { v: RESULT_FORMAT, result, cost: own_cost(started) };
+    let written = write_json(&folder.join("result.json"), &file);
+    match (written, file.result) {
+        (Err(error), _) => WorkerEnd::Failed(format!("cannot write the result: {error}")),
+        (Ok(()), WorkerResult::Done(_)) => WorkerEnd::Done,
+        (Ok(()), WorkerResult::Failed { error }) => WorkerEnd::Failed(error),
+        (Ok(()), WorkerResult::Changed { path }) => {
+            WorkerEnd::Failed(StageError::Changed { path }.to_string())
+        }
+        (Ok(()), WorkerResult::Interrupted) => WorkerEnd::Interrupted,
+    }
+}
+
+fn read(path: &Path) -> Result<JobFile, String> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| format!("cannot read the job `{}`: {error}", path.display()))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| format!("the job `{}` cannot be used: {error}", path.display()))
+}
+
+fn compute(job: &JobFile, registry: &Registry, events: &Told, stop: Stop) -> WorkerResult {
+    let failed = |error: String| WorkerResult::Failed { error };
+    let Some(kind) = registry.get(&job.kind) else {
+        return failed(format!("this phytotron has no stage kind `{}`", job.kind));
+    };
+    let stage = match kind.revive(&job.config) {
+        Ok(stage) => stage,
+        Err(error) => return failed(format!("the job is from another version: {error}")),
+    };
+    let result = match stage.run(&Job { file: job, events, stop }) {
+        Ok(outcome) => WorkerResult::Done(outcome),
+        Err(StageError::Interrupted) => WorkerResult::Interrupted,
+        Err(StageError::Changed { path }) => WorkerResult::Changed { path },
+        Err(error) => failed(with_causes(&error)),
+    };
+    events.flush();
+    result
+}
+
+/// Turns `SIGTERM` into a request, which stages look for between steps.
+///
+/// The signal is blocked here and in every thread started later, and one thread waits for it: no
+/// handler, so nothing has to be safe inside of one.
+fn stop_on_sigterm() -> Stop {
+    let stop = Stop::default();
+    let signals = SigSet::from(Signal::SIGTERM);
+    if signals.thread_block().is_ok() {
+        let stop = stop.clone();
+        std::thread::spawn(move || {
+            if signals.wait().is_ok() {
+                stop.request();
+            }
+        });
+    }
+    stop
+}
+
+/// Gives this process the threads it was promised; a pool that exists already stays as it is.
+fn use_threads(threads: usize) {
+    _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+}
+
+fn own_cost(started: Instant) -> Cost {
+    let mut cost = Cost { wall_secs: started.elapsed().as_secs_f64(), ..Cost::default() };
+    for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
+        let Ok(usage) = getrusage(who) else { continue };
+        for time in [usage.user_time(), usage.system_time()] {
+            #[expect(clippy::cast_precision_loss, reason = "microseconds of a process fit an f64")]
+            let secs = time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+            cost.cpu_secs += secs;
+        }
+        let bytes = u64::try_from(usage.max_rss()).unwrap_or_default() * 1024;
+        cost.peak_memory_bytes = cost.peak_memory_bytes.max(bytes);
+    }
+    cost
+}
+
+/// Events of a worker: lines in `events.jsonl`, and in the pipe when somebody listens.
+///
+/// Lines are gathered for a moment, since a fast search ends thousands of trials a second.
+#[derive(Debug)]
+struct Told(Mutex<Gathered>);
+
+#[derive(Debug)]
+struct Gathered {
+    file: Option<File>,
+    pipe: Option<File>,
+    lines: Vec<u8>,
+    flushed: Instant,
+}
+
+/// What a pipe takes whole or not at all.
+const PIPE_ATOM: usize = 4096;
+
+impl Told {
+    fn new(folder: &Path) -> Self {
+        let path = folder.join("events.jsonl");
+        let file = OpenOptions::new().append(true).create(true).open(path).ok();
+        let flushed = Instant::now();
+        Self(Mutex::new(Gathered { file, pipe: pipe(), lines: Vec::new(), flushed }))
+    }
+
+    fn flush(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush();
+    }
+}
+
+fn pipe() -> Option<File> {
+    let number: RawFd = std::env::var(EVENTS_VARIABLE).ok()?.parse().ok()?;
+    nix::fcntl::fcntl(
+        // SAFETY: only asked whether it is open.
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(number) },
+        nix::fcntl::FcntlArg::F_GETFD,
+    )
+    .ok()?;
+    // SAFETY: the parent opened this descriptor for us under this number, and nobody else uses it.
+    Some(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
+}
+
+impl Gathered {
+    fn flush(&mut self) {
+        self.flushed = Instant::now();
+        let lines = std::mem::take(&mut self.lines);
+        if let Some(file) = &mut self.file
+            && file.write_all(&lines).is_err()
+        {
+            self.file = None;
+        }
+        if let Some(pipe) = &mut self.pipe {
+            // A full pipe means that nobody draws right now: a picture is lost, nothing else.
+            _ = pipe.write(&lines);
+        }
+    }
+}
+
+impl Emit for Told {
+    fn emit(&self, event: Event) {
+        const PAUSE: Duration = Duration::from_millis(50);
+        let Ok(mut line) = serde_json::to_vec(&event) else { return };
+        line.push(b'\n');
+        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if gathered.lines.len() + line.len() > PIPE_ATOM {
+            gathered.flush();
+        }
+        gathered.lines.extend_from_slice(&line);
+        if !is_frequent(&event) || gathered.flushed.elapsed() >= PAUSE {
+            gathered.flush();
+        }
+    }
+}
+
+fn is_frequent(event: &Event) -> bool {
+    matches!(event, Event::TrialEnded { .. } | Event::Progress { .. })
+}

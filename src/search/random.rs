@@ -1,0 +1,70 @@
+//! Random search: the baseline that every strategy has to beat.
+//!
+//! Two laws, because they differ: a walk with uniform decisions favours short networks, a uniform draw
+//! over networks favours long ones, of which there are more.
+
+use super::{Controller, Finished, SearchError};
+use crate::seed::Stream;
+use crate::space::{Genotype, Process};
+
+/// Version of both laws: raised when the same seed gives other networks.
+pub(super) const VERSION: u32 = 1;
+
+/// What is drawn uniformly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Law {
+    /// Every decision: how Q-learning explores at epsilon 1.
+    Decisions,
+    /// The network, among all that there are.
+    Networks,
+}
+
+/// Draws networks and learns nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Random {
+    law: Law,
+}
+
+impl Random {
+    /// A controller that draws by `law`.
+    ///
+    /// # Errors
+    /// When networks are to be drawn and there are too many to count.
+    pub fn new(law: Law, process: &Process) -> Result<Self, SearchError> {
+        match law {
+            Law::Networks if process.count().is_none() => Err(SearchError::Uncountable),
+            _ => Ok(Self { law }),
+        }
+    }
+}
+
+impl Controller for Random {
+    fn propose(
+        &mut self,
+        process: &Process,
+        _: u64,
+        stream: &mut Stream,
+        genotype: &mut Genotype,
+    ) -> Option<f64> {
+        match self.law {
+            Law::Decisions => process.draw(stream, genotype),
+            Law::Networks => process.draw_uniform(stream, genotype),
+        }
+        None
+    }
+
+    fn observe(&mut self, _: &Process, _: Finished<'_>, _: &mut Stream) {}
+
+    fn save(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    fn restore(
+        &mut self,
+        _: &Process,
+        _: &[(Genotype, f64)],
+        _: &serde_json::Value,
+    ) -> Result<(), SearchError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! Features: what evaluators and guard rails want to know of a child network before it is built.
+
+use serde::{Deserialize, Serialize};
+
+/// Size and shape of a child network.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Features {
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// Multiply-adds of convolutions and dense layers for one image.
+    pub multiply_adds: u64,
+    /// Parametric operations on the longest path from image to logits, head included.
+    pub depth: u32,
+    /// Share of normal cells with a path of identities from input to output; 0 for chains.
+    pub identity_share: f64,
+    /// Halvings between the image and the head: log2 of the ratio of their sides.
+    pub halvings: f64,
+    /// Pooling operations among all operations that were chosen; 0 when there are none.
+    pub pool_share: f64,
+    /// Share of the parameters that is in dense layers.
+    pub dense_share: f64,
+    /// Whether convolutions are followed by batch normalisation.
+    pub batch_norm: bool,
+}
+
+/// Guard rails: networks beyond them are drawn again before anybody trains them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most trainable parameters.
+    pub parameters_max: u64,
+    /// Most multiply-adds for one image.
+    pub multiply_adds_max: u64,
+}
+
+impl Limits {
+    /// Whether a network with these features may be tried.
+    #[must_use]
+    pub fn allow(&self, features: &Features) -> bool {
+        features.parameters <= self.parameters_max
+            && features.multiply_adds <= self.multiply_adds_max
+    }
+}

@@ -1,0 +1,332 @@
+//! The stage kind `evaluate`: scores found genotypes again with another evaluator, and says how far the
+//! two agree.
+//!
+//! Top genotypes alone say little of agreement, because their scores lie close together: take a random
+//! sample of at least 20 for that.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::announce::Announcer;
+use super::evaluators::{EvaluatorConfig, Scorer, Subject};
+use super::search::{interrupted_or_broken, trial_of, write};
+use super::task::{DATA, Task, sentence};
+use super::trial_log::{Resumed, TrialLog};
+use super::{Arity, Component, Config, Job, Outcome, Output, Port, Ports, Stage, StageError};
+use crate::artifact::ArtifactType;
+use crate::diagnostic::Diagnostic;
+use crate::manifest::Manifest;
+use crate::results::{self, Ranked, TRIALS_FORMAT, Trial, Trials, TrialsCard, write_card};
+use crate::space::{self, Genotype, Space, SpaceConfig};
+use crate::spec::Node;
+use crate::statistics;
+
+/// Version of the kind: raised when the same inputs give other files.
+const VERSION: u32 = 1;
+
+/// Name of the port.
+const TRIALS: &str = "trials";
+
+/// Name of the file with the agreement of the two evaluators.
+const AGREEMENT_FILE: &str = "agreement.json";
+
+/// Scores genotypes of earlier searches again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluateConfig {
+    /// What scores them now.
+    pub evaluator: EvaluatorConfig,
+    /// Only the best, by mean score.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub top: Option<usize>,
+    /// Only a random sample of this size.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub sample: Option<usize>,
+    /// Another number is another repeat: other trial seeds, another sample.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// How the scores before and now agree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Version of the format.
+    pub format: u32,
+    /// Genotypes scored twice.
+    pub n: usize,
+    /// Rank correlation; nothing when one side is constant or there are fewer than two.
+    pub spearman: Option<f64>,
+    /// Kendall's tau-b, likewise.
+    pub kendall_tau_b: Option<f64>,
+    /// The scores, best before first.
+    pub pairs: Vec<Pair>,
+}
+
+/// A genotype's two scores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    /// Canonical text.
+    pub genotype: String,
+    /// Mean score of its earlier trials.
+    pub before: f64,
+    /// Score now.
+    pub now: f64,
+}
+
+impl Config for EvaluateConfig {
+    const KIND: &'static str = "evaluate";
+    const SUMMARY: &'static str = "scores found architectures again with another evaluator";
+
+    fn check(&self, with: &Node) -> Vec<Diagnostic> {
+        let (Some(_), Some(_), Some(sample)) = (self.top, self.sample, with.get("sample")) else {
+            return Vec::new();
+        };
+        let message = "`top` and `sample` cannot both choose";
+        let diagnostic = Diagnostic::error("evaluate::choice", message)
+            .help("keep one; two stages give both, and each its own agreement");
+        vec![sample.blame(diagnostic, "`top` is set, too")]
+    }
+}
+
+impl Stage for EvaluateConfig {
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("configs are numbers and text")
+    }
+
+    fn ports(&self) -> Ports {
+        let port =
+            |name: &str, kind, arity| Port { name: name.to_owned(), types: vec![kind], arity };
+        Ports::Fixed(vec![
+            port(TRIALS, ArtifactType::Trials, Arity::Many),
+            port(DATA, ArtifactType::Dataset, self.evaluator.data()),
+        ])
+    }
+
+    fn outputs(&self) -> Vec<Output> {
+        vec![Output { name: TRIALS.to_owned(), kind: ArtifactType::Trials }]
+    }
+
+    fn components(&self) -> Vec<Component> {
+        let mut components = vec![Component { name: "evaluate", version: VERSION }];
+        let spaces = space::COMPONENTS.map(|(name, version)| Component { name, version });
+        components.extend(spaces);
+        components.extend(self.evaluator.components());
+        components
+    }
+
+    fn parameters(&self, manifest: &mut Manifest) {
+        manifest.section("with", self);
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
+    }
+
+    fn numerics(&self) -> Option<&'static str> {
+        self.evaluator.numerics()
+    }
+
+    fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
+        let found = Found::read(job)?;
+        let task = Task::of_data(job)?;
+        let space = found.open(task.as_ref())?;
+        let chosen = self.choose(job, &found);
+        let data = task.and_then(|task| task.data);
+        let scorer = self.evaluator.open(job, data, space.classes())?;
+        let (log, resumed) = TrialLog::open(job)?;
+        let announcer = Announcer::new(job, chosen.len() as u64);
+        let mut rescoring = Rescoring {
+            config: self,
+            job,
+            space: &*space,
+            chosen,
+            scorer,
+            log,
+            announcer,
+            now: Vec::new(),
+        };
+        rescoring.run(resumed)?;
+        rescoring.finish(&found)
+    }
+}
+
+impl EvaluateConfig {
+    /// The genotypes to score, best first.
+    fn choose(&self, job: &Job<'_>, found: &Found) -> Vec<Ranked> {
+        let mut ranked = results::ranking(&found.searches);
+        if let Some(top) = self.top {
+            ranked.truncate(top);
+        }
+        if let Some(sample) = self.sample {
+            let mut places: Vec<usize> = (0..ranked.len()).collect();
+            job.stage_seed(self.seed).stream("sample", 0).shuffle(&mut places);
+            places.truncate(sample);
+            places.sort_unstable();
+            ranked = places.into_iter().map(|place| ranked[place].clone()).collect();
+        }
+        ranked
+    }
+}
+
+/// The trials on the job's port; all are of one space and one task.
+struct Found {
+    card: TrialsCard,
+    space: SpaceConfig,
+    searches: Vec<Vec<Trial>>,
+}
+
+impl Found {
+    fn read(job: &Job<'_>) -> Result<Self, StageError> {
+        let failed = |text: String| StageError::Failed(text);
+        let read = job.inputs(TRIALS).iter().map(|input| Trials::read(&input.path));
+        let mut all: Vec<Trials> =
+            read.collect::<Result<_, _>>().map_err(|error| failed(sentence(&error)))?;
+        // The first card speaks for all, so none may say otherwise.
+        let differs = |trials: &Trials| {
+            (&trials.card.space, trials.card.classes) != (&all[0].card.space, all[0].card.classes)
+        };
+        if all.is_empty() {
+            return Err(failed("there are no trials on `trials`".to_owned()));
+        }
+        if let Some(other) = all.iter().position(differs) {
+            let (first, other) = (&job.inputs(TRIALS)[0].stage, &job.inputs(TRIALS)[other].stage);
+            return Err(failed(format!(
+                "`{first}` and `{other}` searched different spaces: evaluate them in two stages"
+            )));
+        }
+        let card = all[0].card.clone();
+        let space = SpaceConfig::deserialize(&card.space).map_err(|error| {
+            failed(format!("the trials are of a space that this version cannot read: {error}"))
+        })?;
+        Ok(Self {
+            card,
+            space,
+            searches: all.iter_mut().map(|t| std::mem::take(&mut t.trials)).collect(),
+        })
+    }
+
+    /// The space for the images that networks are to read now: those of the dataset, else those of the
+    /// searches.
+    fn open(&self, task: Option<&Task>) -> Result<Box<dyn Space>, StageError> {
+        let (image, classes) = match task {
+            Some(task) => (task.image, task.classes),
+            None => (self.card.image, self.card.classes),
+        };
+        if classes != self.card.classes {
+            return Err(StageError::Failed(format!(
+                "the searches told {} classes apart and the dataset has {classes}",
+                self.card.classes
+            )));
+        }
+        self.space.open(image, classes).map_err(|error| StageError::Failed(sentence(&error)))
+    }
+}
+
+/// Genotypes that are scored again.
+struct Rescoring<'a> {
+    config: &'a EvaluateConfig,
+    job: &'a Job<'a>,
+    space: &'a dyn Space,
+    chosen: Vec<Ranked>,
+    scorer: Scorer<'a>,
+    log: TrialLog,
+    announcer: Announcer<'a>,
+    /// Scores so far, in the order of `chosen`.
+    now: Vec<f64>,
+}
+
+impl Rescoring<'_> {
+    /// Scores one after another, those of an earlier attempt left out.
+    fn run(&mut self, resumed: Option<Resumed<()>>) -> Result<(), StageError> {
+        for trial in resumed.into_iter().flat_map(|resumed| resumed.trials) {
+            self.announcer.count(&trial);
+            self.now.push(trial.score);
+        }
+        while self.now.len() < self.chosen.len() {
+            if self.job.stop.is_requested() {
+                self.log.save(&())?;
+                return Err(StageError::Interrupted);
+            }
+            if self.log.is_due() {
+                self.log.save(&())?;
+            }
+            self.score_next()?;
+        }
+        Ok(())
+    }
+
+    fn score_next(&mut self) -> Result<(), StageError> {
+        let text = self.chosen[self.now.len()].genotype.clone();
+        let genotype: Genotype = self.space.parse(&text).map_err(|error| {
+            let message = format!("`{text}` is not legal for the images of the dataset: {error}");
+            StageError::Failed(message)
+        })?;
+        let subject = Subject {
+            trial: self.now.len() as u64,
+            features: self.space.features(&genotype),
+            seed: self.job.trial_seed(self.config.seed, &text),
+            genotype,
+            text,
+        };
+        let batch = [subject];
+        let evaluations = self.scorer.score(self.space, &batch).map_err(interrupted_or_broken)?;
+        for (subject, evaluation) in batch.into_iter().zip(evaluations) {
+            let trial = trial_of(subject, None, evaluation);
+            self.log.append(&trial)?;
+            self.announcer.trial(&trial);
+            self.now.push(trial.score);
+        }
+        Ok(())
+    }
+
+    /// Writes the artifact.
+    fn finish(self, found: &Found) -> Result<Outcome, StageError> {
+        self.announcer.progress();
+        let value = |config| serde_json::to_value(config).expect("configs are numbers and text");
+        let card = TrialsCard {
+            format: TRIALS_FORMAT,
+            evaluator: value(&self.config.evaluator),
+            image: self.space.image(),
+            mock: self.config.evaluator.is_mock(),
+            ..found.card.clone()
+        };
+        let folder = self.job.output(TRIALS);
+        write_card(&folder, &card).map_err(|error| StageError::Failed(sentence(&error)))?;
+        self.log.finish(&folder)?;
+        let agreement = Agreement::of(&self.chosen, &self.now);
+        let mut text = serde_json::to_string_pretty(&agreement).expect("numbers and text");
+        text.push('\n');
+        write(&folder.join(AGREEMENT_FILE), &text)?;
+        let mut metrics: BTreeMap<String, f64> = self.announcer.metrics().into_iter().collect();
+        metrics.extend(agreement.spearman.map(|rho| ("spearman".to_owned(), rho)));
+        metrics.extend(agreement.kendall_tau_b.map(|tau| ("kendall_tau_b".to_owned(), tau)));
+        Ok(Outcome { metrics })
+    }
+}
+
+impl Agreement {
+    /// Compares the mean scores of `chosen` with those of `now`, in the same order.
+    fn of(chosen: &[Ranked], now: &[f64]) -> Self {
+        let before: Vec<f64> = chosen.iter().map(|ranked| ranked.mean_score).collect();
+        let pair = |(ranked, &now): (&Ranked, &f64)| Pair {
+            genotype: ranked.genotype.clone(),
+            before: ranked.mean_score,
+            now,
+        };
+        Self {
+            format: 1,
+            n: chosen.len(),
+            spearman: statistics::spearman(&before, now),
+            kendall_tau_b: statistics::kendall_tau_b(&before, now),
+            pairs: chosen.iter().zip(now).map(pair).collect(),
+        }
+    }
+}

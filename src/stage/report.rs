@@ -1,0 +1,96 @@
+//! The `report` kind: pages, tables and figures on trials and retrained networks.
+//!
+//! It depends on its input artifacts only, so an unchanged study keeps its report.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Arity, Component, Config, Input, Job, Outcome, Output, Port, Ports, Stage, StageError,
+};
+use crate::artifact::ArtifactType;
+use crate::manifest::Manifest;
+use crate::report::{self, Findings, Options, ReportError, Source, Sources};
+
+/// Parameters of a `report` stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Title of the page; made from the strategies and the space when missing.
+    pub title: Option<String>,
+    /// Networks in the table of the best.
+    #[schemars(range(min = 1, max = 1000))]
+    pub top: usize,
+}
+
+impl Default for ReportConfig {
+    fn default() -> Self {
+        Self { title: None, top: 10 }
+    }
+}
+
+impl Config for ReportConfig {
+    const KIND: &'static str = "report";
+    const SUMMARY: &'static str =
+        "search curves, best networks, test results and provenance as one page, tables and figures";
+}
+
+impl Stage for ReportConfig {
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("BUG: parameters serialize")
+    }
+
+    fn ports(&self) -> Ports {
+        let port = |name: &str, kind: ArtifactType, arity: Arity| Port {
+            name: name.to_owned(),
+            types: vec![kind],
+            arity,
+        };
+        Ports::Fixed(vec![
+            port("trials", ArtifactType::Trials, Arity::Any),
+            port("models", ArtifactType::Models, Arity::Any),
+            port("data", ArtifactType::Dataset, Arity::Optional),
+        ])
+    }
+
+    fn outputs(&self) -> Vec<Output> {
+        vec![Output { name: "report".to_owned(), kind: ArtifactType::Report }]
+    }
+
+    fn components(&self) -> Vec<Component> {
+        vec![Component { name: "kind.report", version: 1 }]
+    }
+
+    fn parameters(&self, manifest: &mut Manifest) {
+        manifest.section("with", self);
+    }
+
+    fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
+        let sources = Sources {
+            trials: job.inputs("trials").iter().map(source).collect(),
+            models: job.inputs("models").iter().map(source).collect(),
+            data: job.inputs("data").first().map(source),
+        };
+        let findings = Findings::read(&sources)?;
+        let options = Options { title: self.title.clone(), top: self.top };
+        report::write(&findings, &options, &job.output("report"))?;
+        Ok(Outcome::default())
+    }
+}
+
+fn source(input: &Input) -> Source {
+    Source { coordinates: input.coordinates.clone(), folder: input.path.clone() }
+}
+
+impl From<ReportError> for StageError {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Io { action, path, source } => Self::Io { action, path, source },
+            other @ ReportError::Malformed { .. } => Self::Failed(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The `retrain` kind: the best networks of a search, trained in full and examined once.
+//!
+//! The order is the point. The finals are ranked by what the search knew, trained on training and
+//! validation images for a number of epochs fixed beforehand, and one of them is chosen; only then
+//! [`exam::sit`] opens the test set, for all of them at once. Nothing that it says can change a rank.
+
+mod exam;
+mod finals;
+mod folder;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Arity, Component, Config, Job, Outcome, Output, Port, Ports, Stage, StageError};
+use crate::artifact::ArtifactType;
+use crate::manifest::Manifest;
+use crate::space::SpaceConfig;
+use crate::train::{CandleCpu, Engine, RECIPE_VERSION, Recipe};
+
+/// Version of the kind: how finals are chosen, trained, examined and written.
+const VERSION: u32 = 1;
+
+/// The engine that trains.
+const ENGINE: CandleCpu = CandleCpu;
+
+/// Trains the best networks of one or several searches in full and tests them once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetrainConfig {
+    /// Networks that are trained: the best by mean score, each text once.
+    #[schemars(range(min = 1, max = 1000))]
+    pub top: usize,
+    /// Passes over training and validation images, fixed beforehand: nothing stops early.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub epochs: u64,
+    /// How they are trained.
+    pub recipe: Recipe,
+    /// Mixed into the pipeline's seed: another number gives another, independent training.
+    pub seed: u64,
+}
+
+impl Default for RetrainConfig {
+    fn default() -> Self {
+        Self { top: 10, epochs: 40, recipe: Recipe::default(), seed: 0 }
+    }
+}
+
+impl Config for RetrainConfig {
+    const KIND: &'static str = "retrain";
+    const SUMMARY: &'static str = "train the best networks of a search in full, and test them once";
+}
+
+impl Stage for RetrainConfig {
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("parameters serialize")
+    }
+
+    fn ports(&self) -> Ports {
+        let port =
+            |name: &str, kind, arity| Port { name: name.to_owned(), types: vec![kind], arity };
+        Ports::Fixed(vec![
+            port("trials", ArtifactType::Trials, Arity::Many),
+            port("data", ArtifactType::Dataset, Arity::One),
+            port("test", ArtifactType::Testset, Arity::One),
+        ])
+    }
+
+    fn outputs(&self) -> Vec<Output> {
+        vec![Output { name: "models".to_owned(), kind: ArtifactType::Models }]
+    }
+
+    fn components(&self) -> Vec<Component> {
+        let (engine, version) = ENGINE.component();
+        let own = [
+            Component { name: Self::KIND, version: VERSION },
+            Component { name: engine, version },
+            Component { name: "train.recipe", version: RECIPE_VERSION },
+        ];
+        // The space is named by the trials; all of them count, or a corrected one would go unnoticed.
+        let spaces = SpaceConfig::components().into_iter();
+        own.into_iter().chain(spaces.map(|(name, version)| Component { name, version })).collect()
+    }
+
+    fn parameters(&self, manifest: &mut Manifest) {
+        // The seed has a line of its own.
+        let Self { top, epochs, recipe, seed: _ } = self;
+        manifest.section("with.top", top);
+        manifest.section("with.epochs", epochs);
+        manifest.section("with.recipe", recipe);
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
+    }
+
+    fn numerics(&self) -> Option<&'static str> {
+        Some(ENGINE.numerics())
+    }
+
+    fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
+        let finals = finals::choose(self, job)?;
+        let threads = job.file.threads.max(1);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|error| StageError::caused_by(&error))?;
+        pool.install(|| {
+            let trained = finals.train(self, job)?;
+            let results = exam::sit(trained, job)?;
+            results.write(&job.output("models"))?;
+            Ok(results.outcome())
+        })
+    }
+}

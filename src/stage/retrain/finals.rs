@@ -1,0 +1,194 @@
+//! The finals: which networks are trained, and their training. Never sees a test image.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{ENGINE, RetrainConfig};
+use crate::dataset::Dataset;
+use crate::event::{Emit, Event};
+use crate::net::Network;
+use crate::results::{Ranked, Trials, top};
+use crate::space::SpaceConfig;
+use crate::stage::{Job, StageError};
+use crate::train::{
+    Assignment, Checkpoint, Examples, Fitted, Outcome, Standard, TrainError, Watch, fit,
+};
+
+/// The networks to be trained, best first, and what they learn from.
+pub(super) struct Finals {
+    networks: Vec<Final>,
+    data: Dataset,
+    standard: Standard,
+}
+
+/// One of them.
+pub(super) struct Final {
+    pub(super) ranked: Ranked,
+    pub(super) network: Network,
+}
+
+/// All finals after their training, with the one that was chosen. Only this can sit an exam.
+pub(super) struct Trained {
+    pub(super) models: Vec<Model>,
+    /// Place of the best by search score that could be trained.
+    pub(super) chosen: usize,
+    pub(super) standard: Standard,
+    pub(super) classes: Vec<String>,
+}
+
+/// A final and its training.
+pub(super) struct Model {
+    pub(super) is: Final,
+    pub(super) fitted: Fitted,
+}
+
+/// Ranks the genotypes of all trials by mean score and builds the best.
+pub(super) fn choose(config: &RetrainConfig, job: &Job<'_>) -> Result<Finals, StageError> {
+    let inputs = job.inputs("trials").iter().map(|input| Trials::read(&input.path));
+    let searches = inputs
+        .collect::<Result<Vec<Trials>, _>>()
+        .map_err(|error| StageError::caused_by(&error))?;
+    let folder = job.input("data").expect("BUG: the port `data` takes exactly one");
+    let data = Dataset::open(folder).map_err(|error| StageError::caused_by(&error))?;
+    let card = shared_card(&searches)?;
+    let (image, classes) = (data.card.image, data.card.classes.len());
+    if (card.image, card.classes) != (image, classes) {
+        return Err(StageError::Failed(format!(
+            "the trials are for {:?} and {} classes, the dataset has {image:?} and {classes}: \
+             bind the dataset that was searched on",
+            card.image, card.classes
+        )));
+    }
+    let space: SpaceConfig = serde_json::from_value(card.space.clone()).map_err(|error| {
+        StageError::Failed(format!("the trials name a space that is not known here: {error}"))
+    })?;
+    let space = space.open(image, classes).map_err(|error| StageError::caused_by(&error))?;
+    let trials: Vec<_> = searches.into_iter().map(|search| search.trials).collect();
+    let networks = top(&trials, config.top)
+        .into_iter()
+        .map(|ranked| {
+            let genotype =
+                space.parse(&ranked.genotype).map_err(|error| StageError::caused_by(&error))?;
+            Ok(Final { network: space.network(&genotype), ranked })
+        })
+        .collect::<Result<Vec<Final>, StageError>>()?;
+    if networks.is_empty() {
+        return Err(StageError::Failed("there is no trial to train a network of".to_owned()));
+    }
+    let standard = Standard::of(&data.card).map_err(|error| StageError::caused_by(&error))?;
+    Ok(Finals { networks, data, standard })
+}
+
+/// The card of all searches, which must agree on the space: a text means another network in another.
+fn shared_card(searches: &[Trials]) -> Result<&crate::results::TrialsCard, StageError> {
+    let Some((first, others)) = searches.split_first() else {
+        return Err(StageError::Failed("no trials are bound".to_owned()));
+    };
+    let facts =
+        |search: &Trials| (search.card.space.clone(), search.card.image, search.card.classes);
+    if others.iter().any(|other| facts(other) != facts(&first)) {
+        return Err(StageError::Failed(
+            "the trials come from different spaces, in which one text means different networks: \
+             retrain them in stages of their own"
+                .to_owned(),
+        ));
+    }
+    Ok(&first.card)
+}
+
+impl Finals {
+    /// Trains one after another, each from its checkpoint when there is one.
+    pub(super) fn train(
+        self,
+        config: &RetrainConfig,
+        job: &Job<'_>,
+    ) -> Result<Trained, StageError> {
+        let total = config.epochs * self.networks.len() as u64;
+        let progress = EpochCounter { job, done: AtomicU64::new(0), total };
+        let fits = self
+            .networks
+            .iter()
+            .enumerate()
+            .map(|(place, is)| {
+                progress.done.store(config.epochs * place as u64, Ordering::Relaxed);
+                self.fit(is, place + 1, config, job, &progress)
+            })
+            .collect::<Result<Vec<Fitted>, _>>()
+            .map_err(|error| match error {
+                TrainError::Interrupted => StageError::Interrupted,
+                other => StageError::caused_by(&other),
+            })?;
+        let models: Vec<Model> =
+            self.networks.into_iter().zip(fits).map(|(is, fitted)| Model { is, fitted }).collect();
+        let chosen = models.iter().position(Model::is_trained).ok_or_else(|| {
+            let reason = models[0].fitted.outcome;
+            StageError::Failed(format!("no network could be trained; the best by search {reason}"))
+        })?;
+        let classes = self.data.card.classes;
+        Ok(Trained { models, chosen, standard: self.standard, classes })
+    }
+
+    fn fit(
+        &self,
+        is: &Final,
+        rank: usize,
+        config: &RetrainConfig,
+        job: &Job<'_>,
+        progress: &EpochCounter<'_>,
+    ) -> Result<Fitted, TrainError> {
+        let assignment = Assignment {
+            engine: &ENGINE,
+            network: &is.network,
+            recipe: &config.recipe,
+            standard: &self.standard,
+            training: Examples::all(&self.data.training).and(&self.data.validation),
+            validation: None,
+            epochs: config.epochs,
+            lr_factor: 1.0,
+            gate: None,
+            seed: job.stage_seed(config.seed).child("training").child(&is.ranked.genotype),
+        };
+        let file = format!("model-{rank:02}.safetensors");
+        let watch = Watch {
+            events: progress,
+            stage: &job.file.stage,
+            child: &format!("network {rank}"),
+            stop: &|| job.stop.is_requested(),
+            // Kept until the stage is done: a finished training is read back from it after a kill.
+            checkpoint: Some(Checkpoint::at(job.file.paths.checkpoint.join(file))),
+        };
+        fit(&assignment, &watch)
+    }
+}
+
+impl Model {
+    /// Whether its training came to its end.
+    pub(super) fn is_trained(&self) -> bool {
+        self.fitted.outcome == Outcome::Finished
+    }
+}
+
+/// Passes events on and says after each epoch how far the stage is.
+struct EpochCounter<'a> {
+    job: &'a Job<'a>,
+    done: AtomicU64,
+    total: u64,
+}
+
+impl Emit for EpochCounter<'_> {
+    fn emit(&self, event: Event) {
+        let ended = match &event {
+            Event::EpochEnded { child, epoch, .. } => Some((child.clone(), *epoch)),
+            _ => None,
+        };
+        self.job.events.emit(event);
+        if let Some((note, epoch)) = ended {
+            self.job.events.emit(Event::Progress {
+                stage: self.job.file.stage.clone(),
+                unit: "epoch".to_owned(),
+                done: self.done.load(Ordering::Relaxed) + epoch,
+                total: self.total,
+                note,
+            });
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! The stage kind `search`: a strategy walks a space, an evaluator scores what it finds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::announce::Announcer;
+use super::evaluators::{EvaluatorConfig, Scorer, Subject};
+use super::task::{DATA, ImageConfig, Task, sentence};
+use super::trial_log::{Resumed, TrialLog};
+use super::{
+    Arity, Component, Config, Job, Outcome, Output, Port, Ports, Stage, StageError, mistakes,
+};
+use crate::artifact::ArtifactType;
+use crate::diagnostic::Diagnostic;
+use crate::manifest::Manifest;
+use crate::results::{TRIALS_FORMAT, Trial, TrialsCard, write_card};
+use crate::search::{EvaluateError, Evaluation, Proposal, SavedSearch, Search, StrategyConfig};
+use crate::space::{Space, SpaceConfig};
+use crate::spec::Node;
+
+/// Version of the kind: raised when the same search gives other files.
+const VERSION: u32 = 1;
+
+/// Name of the file about the controller.
+const CONTROLLER_FILE: &str = "controller.json";
+
+/// Searches a space for good architectures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchConfig {
+    /// The architectures that may be found.
+    pub space: SpaceConfig,
+    /// What proposes them.
+    pub strategy: StrategyConfig,
+    /// What scores them.
+    pub evaluator: EvaluatorConfig,
+    /// When the search ends.
+    pub budget: Budget,
+    /// Another number is another repeat of the same search.
+    #[serde(default)]
+    pub seed: u64,
+    /// Networks proposed before any of their scores is known; 1 learns from each before the next.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub batch: usize,
+    /// The images, where no dataset is bound to `data`.
+    #[serde(default)]
+    pub image: Option<ImageConfig>,
+}
+
+/// When a search ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Networks to evaluate; one that was proposed before costs nothing.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub trials: u64,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// What a controller's artifact says of the search.
+#[derive(Debug, Serialize)]
+struct ControllerCard<'a> {
+    format: u32,
+    strategy: &'a StrategyConfig,
+    trials: u64,
+    episodes: u64,
+    repeats: u64,
+    rejected: u64,
+    exhausted: bool,
+}
+
+impl Config for SearchConfig {
+    const KIND: &'static str = "search";
+    const SUMMARY: &'static str = "searches a space of architectures with a strategy";
+
+    fn check(&self, with: &Node) -> Vec<Diagnostic> {
+        mistakes::of_space(&self.space, with, "space")
+            .into_iter()
+            .chain(mistakes::of_strategy(&self.strategy, with, "strategy"))
+            .collect()
+    }
+}
+
+impl Stage for SearchConfig {
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("configs are numbers and text")
+    }
+
+    fn ports(&self) -> Ports {
+        // Without `image` only a dataset can say what networks read.
+        let arity = if self.image.is_none() { Arity::One } else { self.evaluator.data() };
+        let types = vec![ArtifactType::Dataset];
+        Ports::Fixed(vec![Port { name: DATA.to_owned(), types, arity }])
+    }
+
+    fn outputs(&self) -> Vec<Output> {
+        vec![
+            Output { name: "trials".to_owned(), kind: ArtifactType::Trials },
+            Output { name: "controller".to_owned(), kind: ArtifactType::Controller },
+        ]
+    }
+
+    fn components(&self) -> Vec<Component> {
+        let component = |(name, version)| Component { name, version };
+        let mut components = vec![Component { name: "search", version: VERSION }];
+        components.push(component(self.space.component()));
+        components.push(component(self.strategy.component()));
+        components.extend(self.evaluator.components());
+        components
+    }
+
+    fn parameters(&self, manifest: &mut Manifest) {
+        manifest.section("with", self);
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
+    }
+
+    fn numerics(&self) -> Option<&'static str> {
+        self.evaluator.numerics()
+    }
+
+    fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
+        let task = Task::of(job, self.image)?;
+        let failed = |error: &dyn std::error::Error| StageError::Failed(sentence(error));
+        let space = self.space.open(task.image, task.classes).map_err(|e| failed(&e))?;
+        let controller = self.strategy.open(space.process(), self.budget.trials);
+        let controller = controller.map_err(|e| failed(&e))?;
+        let scorer = self.evaluator.open(job, task.data, task.classes)?;
+        let (log, resumed) = TrialLog::open(job)?;
+        let mut course = Course {
+            config: self,
+            job,
+            search: Search::new(&*space, controller, job.stage_seed(self.seed)),
+            scorer,
+            log,
+            announcer: Announcer::new(job, self.budget.trials),
+        };
+        if let Some(resumed) = resumed {
+            course.resume(resumed)?;
+        }
+        course.run()?;
+        course.finish()
+    }
+}
+
+/// A search that runs.
+struct Course<'a> {
+    config: &'a SearchConfig,
+    job: &'a Job<'a>,
+    search: Search<'a>,
+    scorer: Scorer<'a>,
+    log: TrialLog,
+    announcer: Announcer<'a>,
+}
+
+impl Course<'_> {
+    /// Goes on where an earlier attempt saved.
+    fn resume(&mut self, resumed: Resumed<SavedSearch>) -> Result<(), StageError> {
+        let restored = self.search.restore(resumed.state);
+        restored.map_err(|error| StageError::Failed(sentence(&error)))?;
+        resumed.trials.iter().for_each(|trial| self.announcer.count(trial));
+        if self.search.trials() == self.announcer.trials() {
+            Ok(())
+        } else {
+            Err(StageError::Failed("the checkpoint has other trials than its search".to_owned()))
+        }
+    }
+
+    /// Searches until the budget is spent or nothing new is found.
+    fn run(&mut self) -> Result<(), StageError> {
+        while self.search.trials() < self.config.budget.trials && !self.search.is_exhausted() {
+            if self.job.stop.is_requested() {
+                self.log.save(&self.search.save())?;
+                return Err(StageError::Interrupted);
+            }
+            if self.log.is_due() {
+                self.log.save(&self.search.save())?;
+            }
+            self.batch()?;
+        }
+        Ok(())
+    }
+
+    /// Proposes, scores, learns, writes down.
+    fn batch(&mut self) -> Result<(), StageError> {
+        let left = self.config.budget.trials - self.search.trials();
+        let size = self.config.batch.min(usize::try_from(left).unwrap_or(usize::MAX));
+        let first = self.search.trials();
+        let proposals = self.search.propose(size);
+        let space = self.search.space();
+        let subjects: Vec<Subject> = (first..)
+            .zip(&proposals)
+            .map(|(trial, proposal)| self.subject(trial, proposal, space))
+            .collect();
+        let evaluations = self.scorer.score(space, &subjects).map_err(interrupted_or_broken)?;
+        let rewards: Vec<f64> = evaluations.iter().map(|evaluation| evaluation.score).collect();
+        self.search.observe(&rewards);
+        for ((subject, proposal), evaluation) in
+            subjects.into_iter().zip(&proposals).zip(evaluations)
+        {
+            let trial = trial_of(subject, proposal.epsilon, evaluation);
+            self.log.append(&trial)?;
+            self.announcer.trial(&trial);
+        }
+        Ok(())
+    }
+
+    fn subject(&self, trial: u64, proposal: &Proposal, space: &dyn Space) -> Subject {
+        let text = space.text(&proposal.genotype);
+        Subject {
+            trial,
+            genotype: proposal.genotype.clone(),
+            features: proposal.features,
+            seed: self.job.trial_seed(self.config.seed, &text),
+            text,
+        }
+    }
+
+    /// Writes the artifacts.
+    fn finish(self) -> Result<Outcome, StageError> {
+        let Self { config, job, search, log, announcer, .. } = self;
+        announcer.progress();
+        if search.trials() == 0 {
+            let message = "no network of the space is within its limits: raise `parameters_max` or \
+                           `multiply_adds_max`";
+            return Err(StageError::Failed(message.to_owned()));
+        }
+        if search.trials() < config.budget.trials {
+            let (found, wanted) = (search.trials(), config.budget.trials);
+            announcer
+                .warn(format!("the search found {found} of {wanted} networks and no new ones"));
+        }
+        let folder = job.output("trials");
+        write_card(&folder, &config.card(search.space()))
+            .map_err(|error| StageError::Failed(sentence(&error)))?;
+        log.finish(&folder)?;
+        write_controller(&job.output("controller"), config, &search)?;
+        Ok(outcome(&announcer, &search))
+    }
+}
+
+impl SearchConfig {
+    fn card(&self, space: &dyn Space) -> TrialsCard {
+        let value =
+            |value: Result<serde_json::Value, _>| value.expect("configs are numbers and text");
+        TrialsCard {
+            format: TRIALS_FORMAT,
+            space: value(serde_json::to_value(&self.space)),
+            strategy: value(serde_json::to_value(&self.strategy)),
+            evaluator: value(serde_json::to_value(&self.evaluator)),
+            image: space.image(),
+            classes: space.classes(),
+            mock: self.evaluator.is_mock(),
+        }
+    }
+}
+
+/// Writes what the controller has learned.
+fn write_controller(
+    folder: &Path,
+    config: &SearchConfig,
+    search: &Search<'_>,
+) -> Result<(), StageError> {
+    let counts = search.counts();
+    let card = ControllerCard {
+        format: 1,
+        strategy: &config.strategy,
+        trials: search.trials(),
+        episodes: counts.episodes,
+        repeats: counts.repeats,
+        rejected: counts.rejected,
+        exhausted: search.is_exhausted(),
+    };
+    let mut text = serde_json::to_string_pretty(&card).expect("counts and configs serialize");
+    text.push('\n');
+    write(&folder.join(CONTROLLER_FILE), &text)?;
+    match search.controller().table(search.space().process()) {
+        Some(table) => write(&folder.join(table.name), &table.text),
+        None => Ok(()),
+    }
+}
+
+/// Headline numbers: those of the trials, and what was drawn beside them.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn outcome(announcer: &Announcer<'_>, search: &Search<'_>) -> Outcome {
+    let mut metrics: BTreeMap<String, f64> = announcer.metrics().into_iter().collect();
+    metrics.insert("rejected".to_owned(), search.counts().rejected as f64);
+    metrics.insert("repeats".to_owned(), search.counts().repeats as f64);
+    Outcome { metrics }
+}
+
+/// A trial as it is written down; what a controller learns from is the score.
+pub(super) fn trial_of(subject: Subject, epsilon: Option<f64>, evaluation: Evaluation) -> Trial {
+    Trial {
+        trial: subject.trial,
+        genotype: subject.text,
+        score: evaluation.score,
+        failure: evaluation.failure,
+        reward: evaluation.score,
+        parameters: subject.features.parameters,
+        multiply_adds: subject.features.multiply_adds,
+        epochs: evaluation.epochs,
+        steps: evaluation.steps,
+        epsilon,
+        curve: evaluation.curve,
+    }
+}
+
+/// The stage's word for why no evaluation came back.
+pub(super) fn interrupted_or_broken(error: EvaluateError) -> StageError {
+    match error {
+        EvaluateError::Interrupted => StageError::Interrupted,
+        EvaluateError::Broken(reason) => StageError::Failed(reason),
+    }
+}
+
+/// Writes a text file.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), StageError> {
+    fs::write(path, text).map_err(|source| StageError::Io {
+        action: "cannot write",
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,218 @@
+//! Checkpoints: a training's whole state in one safetensors file, replaced atomically.
+//!
+//! A file that is missing, torn or of another training is no checkpoint: the training starts over.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::TrainError;
+use super::engine::{State, Values};
+use crate::digest::Digest;
+use crate::results::Epoch;
+
+/// Key of the metadata entry.
+const PROGRESS: &str = "progress";
+
+/// Where a training keeps its checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    path: PathBuf,
+}
+
+/// How far a training is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// Which training this is: network, recipe, length, seed, engine.
+    pub(super) identity: Digest,
+    /// Digest of the tensors.
+    pub(super) content: Option<Digest>,
+    /// Steps done.
+    pub(super) step: u64,
+    /// Sums over the steps of the epoch that is under way.
+    pub(super) loss_sum: f64,
+    pub(super) correct: usize,
+    /// Epochs done.
+    pub(super) history: Vec<Epoch>,
+}
+
+impl Checkpoint {
+    /// A checkpoint in the file `path`, whose folder exists.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Replaces the file.
+    pub(super) fn write(&self, progress: &Progress, state: &State) -> Result<(), TrainError> {
+        let failed = |source| TrainError::Checkpoint { path: self.path.clone(), source };
+        let tensors: BTreeMap<String, &Values> = prefixed(state).collect();
+        let progress = Progress { content: Some(content(&tensors)), ..progress.clone() };
+        let text = serde_json::to_string(&progress).map_err(|e| failed(e.into()))?;
+        let metadata = HashMap::from([(PROGRESS.to_owned(), text)]);
+        let bytes = serialize(&tensors, Some(metadata)).map_err(failed)?;
+        replace(&self.path, &bytes).map_err(failed)
+    }
+
+    /// The state of the training `identity`, when the file has it whole.
+    pub(super) fn read(&self, identity: &Digest) -> Option<(Progress, State)> {
+        let bytes = std::fs::read(&self.path).ok()?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
+        let text = header.metadata().as_ref()?.get(PROGRESS)?;
+        let progress: Progress = serde_json::from_str(text).ok()?;
+        let tensors = deserialize(&bytes)?;
+        let whole = progress.content == Some(content(&tensors.iter().map(by_reference).collect()));
+        if progress.identity != *identity || !whole {
+            return None;
+        }
+        let mut state = State::default();
+        for (name, values) in tensors {
+            let (kind, name) = name.split_once('/')?;
+            let map = if kind == "weights" { &mut state.weights } else { &mut state.moments };
+            map.insert(name.to_owned(), values);
+        }
+        Some((progress, state))
+    }
+
+    /// Removes the file, when there is one.
+    pub fn clear(&self) {
+        // A file that stays is refused by its identity or continued to the same end.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl State {
+    /// The weights, without the optimizer's averages, as a safetensors file.
+    ///
+    /// # Errors
+    /// When serialization fails, which only an impossible shape brings about.
+    pub fn weights_file(&self) -> io::Result<Vec<u8>> {
+        serialize(&self.weights.iter().map(by_reference).collect(), None)
+    }
+}
+
+fn by_reference<'a>((name, values): (&String, &'a Values)) -> (String, &'a Values) {
+    (name.clone(), values)
+}
+
+fn prefixed(state: &State) -> impl Iterator<Item = (String, &Values)> {
+    let weights = state.weights.iter().map(|(name, v)| (format!("weights/{name}"), v));
+    weights.chain(state.moments.iter().map(|(name, v)| (format!("moments/{name}"), v)))
+}
+
+/// Digest of names, shapes and numbers.
+fn content(tensors: &BTreeMap<String, &Values>) -> Digest {
+    let mut hasher = crate::digest::Hasher::new();
+    for (name, values) in tensors {
+        hasher.update(format!("{name} {:?}\n", values.shape).as_bytes());
+        hasher.update(&bytes_of(values));
+    }
+    hasher.digest()
+}
+
+fn bytes_of(values: &Values) -> Vec<u8> {
+    values.values.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+fn serialize(
+    tensors: &BTreeMap<String, &Values>,
+    metadata: Option<HashMap<String, String>>,
+) -> io::Result<Vec<u8>> {
+    let bytes: Vec<Vec<u8>> = tensors.values().map(|values| bytes_of(values)).collect();
+    let views = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|((name, values), bytes)| {
+            TensorView::new(Dtype::F32, values.shape.clone(), bytes)
+                .map(|view| (name.clone(), view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(io::Error::other)?;
+    safetensors::serialize(views, metadata).map_err(io::Error::other)
+}
+
+fn deserialize(bytes: &[u8]) -> Option<BTreeMap<String, Values>> {
+    let file = SafeTensors::deserialize(bytes).ok()?;
+    let read = |(name, view): (String, TensorView<'_>)| {
+        let (numbers, rest) = view.data().as_chunks::<4>();
+        let values = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
+        let fits = view.dtype() == Dtype::F32 && rest.is_empty();
+        fits.then(|| (name, Values { shape: view.shape().to_vec(), values }))
+    };
+    file.tensors().into_iter().map(read).collect()
+}
+
+/// Writes beside the file and renames, so that a kill leaves the old or the new one.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> State {
+        let values = Values { shape: vec![2, 1], values: vec![0.1, f32::MIN_POSITIVE] };
+        State {
+            weights: BTreeMap::from([("conv0.weight".to_owned(), values.clone())]),
+            moments: BTreeMap::from([("first.conv0.weight".to_owned(), values)]),
+        }
+    }
+
+    fn progress(identity: Digest) -> Progress {
+        let epoch = Epoch { epoch: 1, loss: 0.1 + 0.2, accuracy: 0.3, validation: None, lr: 1e-3 };
+        Progress {
+            identity,
+            content: None,
+            step: 7,
+            loss_sum: 1.0 / 3.0,
+            correct: 5,
+            history: vec![epoch],
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_to_the_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = Checkpoint::at(folder.path().join("child"));
+        let identity = Digest::of(b"this training");
+        checkpoint.write(&progress(identity), &state()).unwrap();
+        let (found, read) = checkpoint.read(&identity).unwrap();
+        assert_eq!((found.step, found.loss_sum.to_bits()), (7, (1.0_f64 / 3.0).to_bits()));
+        assert_eq!((found.history, read), (progress(identity).history, state()));
+    }
+
+    #[test]
+    fn another_training_and_any_damage_are_no_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("child");
+        let checkpoint = Checkpoint::at(path.clone());
+        let identity = Digest::of(b"this training");
+        assert!(checkpoint.read(&identity).is_none());
+        checkpoint.write(&progress(identity), &state()).unwrap();
+        assert!(checkpoint.read(&Digest::of(b"another")).is_none());
+        let whole = std::fs::read(&path).unwrap();
+        for cut in [0, 7, 20, whole.len() - 1] {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            assert!(checkpoint.read(&identity).is_none(), "cut at {cut}");
+        }
+        let mut flipped = whole.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, &flipped).unwrap();
+        assert!(checkpoint.read(&identity).is_none());
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_a_named_error() {
+        let checkpoint = Checkpoint::at(PathBuf::from("/nonexistent-folder/child"));
+        let error = checkpoint.write(&progress(Digest::of(b"")), &state()).unwrap_err();
+        assert!(error.to_string().contains("/nonexistent-folder/child"), "{error}");
+    }
+}

@@ -1,0 +1,33 @@
+//! What can go wrong while a child is trained, besides that it does not learn.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a training has no result. A child that diverges is a result: [`super::Outcome::Diverged`].
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The stop flag was seen; the checkpoint is written.
+    #[error("interrupted")]
+    Interrupted,
+    /// The tensor library refused.
+    #[error("the tensor library failed")]
+    Tensor(#[from] candle_core::Error),
+    /// Weights do not belong to the network.
+    #[error("the weights do not fit the network: {detail}")]
+    State {
+        /// Which tensor, and what was expected.
+        detail: String,
+    },
+    /// A checkpoint could not be written.
+    #[error("cannot write the checkpoint `{path}`: free some space or make the folder writable")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is nothing to train on.
+    #[error("{0}")]
+    Data(String),
+}

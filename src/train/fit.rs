@@ -1,0 +1,367 @@
+//! The training loop: epochs of batches, a watch for divergence, checkpoints to go on from.
+//!
+//! Everything that is drawn is found by seed and step, so a training that was stopped anywhere goes on
+//! to the bits of one that was not.
+
+use std::time::{Duration, Instant};
+
+use super::TrainError;
+use super::batch::{Examples, Standard};
+use super::checkpoint::{Checkpoint, Progress};
+use super::engine::{Child, Engine, Moment, Outline};
+use super::predict::predict;
+use super::recipe::{RECIPE_VERSION, Recipe};
+use crate::artifact::StageId;
+use crate::digest::Digest;
+use crate::event::{Emit, Event};
+use crate::manifest::Manifest;
+use crate::net::Network;
+use crate::results::Epoch;
+use crate::seed::Seed;
+
+/// A training loses at most this much work to a kill. Decides only when a file is written, never what
+/// comes out.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
+/// Images that are evaluated after an epoch to see that a child without validation is sound.
+const SOUND_IMAGES: usize = 16;
+
+/// What is to be trained, and on what.
+#[derive(Clone)]
+pub struct Assignment<'a> {
+    /// What computes.
+    pub engine: &'a dyn Engine,
+    /// The child network.
+    pub network: &'a Network,
+    /// How.
+    pub recipe: &'a Recipe,
+    /// Statistics of the training images.
+    pub standard: &'a Standard,
+    /// Images to learn from.
+    pub training: Examples<'a>,
+    /// Images to look at after each epoch.
+    pub validation: Option<Examples<'a>>,
+    /// Passes over the training images.
+    pub epochs: u64,
+    /// Multiplies the recipe's learning rate, in retries.
+    pub lr_factor: f64,
+    /// Where the training ends early when it has not learned.
+    pub gate: Option<Gate>,
+    /// Of weights, order, augmentation and dropout.
+    pub seed: Seed,
+}
+
+/// A test that a child must pass on its way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gate {
+    /// After this many steps
+    pub step: u64,
+    /// the validation accuracy must be above this.
+    pub threshold: f64,
+}
+
+/// Who watches a training.
+pub struct Watch<'a> {
+    /// Hears of every epoch.
+    pub events: &'a dyn Emit,
+    /// The stage, for events.
+    pub stage: &'a StageId,
+    /// What events call the child.
+    pub child: &'a str,
+    /// Whether to write the checkpoint and end.
+    pub stop: &'a (dyn Fn() -> bool + Sync),
+    /// Where to keep the checkpoint.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// How a training ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome {
+    /// All epochs are done.
+    Finished,
+    /// The loss, or a logit after an epoch, was not a finite number.
+    Diverged {
+        /// From 1.
+        epoch: u64,
+        /// From 1, over all epochs.
+        step: u64,
+        /// Learning rate there.
+        lr: f64,
+    },
+    /// The gate was not passed.
+    GaveUp {
+        /// Steps done.
+        step: u64,
+        /// Validation accuracy there.
+        accuracy: f64,
+        /// What it had to be above.
+        threshold: f64,
+    },
+}
+
+/// A child after its training.
+pub struct Fitted {
+    /// The child with its last weights.
+    pub child: Box<dyn Child>,
+    /// The epochs that were finished.
+    pub history: Vec<Epoch>,
+    /// Optimizer steps done.
+    pub steps: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl std::fmt::Display for Outcome {
+    /// As a reason in results: `diverged at epoch 1, step 17 (lr 10)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Finished => f.write_str("finished"),
+            Self::Diverged { epoch, step, lr } => {
+                write!(f, "diverged at epoch {epoch}, step {step} (lr {lr}): not a finite number")
+            }
+            Self::GaveUp { step, accuracy, threshold } => {
+                write!(
+                    f,
+                    "did not learn: accuracy {accuracy:.3} after {step} steps, not above {threshold:.3}"
+                )
+            }
+        }
+    }
+}
+
+impl Assignment<'_> {
+    /// Images in a step.
+    fn batch(&self) -> usize {
+        self.recipe.batch.clamp(1, self.training.len().max(1))
+    }
+
+    /// Steps in an epoch; the rest that fills no batch is left out, in each epoch another.
+    #[must_use]
+    pub fn steps_per_epoch(&self) -> u64 {
+        (self.training.len() / self.batch()) as u64
+    }
+
+    /// Steps in the whole training.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps_per_epoch() * self.epochs
+    }
+
+    /// What tells this training's checkpoint from another's. The images are the caller's to tell
+    /// apart: it keeps checkpoints by a key that has their digest.
+    fn identity(&self) -> Digest {
+        let (engine, version) = self.engine.component();
+        let mut manifest = Manifest::default();
+        manifest.line("engine", &engine);
+        manifest.line("engine.version", &version);
+        manifest.line("recipe.version", &RECIPE_VERSION);
+        manifest.section("recipe", self.recipe);
+        manifest.section("network", self.network);
+        manifest.line("images", &self.training.len());
+        manifest.line("validation", &self.validation.as_ref().map_or(0, Examples::len));
+        manifest.line("epochs", &self.epochs);
+        manifest.line("lr_factor", &self.lr_factor);
+        manifest.line("gate", &format!("{:?}", self.gate));
+        manifest.line("seed", &self.seed.digest());
+        manifest.fingerprint()
+    }
+}
+
+/// Trains a child, from its checkpoint when there is one.
+///
+/// # Errors
+/// Faults of the engine, a checkpoint that cannot be written, no images, or
+/// [`TrainError::Interrupted`] once the checkpoint is written.
+pub fn fit(assignment: &Assignment<'_>, watch: &Watch<'_>) -> Result<Fitted, TrainError> {
+    if assignment.training.is_empty() {
+        return Err(TrainError::Data("there is no training image".to_owned()));
+    }
+    Training::begin(assignment, watch)?.run()
+}
+
+/// A training under way.
+struct Training<'a> {
+    assignment: &'a Assignment<'a>,
+    watch: &'a Watch<'a>,
+    child: Box<dyn Child>,
+    progress: Progress,
+    /// The training images in the order of the epoch that is under way.
+    order: Vec<usize>,
+    saved_at: Instant,
+}
+
+/// What an evaluation between steps found.
+struct Look {
+    /// Whether every logit was finite.
+    sound: bool,
+    /// Accuracy on the validation images, when there are any.
+    accuracy: Option<f64>,
+}
+
+impl<'a> Training<'a> {
+    fn begin(assignment: &'a Assignment<'a>, watch: &'a Watch<'a>) -> Result<Self, TrainError> {
+        let recipe = assignment.recipe;
+        let mut child = assignment.engine.plan(&Outline {
+            network: assignment.network,
+            optimizer: recipe.optimizer,
+            weight_decay: recipe.weight_decay,
+            label_smoothing: recipe.label_smoothing,
+            dropout: recipe.dropout,
+            init: recipe.init,
+            seed: assignment.seed,
+        })?;
+        let identity = assignment.identity();
+        let saved = watch.checkpoint.as_ref().and_then(|file| file.read(&identity));
+        let progress = match saved {
+            Some((progress, state)) => {
+                child.load(&state)?;
+                progress
+            }
+            None => Progress {
+                identity,
+                content: None,
+                step: 0,
+                loss_sum: 0.0,
+                correct: 0,
+                history: Vec::new(),
+            },
+        };
+        let order = Vec::new();
+        Ok(Self { assignment, watch, child, progress, order, saved_at: Instant::now() })
+    }
+
+    fn run(mut self) -> Result<Fitted, TrainError> {
+        while self.progress.step < self.assignment.steps() {
+            if (self.watch.stop)() {
+                self.save()?;
+                return Err(TrainError::Interrupted);
+            }
+            if let Some(outcome) = self.advance()? {
+                return Ok(self.end(outcome));
+            }
+        }
+        Ok(self.end(Outcome::Finished))
+    }
+
+    fn end(self, outcome: Outcome) -> Fitted {
+        let Progress { step, history, .. } = self.progress;
+        Fitted { child: self.child, history, steps: step, outcome }
+    }
+
+    /// One step, and what belongs behind it; an outcome when the training ends early.
+    fn advance(&mut self) -> Result<Option<Outcome>, TrainError> {
+        let lr = self.step()?;
+        let Some(lr) = lr else { return Ok(Some(self.diverged())) };
+        let ends_epoch = self.progress.step.is_multiple_of(self.assignment.steps_per_epoch());
+        let gate = self.assignment.gate.filter(|gate| gate.step == self.progress.step);
+        if !ends_epoch && gate.is_none() {
+            if self.saved_at.elapsed() >= CHECKPOINT_EVERY {
+                self.save()?;
+            }
+            return Ok(None);
+        }
+        let look = self.look()?;
+        if !look.sound {
+            return Ok(Some(self.diverged()));
+        }
+        if ends_epoch {
+            self.end_epoch(look.accuracy, lr);
+        }
+        if let (Some(Gate { step, threshold }), Some(accuracy)) = (gate, look.accuracy)
+            && accuracy <= threshold
+        {
+            // Before the checkpoint, which would let a resumed training pass.
+            return Ok(Some(Outcome::GaveUp { step, accuracy, threshold }));
+        }
+        self.save()?;
+        Ok(None)
+    }
+
+    /// Trains on the next batch and returns the learning rate, or nothing when the loss is not finite.
+    #[expect(clippy::cast_possible_truncation, reason = "steps of one epoch index its images")]
+    fn step(&mut self) -> Result<Option<f64>, TrainError> {
+        let assignment = self.assignment;
+        let (epoch, within) = self.place();
+        if self.order.is_empty() || within == 0 {
+            self.order = (0..assignment.training.len()).collect();
+            assignment.seed.stream("order", epoch).shuffle(&mut self.order);
+        }
+        let size = assignment.batch();
+        let indices = &self.order[within as usize * size..][..size];
+        let step = self.progress.step;
+        let seed = assignment.seed.child("variation").nth(step);
+        let augment = assignment.recipe.augment;
+        let batch = assignment.standard.varied(&assignment.training, indices, augment, &seed);
+        let lr = assignment.lr_factor * assignment.recipe.lr(step, assignment.steps());
+        let seen = self.child.step(&batch, Moment { step, lr })?;
+        self.progress.step += 1;
+        self.progress.loss_sum += seen.loss;
+        self.progress.correct += seen.correct;
+        Ok(seen.loss.is_finite().then_some(lr))
+    }
+
+    /// Epoch (from 0) and step in it (from 0) of the next step.
+    fn place(&self) -> (u64, u64) {
+        let per_epoch = self.assignment.steps_per_epoch();
+        (self.progress.step / per_epoch, self.progress.step % per_epoch)
+    }
+
+    /// Evaluates the validation images, or without any a few training images for their soundness.
+    fn look(&self) -> Result<Look, TrainError> {
+        let assignment = self.assignment;
+        let classes = assignment.network.classes();
+        let see = |examples: &Examples<'_>| {
+            predict(self.child.as_ref(), examples, assignment.standard, classes, &|| false)
+        };
+        match &assignment.validation {
+            Some(validation) => {
+                let scores = see(validation)?;
+                let accuracy = Some(scores.accuracy(validation.labels()));
+                Ok(Look { sound: scores.finite, accuracy })
+            }
+            None => {
+                let few = assignment.training.clone().beginning(SOUND_IMAGES);
+                Ok(Look { sound: see(&few)?.finite, accuracy: None })
+            }
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts of steps and images")]
+    fn end_epoch(&mut self, validation: Option<f64>, lr: f64) {
+        let steps = self.assignment.steps_per_epoch() as f64;
+        let images = steps * self.assignment.batch() as f64;
+        let epoch = Epoch {
+            epoch: self.progress.history.len() as u64 + 1,
+            loss: self.progress.loss_sum / steps,
+            accuracy: self.progress.correct as f64 / images,
+            validation,
+            lr,
+        };
+        self.progress.loss_sum = 0.0;
+        self.progress.correct = 0;
+        self.watch.events.emit(Event::EpochEnded {
+            stage: self.watch.stage.clone(),
+            child: self.watch.child.to_owned(),
+            epoch: epoch.epoch,
+            epochs: self.assignment.epochs,
+            loss: epoch.loss,
+            accuracy: validation,
+        });
+        self.progress.history.push(epoch);
+    }
+
+    /// Where the last step diverged.
+    fn diverged(&self) -> Outcome {
+        let assignment = self.assignment;
+        let step = self.progress.step;
+        let lr = assignment.lr_factor * assignment.recipe.lr(step - 1, assignment.steps());
+        Outcome::Diverged { epoch: (step - 1) / assignment.steps_per_epoch() + 1, step, lr }
+    }
+
+    fn save(&mut self) -> Result<(), TrainError> {
+        if let Some(file) = &self.watch.checkpoint {
+            file.write(&self.progress, &self.child.state())?;
+        }
+        self.saved_at = Instant::now();
+        Ok(())
+    }
+}

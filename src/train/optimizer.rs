@@ -1,0 +1,126 @@
+//! Optimizers over flat slices of weights, the same for every engine on the CPU.
+
+use super::engine::Moment;
+use super::recipe::Optimizer;
+
+/// Keeps Adam's division finite.
+const EPSILON: f32 = 1e-8;
+
+/// One weight tensor as an optimizer sees it.
+#[derive(Debug)]
+pub(super) struct Weights<'a> {
+    /// The weights.
+    pub(super) values: &'a mut [f32],
+    /// Their gradient.
+    pub(super) gradient: &'a [f32],
+    /// Average of the gradient (Adam), or velocity (SGD).
+    pub(super) first: &'a mut [f32],
+    /// Average of the squared gradient (Adam); empty for SGD.
+    pub(super) second: &'a mut [f32],
+    /// Weight decay, 0 for what does not decay.
+    pub(super) decay: f64,
+}
+
+impl Optimizer {
+    /// Whether it averages squared gradients too.
+    pub(super) fn has_second(&self) -> bool {
+        !matches!(self, Self::Sgd { .. })
+    }
+
+    /// Updates one weight tensor.
+    #[expect(clippy::cast_possible_truncation, reason = "rates as f32")]
+    pub(super) fn update(&self, weights: Weights<'_>, moment: Moment) {
+        match *self {
+            Self::Sgd { momentum, nesterov } => {
+                sgd(weights, moment.lr as f32, momentum as f32, nesterov);
+            }
+            Self::Adam { beta1, beta2 } => adam(weights, moment, (beta1, beta2), false),
+            Self::Adamw { beta1, beta2 } => adam(weights, moment, (beta1, beta2), true),
+        }
+    }
+}
+
+/// Sutskever et al. 2013 in the form of PyTorch and Keras: `v ← μv + g`, `w ← w - lr (g + μv)` ahead,
+/// `w ← w - lr v` plain.
+#[expect(clippy::cast_possible_truncation, reason = "rates as f32")]
+fn sgd(weights: Weights<'_>, lr: f32, momentum: f32, nesterov: bool) {
+    let decay = weights.decay as f32;
+    let pairs = weights.values.iter_mut().zip(weights.gradient);
+    for ((w, g), velocity) in pairs.zip(weights.first) {
+        let gradient = g + decay * *w;
+        *velocity = momentum * *velocity + gradient;
+        let step = if nesterov { gradient + momentum * *velocity } else { *velocity };
+        *w -= lr * step;
+    }
+}
+
+/// Kingma and Ba 2015, algorithm 1, with the bias corrections in the step size as its section 2 shows;
+/// `decoupled` decays as Loshchilov and Hutter 2019, algorithm 2.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "rates as f32")]
+fn adam(weights: Weights<'_>, moment: Moment, (beta1, beta2): (f64, f64), decoupled: bool) {
+    let t = (moment.step + 1) as f64;
+    let correction1 = 1.0 - libm::pow(beta1, t);
+    let correction2 = libm::sqrt(1.0 - libm::pow(beta2, t));
+    let size = (moment.lr / correction1) as f32;
+    let root = (1.0 / correction2) as f32;
+    let (beta1, beta2) = (beta1 as f32, beta2 as f32);
+    let added = if decoupled { 0.0 } else { weights.decay as f32 };
+    let kept = if decoupled { (1.0 - moment.lr * weights.decay) as f32 } else { 1.0 };
+    let pairs = weights.values.iter_mut().zip(weights.gradient);
+    for ((w, g), (first, second)) in pairs.zip(weights.first.iter_mut().zip(weights.second)) {
+        let gradient = g + added * *w;
+        *first = beta1 * *first + (1.0 - beta1) * gradient;
+        *second = beta2 * *second + (1.0 - beta2) * gradient * gradient;
+        *w = kept * *w - size * *first / (second.sqrt() * root + EPSILON);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two steps with gradients 0.5 and -0.25 from weight 1, decay 0.1, lr 0.1.
+    fn two_steps(optimizer: Optimizer) -> f32 {
+        let (mut w, mut first, mut second) = ([1.0_f32], [0.0_f32], [0.0_f32]);
+        for (step, gradient) in [(0, [0.5_f32]), (1, [-0.25])] {
+            let weights = Weights {
+                values: &mut w,
+                gradient: &gradient,
+                first: &mut first,
+                second: if optimizer.has_second() { &mut second } else { &mut [] },
+                decay: 0.1,
+            };
+            optimizer.update(weights, Moment { step, lr: 0.1 });
+        }
+        w[0]
+    }
+
+    fn near(found: f32, expected: f64) {
+        assert!((f64::from(found) - expected).abs() < 1e-6, "{found} instead of {expected}");
+    }
+
+    #[test]
+    fn sgd_follows_its_formula() {
+        // v1 = 0.6, w1 = 1 - 0.06 = 0.94; g2 = -0.25 + 0.094 = -0.156; v2 = 0.54 - 0.156 = 0.384.
+        near(two_steps(Optimizer::Sgd { momentum: 0.9, nesterov: false }), 0.94 - 0.0384);
+        // w1 = 1 - 0.1 (0.6 + 0.54) = 0.886; g2 = -0.1614; v2 = 0.3786; step = -0.1614 + 0.34074.
+        near(two_steps(Optimizer::Sgd { momentum: 0.9, nesterov: true }), 0.886 - 0.017_934);
+    }
+
+    #[test]
+    fn adam_follows_its_formula_with_coupled_and_decoupled_decay() {
+        let exact = |decoupled: bool| {
+            let (mut w, mut m, mut v) = (1.0_f64, 0.0, 0.0);
+            for (t, g) in [(1, 0.5), (2, -0.25)] {
+                let gradient = if decoupled { g } else { g + 0.1 * w };
+                m = 0.9 * m + 0.1 * gradient;
+                v = 0.999 * v + 0.001 * gradient * gradient;
+                let (m, v) = (m / (1.0 - 0.9_f64.powi(t)), v / (1.0 - 0.999_f64.powi(t)));
+                w = if decoupled { w - 0.1 * 0.1 * w } else { w } - 0.1 * m / (v.sqrt() + 1e-8);
+            }
+            w
+        };
+        near(two_steps(Optimizer::Adam { beta1: 0.9, beta2: 0.999 }), exact(false));
+        near(two_steps(Optimizer::Adamw { beta1: 0.9, beta2: 0.999 }), exact(true));
+    }
+}

@@ -1,0 +1,3 @@
+//! The dataset room and its stage kind: artifacts, sources, splits.
+
+mod artifact;

@@ -1,0 +1,3 @@
+//! The house itself: floors, files, README, shipped pipelines.
+
+mod floors;

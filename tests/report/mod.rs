@@ -1,0 +1,498 @@
+//! Reports on example artifacts: what a page says, that its bytes are frozen, and that markup in
+//! user-given words stays text.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod example;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use example::{CLASSES, Example};
+use phytotron::artifact::{ArtifactType, Coordinates, StageId};
+use phytotron::digest::{Digest, Hasher};
+use phytotron::event::{Ending, Silent};
+use phytotron::record::Cost;
+use phytotron::report::{self, Findings, Options, RunFacts, Sources, StageFacts};
+use phytotron::results::ModelsSummary;
+use phytotron::stage::{Input, Job, JobFile, Paths, Registry, Stop};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A folder with the example's artifacts and a place for the report.
+struct Bench {
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn example(&self) -> Example {
+        Example::new(&self.folder.path().join("artifacts"))
+    }
+
+    /// The report's files by relative path.
+    fn report(&self, sources: &Sources) -> BTreeMap<String, String> {
+        let folder = self.folder.path().join("report");
+        write(sources, &folder);
+        files(&folder)
+    }
+
+    /// The page alone.
+    fn page(&self, sources: &Sources) -> String {
+        self.report(sources).remove("report.html").unwrap()
+    }
+}
+
+fn write(sources: &Sources, folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    let findings = Findings::read(sources).unwrap();
+    report::write(&findings, &Options { title: None, top: 10 }, folder).unwrap();
+}
+
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() {
+            let inner = files(&entry.path());
+            found.extend(inner.into_iter().map(|(path, text)| (format!("{name}/{path}"), text)));
+        } else {
+            found.insert(name, fs::read_to_string(entry.path()).unwrap());
+        }
+    }
+    found
+}
+
+fn digest(files: &BTreeMap<String, String>) -> Digest {
+    let mut hasher = Hasher::new();
+    for (path, text) in files {
+        for part in [path, text] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+    }
+    hasher.digest()
+}
+
+/// Changes a JSON file.
+fn edit(file: &Path, change: impl FnOnce(&mut Value)) {
+    let mut value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(file, value.to_string()).unwrap();
+}
+
+/// What is left of a page's body when tags are gone: enough to read sentences.
+fn words(html: &str) -> String {
+    let body = html.split_once("<body>").map_or(html, |(_, body)| body);
+    let body = body.split("<script>").next().unwrap_or(body);
+    let mut text = String::new();
+    let mut rest = body;
+    while let Some((before, after)) = rest.split_once('<') {
+        text.push_str(before);
+        let (tag, after) = after.split_once('>').unwrap_or((after, ""));
+        // Words in a line of prose go on; everything else begins anew.
+        if !["strong", "/strong", "code", "/code"].contains(&tag) {
+            text.push(' ');
+        }
+        rest = after;
+    }
+    text.push_str(rest);
+    text.replace('\u{a0}', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_study_gives_page_markdown_tables_and_figures() {
+    let bench = Bench::new();
+    let files = bench.report(&bench.example().sources());
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    insta::assert_snapshot!(names.join("\n"), @r"
+    figures/agreement.svg
+    figures/architecture.svg
+    figures/confusion.svg
+    figures/search-curve-2.svg
+    figures/search-curve.svg
+    figures/training-accuracy.svg
+    figures/training-loss.svg
+    models.csv
+    models.json
+    networks.csv
+    networks.json
+    report.html
+    report.md
+    trials.csv
+    trials.json
+    ");
+    assert_eq!(files["trials.csv"].lines().count(), 1 + 300 + 24);
+    assert_eq!(files["models.csv"].lines().count(), 1 + 4);
+}
+
+#[test]
+fn the_headline_states_accuracy_with_interval_and_warns_of_mock_scores() {
+    let bench = Bench::new();
+    let page = words(&bench.page(&bench.example().sources()));
+    for sentence in [
+        "gets 91.2 % of 1,000 test images right (95 % Wilson interval: 89.3 to 92.8 %). It was chosen \
+         by its search score, before the test set was read.",
+        "Some search scores here are made up by the mock evaluator: no network was trained for them.",
+        "Test accuracies come from real training.",
+        "24 networks were scored by both mock and train; Spearman&#39;s rank correlation is 0.67.",
+        "485 k parameters and 31.5 M multiply-adds for one image.",
+        "Left out, because they could not be read: 1 image.",
+    ] {
+        assert!(page.contains(sentence), "missing: {sentence}");
+    }
+}
+
+#[test]
+fn a_matrix_compares_settings_over_repeats() {
+    let bench = Bench::new();
+    let files = bench.report(&bench.example().matrix());
+    let page = words(&files["report.html"]);
+    assert!(page.contains("strategy=q_learning 6 200"), "settings are not grouped over repeats");
+    assert!(page.contains("All search scores here are made up"), "mock scores are not called so");
+    assert!(!page.contains("test images"), "nothing met a test set");
+    assert!(files["figures/search-comparison.svg"].contains("strategy=random"));
+    assert!(
+        files["trials.csv"].starts_with("repeat,matrix.strategy,source,strategy,evaluator,mock,")
+    );
+    let rows: Vec<Value> = serde_json::from_str(&files["trials.json"]).unwrap();
+    assert_eq!(rows.len(), 2400);
+    assert_eq!(rows[2399]["matrix.strategy"], "random");
+}
+
+#[test]
+fn equal_inputs_in_other_folders_give_equal_bytes() {
+    let (one, two) = (Bench::new(), Bench::new());
+    let report = |bench: &Bench| bench.report(&bench.example().sources());
+    assert_eq!(report(&one), report(&two));
+}
+
+/// Fails when the bytes of a report change: then raise the version of the component `kind.report`, or
+/// cached reports would differ from fresh ones under one key.
+#[test]
+fn bytes_are_frozen() {
+    let bench = Bench::new();
+    let component = Registry::standard().get("report").unwrap();
+    let stage = component.revive(&json!({})).unwrap();
+    let digests = [
+        digest(&bench.report(&bench.example().sources())).short(),
+        digest(&Bench::new().report(&bench.example().matrix())).short(),
+    ];
+    let frozen = format!("version {}: {}", stage.components()[0].version, digests.join(" "));
+    insta::assert_snapshot!(frozen, @"");
+}
+
+#[test]
+fn the_page_needs_no_network_and_no_script() {
+    let bench = Bench::new();
+    let page = bench.page(&bench.example().sources());
+    for outside in ["http://", "https://", "src=\"", "url(", "@import", "<link"] {
+        let found = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(!found.contains(outside), "{outside}");
+    }
+    assert!(page.contains("default-src 'none'"), "the page does not forbid itself the network");
+    let without_script = page.split("<script>").next().unwrap();
+    assert!(
+        without_script.contains("<td class=\"number\" data-key=\"484586\">485"),
+        "tables need the script"
+    );
+    // Every figure has a name and a description for readers who cannot see it.
+    let figures = page.matches("<svg ").count();
+    assert_eq!(page.matches("role=\"img\" aria-labelledby=").count(), figures);
+    let mut ids: Vec<&str> =
+        page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "ids repeat");
+}
+
+#[test]
+fn tags_are_balanced() {
+    let bench = Bench::new();
+    let mut sources = bench.example().sources();
+    sources.trials.extend(bench.example().matrix().trials);
+    for (name, text) in bench.report(&sources) {
+        if name.ends_with(".html") || name.ends_with(".svg") {
+            check_tags(&name, &text);
+        }
+    }
+}
+
+/// Every tag is closed in order; enough of a parser for what this room writes.
+fn check_tags(name: &str, text: &str) {
+    let text = text.replacen("<!doctype html>", "", 1);
+    let mut open: Vec<String> = Vec::new();
+    let mut rest = text.as_str();
+    while let Some((_, after)) = rest.split_once('<') {
+        let (tag, after) = after.split_once('>').unwrap();
+        rest = after;
+        let word = tag.trim_start_matches('/').split([' ', '\n', '/']).next().unwrap();
+        if tag.starts_with("!--") || tag.ends_with('/') || word == "meta" {
+            continue;
+        }
+        if tag.starts_with('/') {
+            assert_eq!(open.pop().as_deref(), Some(word), "{name}: </{word}>");
+        } else {
+            open.push(word.to_owned());
+            if word == "script" || word == "style" {
+                rest = &rest[rest.find(&format!("</{word}>")).unwrap()..];
+            }
+        }
+    }
+    assert!(open.is_empty(), "{name}: {open:?} are not closed");
+}
+
+#[test]
+fn markup_in_names_and_genotypes_stays_text() {
+    const EVIL: &str = "<script>alert('x')</script>|`*\"&";
+    let bench = Bench::new();
+    let sources = bench.example().sources();
+    edit(&sources.models[0].folder.join("summary.json"), |summary| {
+        summary["classes"][3] = json!(EVIL);
+        summary["models"][0]["genotype"] = json!(EVIL);
+        summary["chosen"]["genotype"] = json!(EVIL);
+        summary["models"][1]["failure"] = json!(EVIL);
+    });
+    edit(&sources.trials[0].folder.join("card.json"), |card| {
+        card["strategy"]["kind"] = json!(EVIL)
+    });
+    edit(&sources.data.as_ref().unwrap().folder.join("card.json"), |card| {
+        card["source"] = json!(EVIL);
+        card["broken"][0][0] = json!(EVIL);
+    });
+    let trials = sources.trials[0].folder.join("trials.jsonl");
+    let evil = serde_json::to_string(EVIL).unwrap();
+    let text = fs::read_to_string(&trials).unwrap();
+    let text = text.replacen(
+        "\"failure\":\"loss is not finite after 3 steps\"",
+        &format!("\"failure\":{evil}"),
+        1,
+    );
+    let mut best: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    best["genotype"] = json!(EVIL);
+    best["score"] = json!(0.999);
+    fs::write(&trials, format!("{text}{best}\n")).unwrap();
+
+    let files = bench.report(&sources);
+    for (name, text) in &files {
+        if name.ends_with(".html") || name.ends_with(".svg") || name.ends_with(".md") {
+            let own = usize::from(name.ends_with(".html"));
+            assert_eq!(
+                text.matches("<script").count(),
+                own + code_in_markdown(name, text),
+                "{name}"
+            );
+        }
+        if name.ends_with(".html") || name.ends_with(".svg") {
+            check_tags(name, text);
+        }
+    }
+    assert!(files["report.html"].matches("&lt;script&gt;").count() > 5);
+    let rows: Vec<Value> = serde_json::from_str(&files["models.json"]).unwrap();
+    assert_eq!(rows[0]["genotype"], EVIL);
+}
+
+/// In Markdown, code spans hold what they hold: renderers escape it.
+fn code_in_markdown(name: &str, text: &str) -> usize {
+    if name.ends_with(".md") { text.matches("`` <script").count() } else { 0 }
+}
+
+#[test]
+fn many_trials_are_thinned_with_a_note() {
+    let bench = Bench::new();
+    let card = example::card("random", example::mock_evaluator());
+    let trials = example::trials(3, "random", 12_000);
+    let source = bench.example().trials("many", Coordinates::default(), &card, &trials);
+    let page = bench.page(&Sources { trials: vec![source], ..Sources::default() });
+    let scored = trials.iter().filter(|trial| trial.failure.is_none()).count();
+    let kept = scored.div_ceil(scored.div_ceil(3000));
+    let note = format!(
+        "of {} scores are drawn; the lines use all of them.",
+        phytotron::wording::thousands(scored as u64)
+    );
+    assert!(words(&page).contains(&note), "{note}");
+    let dots = page.split("class=\"dots s0\" d=\"").nth(1).unwrap().split('"').next().unwrap();
+    let drawn = dots.matches("h0").count();
+    assert!((kept..=kept + 1).contains(&drawn), "{drawn} dots of {kept}");
+}
+
+#[test]
+fn nothing_to_report_is_said() {
+    let bench = Bench::new();
+    let page = words(&bench.page(&Sources::default()));
+    assert!(page.contains("There is nothing to report yet"));
+    let card = example::card("random", example::mock_evaluator());
+    let source = bench.example().trials("none", Coordinates::default(), &card, &[]);
+    let page = words(&bench.page(&Sources { trials: vec![source], ..Sources::default() }));
+    assert!(page.contains("There is nothing to report yet"));
+}
+
+#[test]
+fn a_broken_artifact_is_named_with_file_and_line() {
+    let bench = Bench::new();
+    let sources = bench.example().sources();
+    let message = |sources: &Sources| Findings::read(sources).unwrap_err().to_string();
+    let folder = |index: usize| sources.trials[index].folder.clone();
+
+    let trials = folder(0).join("trials.jsonl");
+    let whole = fs::read_to_string(&trials).unwrap();
+    fs::write(&trials, whole.replacen("\"score\":", "\"scored\":", 1)).unwrap();
+    insta::assert_snapshot!(message(&sources), @"`trials.jsonl` of input `trials` cannot be used: line 1: missing field `score`");
+    fs::remove_file(&trials).unwrap();
+    insta::assert_snapshot!(message(&sources), @"`trials.jsonl` of input `trials` cannot be used: it is missing");
+    fs::write(&trials, whole).unwrap();
+
+    let summary = sources.models[0].folder.join("summary.json");
+    edit(&summary, |summary| summary["models"][2]["confusion"] = json!([[1, 2], [3, 4]]));
+    insta::assert_snapshot!(message(&sources), @"`summary.json` of input `models` cannot be used: the confusion matrix of network 3 does not have 10 rows and columns");
+    edit(&summary, |summary| summary["models"][2]["confusion"] = json!([]));
+
+    let network = sources.models[0].folder.join("models/01/network.json");
+    edit(&network, |network| network["nodes"][1]["inputs"] = json!([7]));
+    insta::assert_snapshot!(message(&sources), @"`models/01/network.json` of input `models` cannot be used: layer `conv0` does not read an earlier layer");
+}
+
+#[test]
+fn a_ruined_network_has_no_accuracy() {
+    let bench = Bench::new();
+    let sources = bench.example().sources();
+    edit(&sources.models[0].folder.join("summary.json"), |summary| {
+        summary["models"][1]["failure"] = json!("loss is not finite in epoch 2");
+    });
+    let page = words(&bench.page(&sources));
+    assert!(page.contains("12 0.2034 – – loss is not finite in epoch 2"));
+}
+
+#[test]
+fn classes_without_names_take_the_datasets() {
+    let bench = Bench::new();
+    let sources = bench.example().sources();
+    let file = sources.models[0].folder.join("summary.json");
+    let mut summary: ModelsSummary =
+        serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    summary.classes = (0..CLASSES.len()).map(|class| class.to_string()).collect();
+    fs::write(&file, serde_json::to_string(&summary).unwrap()).unwrap();
+    assert!(bench.report(&sources)["figures/confusion.svg"].contains(">ankle boot</text>"));
+}
+
+#[test]
+fn the_stage_writes_the_same_report_whatever_its_inputs_are_called() {
+    let bench = Bench::new();
+    let sources = bench.example().sources();
+    let run = |name: &str| {
+        let folder = bench.folder.path().join(name);
+        fs::create_dir_all(folder.join("report")).unwrap();
+        let file = job(&sources, &folder, name);
+        let stage = Registry::standard().get("report").unwrap().revive(&file.config).unwrap();
+        let job = Job { file: &file, events: &Silent, stop: Stop::default() };
+        stage.run(&job).unwrap();
+        files(&folder.join("report"))
+    };
+    let report = run("search");
+    assert_eq!(report, run("another_name"));
+    assert!(report["report.html"].contains("<title>Leaves &#38; chains</title>"));
+    assert!(words(&report["report.html"]).contains("3 of 24 networks from 24 trials."));
+}
+
+fn job(sources: &Sources, outputs: &Path, name: &str) -> JobFile {
+    let input = |source: &report::Source, kind: ArtifactType| Input {
+        stage: StageId { name: name.to_owned(), coordinates: Coordinates::default() },
+        coordinates: source.coordinates.clone(),
+        kind,
+        tree: Digest::of(b"tree"),
+        path: source.folder.clone(),
+    };
+    let inputs =
+        |sources: &[report::Source], kind| sources.iter().map(|s| input(s, kind)).collect();
+    let data = sources.data.iter().map(|source| input(source, ArtifactType::Dataset)).collect();
+    JobFile {
+        stage: StageId { name: name.to_owned(), coordinates: Coordinates::default() },
+        kind: "report".to_owned(),
+        config: json!({ "title": "Leaves & chains", "top": 3 }),
+        fingerprint: Digest::of(b"fingerprint"),
+        pipeline_seed: 7,
+        inputs: BTreeMap::from([
+            ("trials".to_owned(), inputs(&sources.trials, ArtifactType::Trials)),
+            ("models".to_owned(), inputs(&sources.models, ArtifactType::Models)),
+            ("data".to_owned(), data),
+        ]),
+        files: BTreeMap::new(),
+        paths: Paths {
+            project: outputs.to_owned(),
+            store: outputs.to_owned(),
+            scratch: outputs.to_owned(),
+            outputs: outputs.to_owned(),
+            checkpoint: outputs.to_owned(),
+        },
+        threads: 1,
+    }
+}
+
+fn run_facts() -> RunFacts {
+    let stage = |name: &str, ending, started_secs, secs: f64| StageFacts {
+        stage: StageId { name: name.to_owned(), coordinates: Coordinates::default() },
+        ending,
+        started_secs,
+        secs,
+        cost: Some(Cost { wall_secs: 12.5, cpu_secs: 23.0, peak_memory_bytes: 180 << 20 }),
+        host: Some("nursery".to_owned()),
+        fingerprint: Some(Digest::of(name.as_bytes())),
+    };
+    RunFacts {
+        pipeline: "quickstart".to_owned(),
+        run: "2026-11-24-1".to_owned(),
+        started_at: 1_795_512_600,
+        secs: 81.0,
+        host: "greenhouse".to_owned(),
+        hardware: vec![
+            ("processor".to_owned(), "two cores of something".to_owned()),
+            ("memory".to_owned(), "8.0 GiB".to_owned()),
+        ],
+        versions: BTreeMap::from([("phytotron".to_owned(), "0.1.0".to_owned())]),
+        command: "phytotron run pipelines/quickstart.yaml -p trials=300".to_owned(),
+        stages: vec![
+            stage("data", Ending::Cached, None, 0.0),
+            stage("search", Ending::Done, Some(0.1), 6.2),
+            stage("evaluate", Ending::Done, Some(6.3), 21.0),
+            stage("retrain", Ending::Done, Some(27.4), 50.1),
+            stage("report", Ending::Done, Some(77.6), 0.2),
+        ],
+    }
+}
+
+#[test]
+fn run_facts_are_added_to_a_page_and_stay_out_of_the_artifact() {
+    let bench = Bench::new();
+    let artifact = bench.page(&bench.example().sources());
+    assert!(!words(&artifact).contains("This run"));
+    let view = report::page::with_run_facts(&artifact, &run_facts());
+    check_tags("view", &view);
+    let view = words(&view);
+    for sentence in [
+        "Run 2026-11-24-1 began 2026-11-24 09:30 UTC and took 1 min 21 s. 1 of 5 stages were known \
+         already, which saved 12.5 s. All results here cost 1 min 55 s of processor time.",
+        "retrain done 50.1 s 12.5 s 23.0 s 180.0 MiB",
+        "earlier results come from nursery",
+        "phytotron run pipelines/quickstart.yaml -p trials=300",
+    ] {
+        assert!(view.contains(sentence), "missing: {sentence}");
+    }
+}
+
+/// Writes the example reports for looking at them in a browser.
+#[test]
+#[ignore = "writes example reports into the folder that REPORT_EXAMPLES names"]
+fn example_reports_for_looking_at() {
+    let folder = PathBuf::from(std::env::var("REPORT_EXAMPLES").expect("REPORT_EXAMPLES is set"));
+    let bench = Bench::new();
+    write(&bench.example().sources(), &folder.join("study"));
+    write(&bench.example().matrix(), &folder.join("matrix"));
+    let page = fs::read_to_string(folder.join("study/report.html")).unwrap();
+    let page = report::page::with_run_facts(&page, &run_facts());
+    fs::write(folder.join("view.html"), page).unwrap();
+}

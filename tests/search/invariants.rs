@@ -1,0 +1,1 @@
+//! What must hold of every search, whatever the strategy.

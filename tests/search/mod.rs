@@ -1,0 +1,4 @@
+//! Search on the chain space: the published numbers, and what must hold of every search.
+
+mod invariants;
+mod vectors;

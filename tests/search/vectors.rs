@@ -1,0 +1,399 @@
+//! The project's test vectors: each that belongs to spaces, Q-learning, the mock or statistics is
+//! checked here, each other one is named with the work it waits for.
+
+use std::collections::BTreeSet;
+
+use phytotron::net::{Op, Shape};
+use phytotron::search::{MockConfig, MockEvaluator, QLearning, QLearningConfig, Schedule};
+use phytotron::space::chain::{Chain, ChainConfig, ChainSpace, Layer};
+use phytotron::space::{Features, Space, StateId};
+use phytotron::statistics;
+use serde_json::Value;
+
+/// A vector's input, its expectation and its tolerance.
+struct Vector<'a> {
+    input: &'a Value,
+    expect: &'a Value,
+    tolerance: f64,
+}
+
+/// Vectors of later work, by that work.
+const LATER: &[(&str, &[&str])] = &[
+    ("learning rates of the trainer", &["mq-lr-1", "cos-1"]),
+    ("recurrent controllers", &["nas-reward-1", "nas-depth-1", "ema-1", "rf-1", "rf-4", "ppo-s"]),
+    (
+        "the cell space",
+        &[
+            "nasnet-space-1",
+            "nasnet-cifar-6-768",
+            "nasnet-mobile-4-1056",
+            "nasnet-leaves-2-384",
+            "nasnet-decode-1",
+            "nasnet-name-1",
+            "sdp-1",
+        ],
+    ),
+    ("the table evaluator and its space", &["nb201-1", "nb201-2", "nb201-tab-1"]),
+    ("evolution", &["re-1"]),
+    (
+        "budgets of several fidelities",
+        &["hb-81-3-table", "hb-16-2-table", "sha-1", "median-stop-2"],
+    ),
+    ("several objectives", &["nsga-2"]),
+    ("zero-cost proxies", &["zc-nwot-1", "zc-synflow-1", "zc-gradnorm-1"]),
+];
+
+/// Looks at one vector and panics when it does not hold.
+type Check = fn(&Vector<'_>);
+
+const CHECKS: &[(&str, Check)] = &[
+    ("mq-eps-1", epsilon_schedule),
+    ("mq-act-start", legal_actions),
+    ("mq-act-conv8", legal_actions),
+    ("mq-act-pool8", legal_actions),
+    ("mq-act-fc512", legal_actions),
+    ("mq-act-fc128", legal_actions),
+    ("mq-rsize-1", representation_sizes),
+    ("mq-count-1", space_size),
+    ("mq-count-2", space_size),
+    ("mq-count-64-12", space_size),
+    ("mq-top-cifar-1", network),
+    ("mq-top-cifar-2-32", network),
+    ("mq-top-cifar-2-64", network),
+    ("mq-top-cifar-3", network),
+    ("mq-top-cifar-4-32", network),
+    ("mq-top-cifar-4-64", network),
+    ("mq-top-cifar-5", network),
+    ("mq-top-svhn-1", network),
+    ("mq-top-svhn-3", network),
+    ("mq-top-svhn-5", network),
+    ("net-1", network),
+    ("net-2", network),
+    ("mq-illegal-1", legality),
+    ("mq-parse-1", parser),
+    ("mq-drop-1", dropout),
+    ("mq-drop-2", dropout),
+    ("mq-q-1", q_updates),
+    ("mq-q-2", q_updates),
+    ("mq-site-1", project_page),
+    ("rank-1", rank_correlation),
+    ("best-of-n-1", best_of_n),
+    ("wilcoxon-2", wilcoxon),
+    ("mock-1", mock_of_a_chain),
+    ("mock-2", mock_of_a_chain),
+    ("mock-6", mock_of_features),
+];
+
+#[test]
+fn every_vector_is_checked_or_waits_for_named_work() {
+    let vectors = read();
+    let ids: Vec<&str> = vectors.iter().map(|vector| text(&vector["id"])).collect();
+    let later = LATER.iter().flat_map(|(_, ids)| ids.iter().copied());
+    let mut known: Vec<&str> = CHECKS.iter().map(|(id, _)| *id).chain(later).collect();
+    let distinct: BTreeSet<&str> = known.iter().copied().collect();
+    assert_eq!(distinct.len(), known.len(), "an id is listed twice");
+    known.sort_unstable();
+    let mut ids = ids;
+    ids.sort_unstable();
+    assert_eq!(known, ids);
+}
+
+#[test]
+fn chains_q_learning_mock_and_statistics_give_the_published_numbers() {
+    let vectors = read();
+    for (id, check) in CHECKS {
+        let vector = vectors.iter().find(|vector| vector["id"] == *id).expect("listed");
+        let tolerance = vector["tol"].as_f64().unwrap_or(0.0);
+        let result = std::panic::catch_unwind(|| {
+            check(&Vector { input: &vector["input"], expect: &vector["expect"], tolerance });
+        });
+        assert!(result.is_ok(), "vector `{id}` failed");
+    }
+}
+
+fn epsilon_schedule(v: &Vector<'_>) {
+    let config = QLearningConfig::default();
+    let published = array(&v.input["schedule"]);
+    assert_eq!(config.schedule.len(), published.len());
+    for (level, published) in config.schedule.iter().zip(published) {
+        v.close(level.epsilon, &published[0]);
+        assert_eq!(level.networks, number(&published[1]) as u64);
+    }
+    let schedule = Schedule::new(&config.schedule, Some(1.0), 0);
+    assert_eq!(schedule.total(), number(&v.expect["total"]) as u64);
+    let done = array(&v.input["unique_models_done"]);
+    for (done, epsilon) in done.iter().zip(array(&v.expect["epsilon"])) {
+        v.close(schedule.epsilon(number(done) as u64), epsilon);
+    }
+}
+
+/// The vector describes a state; a walk that reaches it is found by trying.
+fn legal_actions(v: &Vector<'_>) {
+    let space = chain_space(32, number(&v.input["layer_limit"]), 10);
+    let prefix = match (text(&v.input["last_layer"]), number(&v.input["last_fc"])) {
+        ("start", _) => "",
+        ("conv", _) => "C(64,3,1)",
+        ("pool", _) => "C(64,3,1), P(2,2)",
+        ("fc", 512) => "C(64,3,1), P(5,3), P(2,2), FC(512)",
+        ("fc", 128) => "C(64,3,1), P(5,3), P(2,2), FC(128)",
+        other => panic!("no walk for {other:?}"),
+    };
+    // Two poolings never meet, so the way to small sides has a convolution between them.
+    let prefix = prefix.replace("P(5,3), P(2,2)", "P(5,3), C(64,3,1), P(2,2)");
+    let state = state_after(&space, &prefix);
+    let process = space.process();
+    let mut actions: Vec<&str> =
+        process.actions(state).iter().map(|action| process.token_name(action.token)).collect();
+    actions.sort_unstable();
+    let expected: Vec<&str> = array(&v.expect["actions"]).iter().map(text).collect();
+    assert_eq!(actions, expected);
+    assert_eq!(actions.len(), number(&v.expect["count"]));
+}
+
+fn representation_sizes(v: &Vector<'_>) {
+    let cases = array(&v.input["cases"]).iter();
+    let expected = array(&v.expect["side"]).iter().zip(array(&v.expect["bin"]));
+    for (case, (side, bin)) in cases.zip(expected) {
+        let [from, kernel, stride] = [0, 1, 2].map(|i| number(&case[i]));
+        let chain = format!("[C(64,3,1), P({kernel},{stride}), SM(10)]");
+        let network = Chain::parse(&chain).expect("canonical").network(square(from), false);
+        let pooled = network.nodes().iter().find(|n| matches!(n.op, Op::MaxPool { .. }));
+        assert_eq!(pooled.map(|node| node.shape.height), Some(number(side)));
+        let space = chain_space(from, 12, 10);
+        let state = state_after(&space, &format!("C(64,3,1), P({kernel},{stride})"));
+        let name = space.process().row_name(space.process().row(state)).to_owned();
+        assert!(name.ends_with(&format!("bin {}", number(bin))), "{name}");
+    }
+}
+
+fn space_size(v: &Vector<'_>) {
+    let space = chain_space(number(&v.input["side"]), number(&v.input["layer_limit"]), 10);
+    let process = space.process();
+    assert_eq!(process.count(), v.expect["networks"].as_u64().map(u128::from));
+    if let Some(states) = v.expect["q_states"].as_u64() {
+        let open = process.rows().filter(|&row| !process.row_actions(row).is_empty());
+        assert_eq!(open.count() as u64, states);
+        assert_eq!(process.pairs() as u64, number(&v.expect["q_pairs"]) as u64);
+    }
+}
+
+fn network(v: &Vector<'_>) {
+    let text = text(&v.input["net"]);
+    let chain = Chain::parse(text).expect("published networks parse");
+    assert_eq!(chain.to_string(), v.expect["round_trip"].as_str().unwrap_or(text));
+    let side = number(&v.input["side"]);
+    if let Some(legal) = v.expect["legal"].as_bool() {
+        let at = if v.input["legal_at"].is_null() { v.input } else { &v.input["legal_at"] };
+        let space = chain_space(number(&at["side"]), number(&at["layer_limit"]), 10);
+        assert_eq!(space.parse(text).is_ok(), legal);
+    }
+    let image = square(side);
+    let (network, features) = (chain.network(image, false), chain.features(image, false));
+    assert_eq!(network.parameters(), number(&v.expect["params"]) as u64);
+    assert_eq!(features.parameters, network.parameters());
+    assert_eq!(features.multiply_adds, network.multiply_adds());
+    if let Some(macs) = v.expect["macs"].as_u64() {
+        assert_eq!(network.multiply_adds(), macs);
+    }
+    if let Some(sides) = v.expect["sides_after_each_layer"].as_array() {
+        let layer = |op: &Op| matches!(op, Op::Conv { .. } | Op::MaxPool { .. } | Op::Dense { .. });
+        let built = network.nodes().iter().filter(|node| layer(&node.op));
+        let built: Vec<usize> = built.map(|node| node.shape.height).collect();
+        let sides: Vec<usize> = sides.iter().map(number).collect();
+        assert_eq!(built[..built.len() - 1], sides, "all but the logits");
+    }
+}
+
+fn legality(v: &Vector<'_>) {
+    let space = chain_space(32, 12, 10);
+    let nets = array(&v.input["nets"]).iter().zip(array(&v.expect["legal"]));
+    for ((net, legal), reason) in nets.zip(array(&v.expect["reason"])) {
+        let parsed = space.parse(text(net));
+        assert_eq!(parsed.is_ok(), legal == true, "{net}");
+        let words = match text(reason) {
+            "pool first" => "cannot be first",
+            "pool after pool" => "cannot follow another pooling",
+            "FC above bin 4" => "needs a side in bin 4 or less",
+            _ => continue,
+        };
+        let error = parsed.expect_err("illegal").to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+fn parser(v: &Vector<'_>) {
+    let texts = array(&v.input["texts"]).iter().zip(array(&v.expect["canonical"]));
+    for ((input, canonical), ok) in texts.zip(array(&v.expect["ok"])) {
+        let parsed = Chain::parse(text(input)).ok().map(|chain| chain.to_string());
+        assert_eq!(parsed.is_some(), ok == true);
+        assert_eq!(parsed.as_deref(), canonical.as_str());
+    }
+}
+
+fn dropout(v: &Vector<'_>) {
+    let chain = Chain::parse(text(&v.input["net"])).expect("canonical").with_dropout();
+    assert_eq!(chain.to_string(), text(&v.expect["with_dropout"]));
+    let network = chain.network(square(32), false);
+    let rate = |op: &Op| if let Op::Dropout { rate } = op { Some(*rate) } else { None };
+    let rates: Vec<f64> = network.nodes().iter().filter_map(|node| rate(&node.op)).collect();
+    let expected = array(&v.expect["rates"]);
+    assert_eq!(rates.len(), expected.len());
+    rates.iter().zip(expected).for_each(|(rate, expected)| v.close(*rate, expected));
+}
+
+/// The order of the updates shows in their values: the first of a walk would not move otherwise.
+fn q_updates(v: &Vector<'_>) {
+    let space = chain_space(number(&v.input["side"]), number(&v.input["limit"]), 10);
+    let process = space.process();
+    let config = QLearningConfig {
+        alpha: real(&v.input["alpha"]),
+        gamma: real(&v.input["gamma"]),
+        initial_value: real(&v.input["q0"]),
+        ..QLearningConfig::default()
+    };
+    let mut controller = QLearning::new(&config, process, 100);
+    let trajectories = array(&v.input["trajectories"]).iter();
+    for (trajectory, updates) in trajectories.zip(array(&v.expect["updates_in_order"])) {
+        let genotype = space.parse(text(&trajectory[0])).expect("legal");
+        controller.learn(process, &genotype, real(&trajectory[1]));
+        let mut walk: Vec<_> = process.walk(&genotype).collect();
+        walk.reverse();
+        assert_eq!(walk.len(), array(updates).len());
+        for ((state, slot, action), update) in walk.into_iter().zip(array(updates)) {
+            assert_eq!(process.token_name(action.token), text(&update[0]));
+            v.close(controller.value(process, state, usize::from(slot)), &update[1]);
+        }
+    }
+}
+
+fn project_page(v: &Vector<'_>) {
+    let side = number(&v.input["side"]);
+    let space = chain_space(side, number(&v.input["layer_limit"]), 10);
+    let nets = array(&v.input["nets"]).iter().zip(array(&v.expect["params_at_32"]));
+    for (net, parameters) in nets {
+        let genotype = space.parse(text(net)).expect("legal");
+        assert_eq!(space.text(&genotype), text(net));
+        assert_eq!(space.network(&genotype).parameters(), number(parameters) as u64);
+    }
+}
+
+fn rank_correlation(v: &Vector<'_>) {
+    let (xs, ys) = (reals(&v.input["x"]), reals(&v.input["y"]));
+    v.close(statistics::spearman(&xs, &ys).expect("varied"), &v.expect["spearman"]);
+    v.close(statistics::kendall_tau_b(&xs, &ys).expect("varied"), &v.expect["kendall_tau_b"]);
+}
+
+fn best_of_n(v: &Vector<'_>) {
+    let values = reals(&v.input["values"]);
+    for (n, expected) in array(&v.input["n"]).iter().zip(array(&v.expect["expected"])) {
+        let n = u32::try_from(number(n)).expect("small");
+        v.close(statistics::expected_best(&values, n).expect("some values"), expected);
+    }
+}
+
+fn wilcoxon(v: &Vector<'_>) {
+    let differences = reals(&v.input["differences"]);
+    v.close(statistics::wilcoxon_signed_rank(&differences).expect("few"), &v.expect["p"]);
+}
+
+fn mock_of_a_chain(v: &Vector<'_>) {
+    let chain = Chain::parse(text(&v.input["net"])).expect("canonical");
+    let batch_norm = v.input["bn"] == true;
+    let features = chain.features(square(number(&v.input["side"])), batch_norm);
+    let expected = &v.expect["features"];
+    assert_eq!(features.parameters, number(&expected["P"]) as u64);
+    assert_eq!(u64::from(features.depth), number(&expected["D"]) as u64);
+    v.close(features.identity_share, &expected["S"]);
+    v.close(features.halvings, &expected["r"]);
+    v.close(features.pool_share, &expected["q"]);
+    v.close(features.dense_share, &expected["W"]);
+    let softmax = chain.layers().last();
+    let classes = number(&v.input["classes"]);
+    assert_eq!(softmax, Some(&Layer::Softmax { classes }));
+    mock(v, &features, text(&v.input["net"]));
+}
+
+fn mock_of_features(v: &Vector<'_>) {
+    let given = &v.input["features"];
+    let features = Features {
+        parameters: number(&given["P"]) as u64,
+        multiply_adds: 0,
+        depth: u32::try_from(number(&given["D"])).expect("shallow"),
+        identity_share: real(&given["S"]),
+        halvings: real(&given["r"]),
+        pool_share: real(&given["q"]),
+        dense_share: real(&given["W"]),
+        batch_norm: v.input["bn"] == true,
+    };
+    mock(v, &features, text(&v.input["arch_string"]));
+}
+
+fn mock(v: &Vector<'_>, features: &Features, text: &str) {
+    let config = MockConfig {
+        epochs: u32::try_from(number(&v.input["epochs"])).expect("few"),
+        fraction: real(&v.input["data_fraction"]),
+        ceiling: v.input["ceiling"].as_f64().unwrap_or(0.985),
+        fail_rate: 0.0,
+    };
+    let mut mock = MockEvaluator::new(&config, number(&v.input["classes"]));
+    v.close(mock.asymptote(features), &v.expect["acc_inf"]);
+    v.close(mock.curve(features), &v.expect["curve"]);
+    let (score, failed) = mock.score(features, number(&v.input["seed"]) as u64, text);
+    assert!(!failed);
+    v.close(score, &v.expect["score"]);
+}
+
+impl Vector<'_> {
+    fn close(&self, found: f64, expected: &Value) {
+        let expected = real(expected);
+        assert!((found - expected).abs() <= self.tolerance, "{found} is not {expected}");
+    }
+}
+
+fn read() -> Vec<Value> {
+    let file: Value = serde_json::from_str(include_str!("../fixtures/nas-vectors.json"))
+        .expect("the fixture is JSON");
+    assert_eq!(file["meta"]["format"], "nas-vectors/1");
+    array(&file["vectors"]).to_vec()
+}
+
+fn chain_space(side: usize, layers_max: usize, classes: usize) -> ChainSpace {
+    let config = ChainConfig { layers_max, ..ChainConfig::default() };
+    ChainSpace::open(&config, square(side), classes).expect("square images suit")
+}
+
+fn square(side: usize) -> Shape {
+    Shape { channels: 3, height: side, width: side }
+}
+
+/// The state after some layers.
+fn state_after(space: &ChainSpace, layers: &str) -> StateId {
+    let process = space.process();
+    if layers.is_empty() {
+        return process.start();
+    }
+    let genotype = space.parse(&format!("[{layers}, SM({})]", space.classes())).expect("legal");
+    let (state, _, _) = process.walk(&genotype).last().expect("a walk takes a step");
+    state
+}
+
+fn array(value: &Value) -> &[Value] {
+    value.as_array().unwrap_or_else(|| panic!("{value} is no list"))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+fn real(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+fn reals(value: &Value) -> Vec<f64> {
+    array(value).iter().map(real).collect()
+}
+
+fn number(value: &Value) -> usize {
+    let number = value.as_u64().unwrap_or_else(|| panic!("{value} is no whole number"));
+    usize::try_from(number).expect("64 bits")
+}

@@ -1,0 +1,180 @@
+//! The training loop.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use phytotron::artifact::{Coordinates, StageId};
+use phytotron::event::{Emit, Event, Silent};
+use phytotron::seed::Seed;
+use phytotron::train::{
+    Assignment, Augmentation, CandleCpu, Checkpoint, Examples, Fitted, Gate, Optimizer, Outcome,
+    Recipe, Schedule, Standard, State, TrainError, Watch, fit, predict,
+};
+
+use super::toy;
+
+fn stage() -> StageId {
+    StageId { name: "retrain".to_owned(), coordinates: Coordinates::default() }
+}
+
+/// A recipe that uses everything that draws: order, augmentation, dropout.
+fn recipe() -> Recipe {
+    Recipe {
+        batch: 16,
+        lr: 0.01,
+        augment: Augmentation { mirror: true, shift: 1 },
+        ..Recipe::default()
+    }
+}
+
+/// Trains the toy network, stopping before the steps in `stops` and going on each time.
+fn train(recipe: &Recipe, epochs: u64, stops: &[u64], gate: Option<Gate>) -> Fitted {
+    let data = toy::dataset(70, 30);
+    let network = toy::network();
+    let standard = Standard::of(&data.card).unwrap();
+    let assignment = Assignment {
+        engine: &CandleCpu,
+        network: &network,
+        recipe,
+        standard: &standard,
+        training: Examples::all(&data.training),
+        validation: Some(Examples::all(&data.validation)),
+        epochs,
+        lr_factor: 1.0,
+        gate,
+        seed: Seed::root(9),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (asked, stops) = (AtomicU64::new(0), stops.iter().copied().chain([u64::MAX]));
+    for stop in stops {
+        let enough = || {
+            // Asked once before every step, so the count of questions is the count of steps.
+            asked.fetch_add(1, Ordering::Relaxed) >= stop
+        };
+        let watch = Watch {
+            events: &Silent,
+            stage: &stage(),
+            child: "toy",
+            stop: &enough,
+            checkpoint: Some(Checkpoint::at(folder.path().join("toy"))),
+        };
+        match fit(&assignment, &watch) {
+            Ok(fitted) => {
+                assert_eq!(asked.into_inner(), fitted.steps, "a step was done twice");
+                return fitted;
+            }
+            Err(TrainError::Interrupted) => {
+                asked.fetch_sub(1, Ordering::Relaxed);
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the last attempt is never stopped")
+}
+
+fn bits(state: &State) -> Vec<(String, Vec<u32>)> {
+    let named = state.weights.iter().chain(&state.moments);
+    named.map(|(k, v)| (k.clone(), v.values.iter().map(|x| x.to_bits()).collect())).collect()
+}
+
+#[test]
+fn a_training_stopped_at_any_step_ends_in_the_same_bits() {
+    let recipe = recipe();
+    let whole = train(&recipe, 3, &[], None);
+    assert_eq!((whole.steps, whole.history.len()), (12, 3));
+    for stop in 0..12 {
+        let resumed = train(&recipe, 3, &[stop], None);
+        assert_eq!(resumed.history, whole.history, "stopped before step {stop}");
+        assert_eq!(bits(&resumed.child.state()), bits(&whole.child.state()), "step {stop}");
+    }
+    let often = train(&recipe, 3, &[1, 2, 5, 9], None);
+    assert_eq!(bits(&often.child.state()), bits(&whole.child.state()));
+}
+
+#[test]
+fn one_thread_and_many_give_the_same_bits() {
+    let run = |threads: usize, optimizer: Optimizer| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let recipe = Recipe { optimizer, ..recipe() };
+        pool.install(|| {
+            let fitted = train(&recipe, 2, &[], None);
+            (bits(&fitted.child.state()), fitted.history)
+        })
+    };
+    for optimizer in [Optimizer::default(), Optimizer::Sgd { momentum: 0.9, nesterov: true }] {
+        assert_eq!(run(1, optimizer), run(3, optimizer));
+    }
+}
+
+#[test]
+fn a_small_network_learns_a_small_set_by_heart() {
+    let recipe = Recipe { augment: Augmentation::default(), dropout: false, ..recipe() };
+    let fitted = train(&recipe, 25, &[], None);
+    let data = toy::dataset(70, 30);
+    let standard = Standard::of(&data.card).unwrap();
+    let all = Examples::all(&data.training);
+    let scores = predict(fitted.child.as_ref(), &all, &standard, 3, &|| false).unwrap();
+    assert_eq!(fitted.outcome, Outcome::Finished);
+    assert!(scores.accuracy(all.labels()) > 0.99, "{:?}", fitted.history);
+    assert!(fitted.history[24].validation.unwrap() > 0.8, "{:?}", fitted.history[24]);
+}
+
+#[test]
+fn a_learning_rate_that_explodes_is_named() {
+    let recipe = Recipe {
+        lr: 1e30,
+        optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true },
+        schedule: Schedule::Constant,
+        ..recipe()
+    };
+    let fitted = train(&recipe, 2, &[], None);
+    let Outcome::Diverged { epoch: 1, step, .. } = fitted.outcome else {
+        panic!("{:?}", fitted.outcome)
+    };
+    assert!((1..=4).contains(&step));
+    let text = fitted.outcome.to_string();
+    assert!(text.starts_with("diverged at epoch 1, step ") && text.contains("not a finite number"));
+}
+
+#[test]
+fn a_child_that_does_not_pass_the_gate_ends_there() {
+    let hopeless = Recipe { lr: 1e-8, ..recipe() };
+    let gate = Some(Gate { step: 6, threshold: 0.999 });
+    let fitted = train(&hopeless, 3, &[], gate);
+    assert!(matches!(fitted.outcome, Outcome::GaveUp { step: 6, .. }), "{:?}", fitted.outcome);
+    assert_eq!((fitted.steps, fitted.history.len()), (6, 1));
+    let resumed = train(&hopeless, 3, &[5], gate);
+    assert_eq!((resumed.outcome, resumed.steps), (fitted.outcome, 6));
+}
+
+#[test]
+fn every_epoch_is_announced_and_nothing_twice_after_a_stop() {
+    #[derive(Default)]
+    struct Heard(std::sync::Mutex<Vec<u64>>);
+    impl Emit for Heard {
+        fn emit(&self, event: Event) {
+            if let Event::EpochEnded { epoch, epochs: 2, .. } = event {
+                self.0.lock().unwrap().push(epoch);
+            }
+        }
+    }
+    let (data, network, recipe) = (toy::dataset(40, 10), toy::network(), recipe());
+    let standard = Standard::of(&data.card).unwrap();
+    let heard = Heard::default();
+    let assignment = Assignment {
+        engine: &CandleCpu,
+        network: &network,
+        recipe: &recipe,
+        standard: &standard,
+        training: Examples::all(&data.training).and(&data.validation),
+        validation: None,
+        epochs: 2,
+        lr_factor: 1.0,
+        gate: None,
+        seed: Seed::root(1),
+    };
+    let watch =
+        Watch { events: &heard, stage: &stage(), child: "toy", stop: &|| false, checkpoint: None };
+    let fitted = fit(&assignment, &watch).unwrap();
+    assert_eq!(*heard.0.lock().unwrap(), [1, 2]);
+    assert_eq!((fitted.steps, fitted.history[0].validation), (6, None));
+}

@@ -1,0 +1,4 @@
+//! Training: it learns, it is the same at any thread count, and it goes on from anywhere.
+
+mod fit;
+mod toy;
