@@ -20,4 +20,5 @@ mod support;
 #[cfg(test)]
 mod train;
 mod support;
+mod spec;
 mod train;

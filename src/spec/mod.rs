@@ -16,6 +16,7 @@ mod preset;
 mod project;
 mod reference;
 mod scalar;
+pub mod schema;
 mod settings;
 mod stage;
 mod yaml;
