@@ -21,4 +21,5 @@ mod support;
 mod train;
 mod support;
 mod spec;
+mod store;
 mod train;
