@@ -5,7 +5,7 @@
 
 mod args;
 mod commands;
-mod diagnostics;
+pub mod diagnostics;
 mod error;
 mod exit;
 mod project;
@@ -64,8 +64,6 @@ fn log_to_stderr() {
 pub(crate) struct Terminal {
     /// Answers in JSON.
     pub(crate) json: bool,
-    /// Colour on standard output.
-    pub(crate) color: bool,
     /// Colour and bars on standard error.
     pub(crate) color_err: bool,
     /// Whether standard error is a terminal.
@@ -81,12 +79,7 @@ impl Terminal {
             When::Never => false,
         };
         let interactive = std::io::stderr().is_terminal();
-        Self {
-            json: global.json,
-            color: colored(std::io::stdout().is_terminal()),
-            color_err: colored(interactive),
-            interactive,
-        }
+        Self { json: global.json, color_err: colored(interactive), interactive }
     }
 
     /// Writes an answer to standard output; a reader that has gone away is no error.

@@ -157,8 +157,7 @@ impl Journal {
     }
 
     /// When the run began, in seconds since 1970.
-    #[must_use]
-    pub fn started_at(&self) -> f64 {
+    pub(super) fn started_at(&self) -> f64 {
         self.facts.started_at
     }
 

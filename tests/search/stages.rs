@@ -10,9 +10,9 @@ use phytotron::dataset::{Card, Dataset, Images};
 use phytotron::digest::Digest;
 use phytotron::event::{Emit, Event, Silent};
 use phytotron::net::Shape;
-use phytotron::results::{Trial, Trials};
+use phytotron::results::{Agreement, Trial, Trials};
 use phytotron::stage::{
-    Agreement, Arity, Input, Job, JobFile, Outcome, Paths, Ports, Registry, Stage, StageError, Stop,
+    Arity, Input, Job, JobFile, Outcome, Paths, Ports, Registry, Stage, StageError, Stop,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -9,6 +9,7 @@ mod init;
 mod kinds;
 mod plan;
 mod run;
+mod schema;
 mod verify;
 
 use clap::CommandFactory as _;
@@ -42,6 +43,7 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         }
         Command::Fsck(args) => fsck::fsck(&at(None)?, args, terminal),
         Command::Kinds(args) => kinds::kinds(args, terminal),
+        Command::Schema(args) => schema::schema(args, terminal),
         Command::Init(args) => init::init(args, terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
