@@ -1,6 +1,5 @@
 //! The one integration test binary: a folder per room.
 
-#[cfg(test)]
 mod dataset;
 mod house;
 mod plan;
