@@ -7,8 +7,10 @@ use super::RunError;
 use super::interrupt::{Interrupt, Urgency};
 use super::job::{self, Site};
 use super::journal::{self, JOURNAL_FORMAT, Journal, RunEnd, RunFile, StageEnd};
+use super::pins::Pins;
 use super::pools::{self, Pools, Tokens};
 use super::scheduler::{self, Finding, Policy, Resolve};
+use super::sys;
 use crate::digest::Digest;
 use crate::event::{Emit, Event};
 use crate::manifest::Fingerprint;
@@ -71,6 +73,9 @@ pub fn execute(
     events: &dyn Emit,
 ) -> Result<RunReport, RunError> {
     let started = Instant::now();
+    if store.options().group_writable {
+        sys::share_with_group();
+    }
     let project =
         std::path::absolute(&request.root).map_err(RunError::io("cannot find", &request.root))?;
     let host = host();
@@ -91,6 +96,7 @@ pub fn execute(
         interrupt,
         events: &all,
         journal: &journal,
+        pins: &Pins::new(&run),
         host: &host,
     };
     let (policy, pools) = policy(options, selected, &run, &host);

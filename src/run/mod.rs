@@ -14,6 +14,7 @@ mod history;
 mod interrupt;
 mod job;
 mod journal;
+mod pins;
 mod pipeline;
 mod pools;
 mod process;

@@ -11,6 +11,7 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use super::RunError;
+use super::attempt;
 use super::error::{JobError, with_causes};
 use super::interrupt::Urgency;
 use super::job::{self, Computed, Site, Task};
@@ -155,6 +156,8 @@ struct Scheduler<'r, 's> {
     running: usize,
     /// A stage ended, or has something else to do, since the last look at what may start.
     has_news: bool,
+    /// Orphans of killed runs are looked for once, before the first stage is computed.
+    has_swept: bool,
     failed: Option<StageId>,
     findings: Vec<Finding>,
 }
@@ -181,6 +184,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             wanted: wanted(study, &policy.selected),
             running: 0,
             has_news: false,
+            has_swept: false,
             failed: None,
             findings: Vec::new(),
         }
@@ -282,6 +286,7 @@ impl<'r, 's> Scheduler<'r, 's> {
 
     /// Its result is in the store; `out/` may still lack it.
     fn know(&mut self, stage: StageIndex, record: StageRecord, was_last: bool) {
+        self.site.pins.add(record.fingerprint);
         self.has_news = true;
         self.resolve.know(stage, &record.outputs);
         let lacks =
@@ -325,6 +330,10 @@ impl<'r, 's> Scheduler<'r, 's> {
     {
         if self.facts[stage.0].held_until.is_some_and(|until| until > Instant::now()) {
             return;
+        }
+        if !self.has_swept {
+            self.has_swept = true;
+            attempt::sweep(self.site.store);
         }
         let tokens = self.fair_tokens(stage);
         if !self.pools.take(&tokens) {
@@ -396,6 +405,7 @@ impl<'r, 's> Scheduler<'r, 's> {
         'r: 'scope,
     {
         let task = self.task(stage, &tokens);
+        self.site.pins.begin(self.site.store);
         self.facts[stage.0].tokens = tokens;
         self.running += 1;
         self.states.set(stage, StageState::Running);
@@ -526,6 +536,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             self.site.events.emit(Event::Warning { stage: Some(id.clone()), text });
             self.findings.push(Finding { stage: id, output });
         }
+        self.site.pins.add(computed.record.fingerprint);
         self.resolve.know(stage, &computed.record.outputs);
         let facts = &mut self.facts[stage.0];
         facts.record = Some(computed.record);

@@ -214,6 +214,7 @@ impl Resolve for Stand<'_> {
         let mut manifest = Manifest::default();
         manifest.line("kind", &stage.stage.kind());
         stage.stage.parameters(&mut manifest);
+        manifest.line("launch", &format!("{:?}", stage.stage.launch()));
         for (port, feeds) in &stage.inputs {
             for feed in feeds {
                 let tree = self.known[&feed.stage][&feed.output].tree;

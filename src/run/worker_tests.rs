@@ -144,14 +144,21 @@ fn scripted(script: &str) -> Space {
     space
 }
 
-const DONE: &str = r#"
-echo scripted > outputs/out/word.txt
-echo '{"v":1,"result":{"done":{"metrics":{"score":0.5}}},"cost":{"wall_secs":1,"cpu_secs":1,"peak_memory_bytes":1}}' > result.json
-"#;
+/// Writes an output and a result, as a worker does.
+fn done() -> String {
+    format!("echo scripted > outputs/out/word.txt\necho '{}' > result.json\n", done_file())
+}
+
+fn done_file() -> String {
+    let boot = super::worker::boot();
+    format!(
+        r#"{{"v":1,"boot":"{boot}","result":{{"done":{{"metrics":{{"score":0.5}}}}}},"cost":{{"wall_secs":1,"cpu_secs":1,"peak_memory_bytes":1}}}}"#
+    )
+}
 
 #[test]
 fn the_result_file_counts_not_the_exit_code() {
-    let mut space = scripted(&format!("{DONE}exit 7"));
+    let mut space = scripted(&format!("{}exit 7", done()));
     let ran = space.run();
     assert_eq!(ran.endings(), "w done");
     assert_eq!(ran.report.unwrap().stages[0].metrics["score"], 0.5);
@@ -162,7 +169,7 @@ fn the_result_file_counts_not_the_exit_code() {
 fn events_of_a_worker_come_through_its_pipe() {
     let event = r#"{"event":"warning","stage":{"name":"w"},"text":"from inside"}"#;
     let mut space =
-        scripted(&format!("echo '{event}' > /proc/self/fd/$PHYTOTRON_EVENTS_FD\n{DONE}"));
+        scripted(&format!("echo '{event}' > /proc/self/fd/$PHYTOTRON_EVENTS_FD\n{}", done()));
     let ran = space.run();
     let is_it =
         |event: &Event| matches!(event, Event::Warning { text, .. } if text == "from inside");
@@ -184,9 +191,7 @@ fn a_worker_that_finished_while_its_parent_died_is_taken_over() {
     assert_eq!(space.run().endings(), "w failed");
     let attempt = attempt_folder(&space.path(".phytotron/work"));
     fs::write(attempt.join("outputs/out/word.txt"), "left behind").unwrap();
-    let result = DONE.lines().find_map(|line| line.strip_prefix("echo '{")).unwrap();
-    let result = format!("{{{}", result.split('\'').next().unwrap());
-    fs::write(attempt.join("result.json"), result).unwrap();
+    fs::write(attempt.join("result.json"), done_file()).unwrap();
     assert_eq!(space.run().endings(), "w done");
     assert_eq!(space.read("out/test/w/word.txt"), "left behind");
     assert!(!is_anywhere(&space.path(".phytotron/work"), "result.json"));
@@ -197,9 +202,7 @@ fn outputs_that_were_half_taken_are_not_taken_over() {
     let mut space = scripted("exit 1");
     space.run();
     let attempt = attempt_folder(&space.path(".phytotron/work"));
-    let result = DONE.lines().find_map(|line| line.strip_prefix("echo '{")).unwrap();
-    let result = format!("{{{}", result.split('\'').next().unwrap());
-    fs::write(attempt.join("result.json"), result).unwrap();
+    fs::write(attempt.join("result.json"), done_file()).unwrap();
     fs::rename(attempt.join("outputs"), attempt.join("taken")).unwrap();
     assert_eq!(space.run().endings(), "w failed", "the script ran again");
 }
@@ -207,4 +210,14 @@ fn outputs_that_were_half_taken_are_not_taken_over() {
 fn attempt_folder(work: &Path) -> std::path::PathBuf {
     let fingerprint = fs::read_dir(work).unwrap().next().unwrap().unwrap().path();
     fingerprint.join("attempts/1")
+}
+
+#[test]
+fn a_result_from_before_the_machine_stopped_is_not_taken_over() {
+    let mut space = scripted("exit 1");
+    space.run();
+    let attempt = attempt_folder(&space.path(".phytotron/work"));
+    let result = done_file().replace(&super::worker::boot(), "another boot");
+    fs::write(attempt.join("result.json"), result).unwrap();
+    assert_eq!(space.run().endings(), "w failed", "the script ran again");
 }
