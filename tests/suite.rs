@@ -2,8 +2,13 @@
 
 mod dataset;
 mod house;
+mod plan;
+mod progress;
 mod report;
+mod run;
 mod search;
 mod space;
 mod spec;
+mod store;
+mod support;
 mod train;

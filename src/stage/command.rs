@@ -17,6 +17,7 @@ use super::{
     StageError,
 };
 use crate::artifact::ArtifactType;
+use crate::dataset;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
 use crate::results;
@@ -268,14 +269,9 @@ impl Stage for CommandConfig {
         vec![Component { name: Self::KIND, version: 1 }]
     }
 
-    /// `files`, `tools` and the seed come into the manifest by content, from the planner.
-    fn parameters(&self, manifest: &mut Manifest) {
-        manifest.section("with.run", &self.run);
-        manifest.section("with.outputs", &self.outputs);
-        if !self.env.is_empty() {
-            manifest.section("with.env", &self.env);
-        }
-    }
+    /// Nothing: arguments, environment, outputs, files and tools come into the manifest from
+    /// [`Stage::launch`] and [`Stage::files`], for whatever kind starts a program.
+    fn parameters(&self, _: &mut Manifest) {}
 
     fn seed(&self) -> Option<u64> {
         self.seed
@@ -309,6 +305,8 @@ pub fn check_artifact(kind: ArtifactType, folder: &Path) -> Result<(), String> {
         ArtifactType::Models => {
             check_json::<results::ModelsSummary>(&folder.join(results::SUMMARY_FILE))
         }
+        ArtifactType::Dataset | ArtifactType::Testset => dataset::validate(kind, folder)
+            .map_err(|error| StageError::caused_by(&error).to_string()),
         _ => Ok(()),
     }
 }
