@@ -71,6 +71,22 @@ impl Diagnostic {
     }
 }
 
+/// Sorts diagnostics by the place of their first label and drops repetitions: a thousand cells of one
+/// matrix make the same mistake once.
+#[must_use]
+pub fn in_file_order(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let place = |diagnostic: &Diagnostic| diagnostic.labels.first().map(|label| label.span);
+    list.sort_by_key(place);
+    let mut kept: Vec<Diagnostic> = Vec::with_capacity(list.len());
+    for diagnostic in list {
+        let same = kept.iter().rev().take_while(|known| place(known) == place(&diagnostic));
+        if !same.into_iter().any(|known| *known == diagnostic) {
+            kept.push(diagnostic);
+        }
+    }
+    kept
+}
+
 /// All diagnostics of one load, in the order of the file, with the texts that they point into.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {

@@ -67,20 +67,50 @@ impl Node {
         }
     }
 
+    /// Says that this value and all in it were written at `span`.
+    pub(super) fn place_at(&mut self, span: Span) {
+        self.span = span;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.place_at(span)),
+            Value::Map(entries) => {
+                for (key, value) in entries {
+                    key.span = span;
+                    value.place_at(span);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Puts `label` under the place where this value is used, and marks where it was written when that
     /// is elsewhere.
     #[must_use]
     pub fn blame(&self, diagnostic: Diagnostic, label: impl Into<String>) -> Diagnostic {
         match self.used {
-            Some(used) => {
-                diagnostic.label(used, label).label(self.span, "the value comes from here")
-            }
+            Some(used) => diagnostic.label(used, label).label(self.span, "it comes from here"),
             None => diagnostic.label(self.span, label),
         }
     }
 }
 
 impl Value {
+    /// A scalar as a word of a longer text or a coordinate; equal numbers give equal words, however they
+    /// were written (`20`, `2e1`). Nothing for lists and maps.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        match self {
+            Self::Null => Some("null".to_owned()),
+            Self::Bool(value) => Some(value.to_string()),
+            Self::Int(value) => Some(value.to_string()),
+            Self::Float(value) if value.fract() == 0.0 && value.abs() < 1e15 => {
+                Some(format!("{value:.0}"))
+            }
+            Self::Float(value) => Some(format!("{value:?}")),
+            Self::Text(text) => Some(text.clone()),
+            Self::List(_) | Self::Map(_) => None,
+        }
+    }
+
     /// What a person calls it: `a number`, `text`, `a list`.
     #[must_use]
     pub fn noun(&self) -> &'static str {

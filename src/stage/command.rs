@@ -269,14 +269,9 @@ impl Stage for CommandConfig {
         vec![Component { name: Self::KIND, version: 1 }]
     }
 
-    /// `files`, `tools` and the seed come into the manifest by content, from the planner.
-    fn parameters(&self, manifest: &mut Manifest) {
-        manifest.section("with.run", &self.run);
-        manifest.section("with.outputs", &self.outputs);
-        if !self.env.is_empty() {
-            manifest.section("with.env", &self.env);
-        }
-    }
+    /// Nothing: arguments, environment, outputs, files and tools come into the manifest from
+    /// [`Stage::launch`] and [`Stage::files`], for whatever kind starts a program.
+    fn parameters(&self, _: &mut Manifest) {}
 
     fn seed(&self) -> Option<u64> {
         self.seed

@@ -20,7 +20,7 @@ mod trial_log;
 
 pub use command::{CommandConfig, check_artifact};
 pub use dataset::{DatasetConfig, Split};
-pub use evaluate::{Agreement, EvaluateConfig, Pair};
+pub use evaluate::EvaluateConfig;
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 pub use report::ReportConfig;

@@ -16,7 +16,10 @@ impl Store {
         let _publishing = self.publishing()?;
         let text = tree.text();
         let digest = Digest::of(text.as_bytes());
-        self.write_object(&self.tree_path(&digest), text.as_bytes())?;
+        let path = self.tree_path(&digest);
+        if !self.has_small(&path, &digest, text.len() as u64) {
+            self.write_object(&path, text.as_bytes())?;
+        }
         Ok(digest)
     }
 

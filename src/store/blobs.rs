@@ -1,16 +1,18 @@
 //! Blobs: content under the name of its digest, once, read-only.
 //!
 //! A blob is never trusted because it exists: whoever uses one hashes it while copying it, or has it
-//! hashed before linking it. A new blob replaces an old one of the same name, which costs a rename,
-//! heals one that has gone bad, and makes it young for `gc`.
+//! hashed before linking it. Taking in what is here already heals a blob that has gone bad, and makes
+//! it young for `gc`.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use super::hashing::{digest_of_file, hash_through};
-use super::objects::{OBJECT_MODE, read_object};
+use super::objects::{OBJECT_MODE, SMALL_BYTES_MAX, read_object};
 use super::stamp::Stamp;
 use super::{Store, StoreError};
 use crate::digest::Digest;
@@ -43,7 +45,10 @@ pub(super) struct Taken {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlobFault {
     Missing,
-    OtherContent,
+    /// It had other content, and is in quarantine now.
+    Quarantined,
+    /// It has other content, and could not be moved away.
+    Stuck,
 }
 
 impl Store {
@@ -69,7 +74,7 @@ impl Store {
         let executable = metadata.mode() & 0o111 != 0;
         // Who else has a name for the file, or owns it, could change it under its new name.
         let is_ours = metadata.nlink() == 1 && metadata.uid() == nix::unistd::geteuid().as_raw();
-        let moved = if taking == Taking::Move && is_ours {
+        let moved = if taking == Taking::Move && is_ours && self.is_device(before.device) {
             self.move_blob(path, &mut source, &before)?
         } else {
             None
@@ -81,7 +86,13 @@ impl Store {
         Ok(Taken { digest, size, executable })
     }
 
-    /// Hashes the file and renames it; none when it lies on another file system.
+    /// Whether the blobs lie on this device: nothing can be renamed from another.
+    fn is_device(&self, device: u64) -> bool {
+        let blobs = || fs::metadata(self.root.join("blobs")).ok().map(|blobs| blobs.dev());
+        *self.blobs_device.get_or_init(blobs) == Some(device)
+    }
+
+    /// Hashes the file and renames it; none when the kernel will not.
     fn move_blob(
         &self,
         path: &Path,
@@ -92,6 +103,9 @@ impl Store {
         let (digest, size) = hash_through(source, before.size, |_| Ok(())).map_err(reading)?;
         unchanged(path, source, before, size)?;
         let target = self.blob_path(&digest);
+        if self.has_small(&target, &digest, size) {
+            return Ok(Some((digest, size)));
+        }
         let moved = self.finish(source, OBJECT_MODE).and_then(|()| self.try_move_in(path, &target));
         match moved {
             Ok(()) => self.flush_folder(&target).map(|()| Some((digest, size))),
@@ -103,49 +117,65 @@ impl Store {
         }
     }
 
-    /// Copies the file into the store and hashes what was written.
+    /// Copies the file into the store and hashes what is written.
     fn copy_blob(
         &self,
         path: &Path,
         source: &mut File,
         before: &Stamp,
     ) -> Result<(Digest, u64), StoreError> {
-        let staged = self.stage()?;
-        let mut copy = staged.as_file();
         let reading = |error| StoreError::reading(path, error);
-        let (digest, size) = if is_cloned(copy, source, before.size) {
-            hash_through(&mut copy, before.size, |_| Ok(())).map_err(reading)?
-        } else {
-            let mut failed = None;
-            let sink = |bytes: &[u8]| {
-                copy.write_all(bytes).map_err(|error| {
-                    let code = io::Error::from(error.kind());
-                    failed = Some(error);
-                    code
-                })
+        if before.size <= SMALL_BYTES_MAX {
+            let mut bytes = Vec::new();
+            let keep = |piece: &[u8]| {
+                bytes.extend_from_slice(piece);
+                Ok(())
             };
-            match hash_through(source, before.size, sink) {
-                Ok(taken) => taken,
-                Err(error) => {
-                    let written = failed.map(|error| self.storing(staged.path(), error));
-                    return Err(written.unwrap_or_else(|| reading(error)));
-                }
-            }
-        };
-        let now = source.metadata().map_err(reading)?;
-        let is_other = Stamp::of(&now).is_other_content(before) || size != before.size;
-        if is_other {
-            return Err(changed(path));
+            let (digest, size) = hash_through(source, before.size, keep).map_err(reading)?;
+            same_content(path, source, before, size)?;
+            self.keep_blob(&digest, &bytes)?;
+            return Ok((digest, size));
         }
+        let staged = self.stage()?;
+        let (digest, size) = self.copy_large(path, source, before, &staged)?;
+        same_content(path, source, before, size)?;
         self.commit(staged, &self.blob_path(&digest))?;
         Ok((digest, size))
+    }
+
+    fn copy_large(
+        &self,
+        path: &Path,
+        source: &mut File,
+        before: &Stamp,
+        staged: &NamedTempFile,
+    ) -> Result<(Digest, u64), StoreError> {
+        let reading = |error| StoreError::reading(path, error);
+        let mut copy = staged.as_file();
+        if is_cloned(copy, source, before.size) {
+            return hash_through(&mut copy, before.size, |_| Ok(())).map_err(reading);
+        }
+        // One error comes back, from reading or from writing; only the latter is the store's.
+        let mut is_written = true;
+        let sink = |piece: &[u8]| copy.write_all(piece).inspect_err(|_| is_written = false);
+        hash_through(source, before.size, sink).map_err(|error| {
+            if is_written { reading(error) } else { self.storing(staged.path(), error) }
+        })
+    }
+
+    fn keep_blob(&self, digest: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.blob_path(digest);
+        if self.has_small(&path, digest, bytes.len() as u64) {
+            return Ok(());
+        }
+        self.write_object(&path, bytes)
     }
 
     /// Keeps `bytes` as a blob.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let _publishing = self.publishing()?;
         let digest = Digest::of(bytes);
-        self.write_object(&self.blob_path(&digest), bytes)?;
+        self.keep_blob(&digest, bytes)?;
         Ok(digest)
     }
 
@@ -159,8 +189,7 @@ impl Store {
         if Digest::of(&object.bytes) == *digest {
             return Ok(Ok(object.bytes));
         }
-        self.quarantine(&path, &object.stamp);
-        Ok(Err(BlobFault::OtherContent))
+        Ok(Err(self.put_away(&path, &object.stamp)))
     }
 
     /// Whether a blob is here and whole; one that is not goes to quarantine. `remembered` allows the
@@ -180,17 +209,12 @@ impl Store {
         }
         match digest_of_file(&path) {
             Ok(Some((found, _))) if found == *digest => Ok(Ok(())),
-            Ok(Some((_, stamp))) => {
-                self.quarantine(&path, &stamp);
-                Ok(Err(BlobFault::OtherContent))
-            }
+            Ok(Some((_, stamp))) => Ok(Err(self.put_away(&path, &stamp))),
             // Blobs are not written to. One that changes while it is read is bad.
-            Ok(None) => {
-                if let Ok(metadata) = fs::symlink_metadata(&path) {
-                    self.quarantine(&path, &Stamp::of(&metadata));
-                }
-                Ok(Err(BlobFault::OtherContent))
-            }
+            Ok(None) => match fs::symlink_metadata(&path) {
+                Ok(metadata) => Ok(Err(self.put_away(&path, &Stamp::of(&metadata)))),
+                Err(_) => Ok(Err(BlobFault::Missing)),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(BlobFault::Missing)),
             Err(error) => Err(StoreError::reading(&path, error)),
         }
@@ -226,15 +250,16 @@ impl Store {
             });
         let failed = match written {
             Ok(found) if found == *digest => return Ok(Ok(())),
-            Ok(_) => {
-                self.quarantine(&path, &Stamp::of(&metadata));
-                Ok(Err(BlobFault::OtherContent))
-            }
+            Ok(_) => Ok(Err(self.put_away(&path, &Stamp::of(&metadata)))),
             Err(error) => Err(writing(error)),
         };
         // Nothing half done and nothing wrong stays under a name that somebody may read.
         let _ = fs::remove_file(target);
         failed
+    }
+
+    fn put_away(&self, path: &Path, stamp: &Stamp) -> BlobFault {
+        if self.quarantine(path, stamp) { BlobFault::Quarantined } else { BlobFault::Stuck }
     }
 
     /// The error for a blob of `tree` that is not what it should be.
@@ -246,10 +271,11 @@ impl Store {
                 let _ = self.bump_generation();
                 format!("blob {blob} is missing")
             }
-            BlobFault::OtherContent => {
-                format!(
-                    "blob {blob} has other content than its name says; it was put into quarantine"
-                )
+            BlobFault::Quarantined => {
+                format!("blob {blob} has other content than its name says and is in quarantine now")
+            }
+            BlobFault::Stuck => {
+                format!("blob {blob} has other content than its name says and cannot be moved away")
             }
         };
         StoreError::Damaged { tree: *tree, detail }
@@ -264,6 +290,14 @@ pub(super) fn is_cloned(copy: &File, source: &File, size: u64) -> bool {
 fn unchanged(path: &Path, source: &File, before: &Stamp, size: u64) -> Result<(), StoreError> {
     let now = source.metadata().map_err(|error| StoreError::reading(path, error))?;
     if Stamp::of(&now) == *before && size == before.size { Ok(()) } else { Err(changed(path)) }
+}
+
+/// Fails when the file is not what it was before it was copied. Its ctime does not matter: whoever
+/// links it meanwhile does not change it.
+fn same_content(path: &Path, source: &File, before: &Stamp, size: u64) -> Result<(), StoreError> {
+    let now = source.metadata().map_err(|error| StoreError::reading(path, error))?;
+    let is_other = Stamp::of(&now).is_other_content(before) || size != before.size;
+    if is_other { Err(changed(path)) } else { Ok(()) }
 }
 
 fn changed(path: &Path) -> StoreError {

@@ -46,7 +46,7 @@ impl Store {
         let Some(mut file) = locks::try_exclusive(self, &path)? else {
             return Ok(Claim::Held(holder_of(&path)));
         };
-        let written = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
+        let written = locks::empty(&file).and_then(|()| file.write_all(holder.as_bytes()));
         written.map_err(|error| self.storing(&path, error))?;
         Ok(Claim::Granted(ClaimGuard { path, _file: file }))
     }

@@ -82,7 +82,11 @@ impl Store {
     /// Checks every object; bad ones are put into quarantine. Blobs are hashed only when `deep`, else
     /// their sizes must do. Reports in the order of names.
     pub fn fsck(&self, deep: bool) -> Result<FsckReport, StoreError> {
-        let _no_gc = self.publishing()?;
+        let _no_gc = match self.publishing() {
+            // A store that cannot be written can still be checked.
+            Err(StoreError::ReadOnly { .. }) => None,
+            locked => Some(locked?),
+        };
         let mut check = Check { store: self, report: FsckReport::default() };
         let mut blobs = check.blobs(deep)?;
         let trees = check.trees()?;
@@ -182,7 +186,10 @@ impl Check<'_> {
 
     fn strays(&mut self) -> Result<(), StoreError> {
         for path in list(&self.store.root.join("tmp"))?.iter().filter(|path| is_stray(path)) {
-            self.store.remove(path)?;
+            match self.store.remove(path) {
+                Err(StoreError::ReadOnly { .. }) => return Ok(()),
+                removed => removed?,
+            }
             self.report.strays_removed += 1;
         }
         Ok(())

@@ -99,7 +99,10 @@ impl Store {
     /// `StoreError::Newer` when a needed object was written by a later version: what it names is not
     /// known, so nothing is removed.
     pub fn gc(&self, keep: &Keep, grace: Duration, dry_run: bool) -> Result<GcReport, StoreError> {
-        let _lock = locks::wait_exclusive(self, "gc")?;
+        let _lock = match locks::wait_exclusive(self, "gc") {
+            Err(StoreError::ReadOnly { .. }) if dry_run => None,
+            locked => Some(locked?),
+        };
         let live = pins::live(self)?;
         let marks = self.mark(keep, &live, grace)?;
         let sweep = Sweep { store: self, grace, dry_run };

@@ -2,7 +2,7 @@
 //!
 //! All is looked at before anything is moved, so an artifact that cannot be kept stays as it was.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, FileType};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -57,7 +57,9 @@ impl Store {
     pub fn ingest_items(&self, items: &[(String, PathBuf)]) -> Result<Ingested, StoreError> {
         let mut found = Vec::new();
         for (path, source) in items {
-            scan(source, path.trim_end_matches('/').to_owned(), &mut found)?;
+            let metadata = fs::symlink_metadata(source);
+            let kind = metadata.map_err(|error| StoreError::reading(source, error))?.file_type();
+            scan(source, kind, path.trim_end_matches('/').to_owned(), &mut found)?;
         }
         let ingested = self.take(found, Taking::Move)?;
         for (_, source) in items {
@@ -118,21 +120,25 @@ fn scan_folder(folder: &Path) -> Result<Vec<Found>, StoreError> {
 }
 
 /// Adds `source` and what lies below it under `path`.
-fn scan(source: &Path, path: String, found: &mut Vec<Found>) -> Result<(), StoreError> {
+fn scan(
+    source: &Path,
+    kind: FileType,
+    path: String,
+    found: &mut Vec<Found>,
+) -> Result<(), StoreError> {
     let reading = |error| StoreError::reading(source, error);
-    let metadata = fs::symlink_metadata(source).map_err(reading)?;
-    let kind = if metadata.is_file() {
+    let kind = if kind.is_file() {
         FoundKind::File
-    } else if metadata.is_symlink() {
+    } else if kind.is_symlink() {
         let target = fs::read_link(source).map_err(reading)?.into_os_string().into_string();
         FoundKind::Link(target.map_err(|_| unfit(source, "its target is not UTF-8"))?)
-    } else if metadata.is_dir() {
+    } else if kind.is_dir() {
         if scan_children(source, &path, found)? {
             return Ok(());
         }
         FoundKind::EmptyFolder
     } else {
-        return Err(unfit(source, special(&metadata)));
+        return Err(unfit(source, special(kind)));
     };
     found.push(Found { path, source: source.to_owned(), kind });
     Ok(())
@@ -148,14 +154,14 @@ fn scan_children(folder: &Path, prefix: &str, found: &mut Vec<Found>) -> Result<
         let name = child.file_name().into_string();
         let name = name.map_err(|_| unfit(&source, "its name is not UTF-8"))?;
         let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-        scan(&source, path, found)?;
+        // The folder's listing knows the kind; asking for each file costs as much as opening it.
+        scan(&source, child.file_type().map_err(reading)?, path, found)?;
         has_any = true;
     }
     Ok(has_any)
 }
 
-fn special(metadata: &Metadata) -> &'static str {
-    let kind = metadata.file_type();
+fn special(kind: FileType) -> &'static str {
     if kind.is_socket() {
         "it is a socket"
     } else if kind.is_fifo() {

@@ -67,6 +67,12 @@ pub(super) fn is_held(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Takes out what a dead holder left. Only when there is something: ext4 takes truncating a file, even
+/// an empty one, for the start of a rewrite, and then waits for the disk when it is closed.
+pub(super) fn empty(file: &File) -> io::Result<()> {
+    if file.metadata()?.len() > 0 { file.set_len(0) } else { Ok(()) }
+}
+
 fn is_at(file: &File, path: &Path) -> bool {
     let here = file.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
     let there = fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));

@@ -42,6 +42,7 @@ use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::manifest::Fingerprint;
 
@@ -75,6 +76,7 @@ pub struct Store {
     root: PathBuf,
     options: StoreOptions,
     stat_cache: stat_cache::StatCache,
+    blobs_device: OnceLock<Option<u64>>,
 }
 
 /// Keeps `gc` from sweeping while objects are written that nothing names yet.
@@ -87,7 +89,12 @@ impl Store {
     /// Opens the store at `root` and makes its folders when they are missing.
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, StoreError> {
         let root = std::path::absolute(root).map_err(|error| StoreError::reading(root, error))?;
-        let store = Self { root, options, stat_cache: stat_cache::StatCache::default() };
+        let store = Self {
+            root,
+            options,
+            stat_cache: stat_cache::StatCache::default(),
+            blobs_device: OnceLock::new(),
+        };
         if !store.root.join("tmp").is_dir() {
             store.make_folder(&store.root).map_err(|error| store.storing(&store.root, error))?;
             for folder in FOLDERS {

@@ -32,7 +32,7 @@ impl Store {
         let Some(file) = locks::try_exclusive(self, &path)? else {
             return Err(StoreError::writing(&path, std::io::ErrorKind::WouldBlock.into()));
         };
-        file.set_len(0).map_err(|error| self.storing(&path, error))?;
+        locks::empty(&file).map_err(|error| self.storing(&path, error))?;
         Ok(Pin { path, file })
     }
 }

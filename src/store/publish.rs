@@ -122,6 +122,7 @@ impl Store {
 impl Shown {
     fn is_intact(&self, tree: &Digest, destination: &Path) -> bool {
         self.tree == Some(*tree)
+            && fs::symlink_metadata(destination.join(STAGING)).is_err()
             && self.places.iter().all(|(path, ours)| {
                 let now = fs::symlink_metadata(destination.join(path));
                 now.is_ok_and(|now| match ours.contents.first() {
@@ -403,4 +404,52 @@ fn read_shown(path: &Path) -> Result<Shown, StoreError> {
 
 fn stem_of(path: &Path) -> std::borrow::Cow<'_, str> {
     path.file_stem().unwrap_or_default().to_string_lossy()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreOptions;
+
+    #[test]
+    fn what_an_interrupted_publication_left_is_not_taken_for_an_edit() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store"), StoreOptions::default()).unwrap();
+        let out = folder.path().join("out");
+        let tree = |report: &str, other: &str| {
+            let incoming = folder.path().join("incoming");
+            fs::create_dir(&incoming).unwrap();
+            fs::write(incoming.join("report"), report).unwrap();
+            fs::write(incoming.join(other), report).unwrap();
+            store.ingest(&incoming).unwrap().tree
+        };
+        let (first, second, third) = (tree("1", "a"), tree("2", "b"), tree("3", "c"));
+        store.publish(&first, &out).unwrap();
+        // The second is killed between its first file and its second.
+        let shown_at = store.shown_path(&out).unwrap();
+        let before = read_shown(&shown_at).unwrap();
+        let mut killed = Publication {
+            store: &store,
+            destination: &out,
+            before: &before,
+            published: Published::default(),
+            real_folders: HashSet::new(),
+        };
+        let entries = store.whole_tree(&second).unwrap();
+        let wanted: Vec<&Entry> = entries.entries.iter().rev().collect();
+        let staging = out.join(STAGING);
+        fs::create_dir(&staging).unwrap();
+        killed.stage(&second, &wanted, &staging).unwrap();
+        store.write_object(&shown_at, &sealed::seal(&killed.intent(&entries))).unwrap();
+        killed.put(wanted[0], &staging.join("0")).unwrap();
+        assert_eq!(fs::read_to_string(out.join("report")).unwrap(), "2");
+
+        assert!(!store.is_published(&second, &out).unwrap());
+        let published = store.publish(&third, &out).unwrap();
+        assert_eq!(published, Published { written: 2, removed: 1, edited: Vec::new() });
+        let mut left: Vec<_> =
+            fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["c", "report"]);
+    }
 }

@@ -286,3 +286,194 @@ fn decode(record: &[u8]) -> Option<(Key, Known)> {
 fn check_of(bytes: &[u8]) -> [u8; 8] {
     *Digest::of(bytes).bytes().first_chunk().expect("8 bytes are fewer than 32")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreOptions;
+    use std::os::unix::fs::PermissionsExt;
+
+    struct Room {
+        folder: tempfile::TempDir,
+    }
+
+    impl Room {
+        fn new() -> Self {
+            Self { folder: tempfile::tempdir().unwrap() }
+        }
+
+        fn store(&self) -> Store {
+            let options = StoreOptions { group_writable: true, strict: false };
+            Store::open(&self.folder.path().join("store"), options).unwrap()
+        }
+
+        fn cache(&self) -> PathBuf {
+            self.folder.path().join("store/stat.cache")
+        }
+
+        /// A file, and an answer that claims `content` for it: what comes back tells who answered.
+        fn claim(&self, name: &str, content: &str) -> (PathBuf, Answer) {
+            let path = self.folder.path().join(name);
+            if !path.exists() {
+                fs::write(&path, name).unwrap();
+            }
+            let stamp = Stamp::of(&fs::metadata(&path).unwrap());
+            let found = Known { stamp, digest: Digest::of(content.as_bytes()) };
+            let answer = Answer { key: key_of(&path).unwrap(), found, is_new: true };
+            (path, answer)
+        }
+    }
+
+    #[test]
+    fn a_known_file_is_not_read_and_a_changed_one_is() {
+        let room = Room::new();
+        let (path, answer) = room.claim("file", "remembered");
+        room.store().learn(&[answer]);
+        let store = room.store();
+        assert_eq!(store.digest_file(&path).unwrap(), Digest::of(b"remembered"));
+        fs::write(&path, "file").unwrap();
+        assert_eq!(store.digest_file(&path).unwrap(), Digest::of(b"file"));
+    }
+
+    #[test]
+    fn a_remembered_blob_is_hashed_again_when_any_time_of_it_changes() {
+        let room = Room::new();
+        let store = room.store();
+        let content = vec![7; 2 << 20];
+        let digest = store.put_blob(&content).unwrap();
+        let path = store.blob_path(&digest);
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let set_back = || File::open(&path).unwrap().set_modified(long_ago).unwrap();
+        set_back();
+        let remember = |digest: Digest| {
+            let stamp = Stamp::of(&fs::metadata(&path).unwrap());
+            let key = key_of(&path).unwrap();
+            store.learn(&[Answer { key, found: Known { stamp, digest }, is_new: true }]);
+        };
+        let verify = || store.verify_blob(&digest, content.len() as u64, true).unwrap();
+        remember(digest);
+        assert_eq!(verify(), Ok(()));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all(&[8]).unwrap();
+        set_back();
+        assert!(verify().is_err(), "size, inode and mtime are the same, the ctime is not");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_that_changed_just_now_is_not_remembered() {
+        let room = Room::new();
+        let (path, _) = room.claim("file", "");
+        let store = room.store();
+        store.digest_file(&path).unwrap();
+        assert!(!room.cache().exists());
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        File::open(&path).unwrap().set_modified(long_ago).unwrap();
+        store.digest_file(&path).unwrap();
+        assert!(!room.cache().exists(), "its ctime is young, whatever its mtime says");
+    }
+
+    #[test]
+    fn a_file_that_was_left_alone_is_remembered() {
+        let store = Room::new().store();
+        let exe = std::env::current_exe().unwrap();
+        let stamp = Stamp::of(&fs::metadata(&exe).unwrap());
+        let age = i64::try_from(micros_since_1970()).unwrap() * 1_000 - stamp.changed_ns();
+        let answer = ask(&Loaded::default(), &exe).unwrap();
+        assert_eq!(answer.is_new, age >= SETTLED_NS);
+        drop(store);
+    }
+
+    #[test]
+    fn a_torn_tail_costs_one_record_and_no_later_one() {
+        let room = Room::new();
+        let claims: Vec<_> = (0..4).map(|n| room.claim(&format!("f{n}"), "remembered")).collect();
+        let mut answers = Vec::new();
+        let mut paths = Vec::new();
+        for (path, answer) in claims {
+            paths.push(path);
+            answers.push(answer);
+        }
+        room.store().learn(&answers[..3]);
+        let file = OpenOptions::new().write(true).open(room.cache()).unwrap();
+        file.set_len(file.metadata().unwrap().len() - 7).unwrap();
+        room.store().learn(&answers[3..]);
+        let store = room.store();
+        let is_remembered =
+            |path: &PathBuf| store.digest_file(path).unwrap() == Digest::of(b"remembered");
+        assert_eq!(paths.iter().map(is_remembered).collect::<Vec<_>>(), [true, true, false, true]);
+    }
+
+    #[test]
+    fn every_flipped_byte_of_a_record_is_found() {
+        let room = Room::new();
+        let (_, answer) = room.claim("file", "remembered");
+        let record = encode(&answer.key, &answer.found);
+        assert_eq!(decode(&record), Some((answer.key, answer.found)));
+        for at in 0..RECORD_BYTES {
+            let mut flipped = record;
+            flipped[at] ^= 1;
+            assert_eq!(decode(&flipped), None, "flip at {at}");
+        }
+        assert_eq!(decode(&[0; RECORD_BYTES]), None);
+    }
+
+    #[test]
+    fn a_file_that_is_no_cache_is_replaced() {
+        let room = Room::new();
+        let store = room.store();
+        fs::write(room.cache(), "x".repeat(500)).unwrap();
+        let (path, answer) = room.claim("file", "remembered");
+        store.learn(&[answer]);
+        assert_eq!(room.store().digest_file(&path).unwrap(), Digest::of(b"remembered"));
+        assert_eq!(fs::metadata(room.cache()).unwrap().len(), 2 * RECORD_BYTES as u64);
+        let mode = fs::metadata(room.cache()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o664, "the group may append");
+    }
+
+    #[test]
+    fn many_writers_lose_no_record() {
+        let room = Room::new();
+        let (writers, each) = (8_usize, 40_usize);
+        let claims: Vec<Vec<_>> = (0..writers)
+            .map(|writer| {
+                (0..each).map(|n| room.claim(&format!("{writer}-{n}"), "remembered")).collect()
+            })
+            .collect();
+        let paths: Vec<PathBuf> = claims.iter().flatten().map(|(path, _)| path.clone()).collect();
+        std::thread::scope(|scope| {
+            for claims in claims {
+                let store = room.store();
+                scope.spawn(move || {
+                    for (_, answer) in claims {
+                        store.learn(&[answer]);
+                    }
+                });
+            }
+        });
+        let digests = room.store().digest_files(&paths).unwrap();
+        assert!(digests.iter().all(|digest| *digest == Digest::of(b"remembered")));
+    }
+
+    #[test]
+    fn superseded_records_are_dropped_when_there_are_many() {
+        let room = Room::new();
+        let store = room.store();
+        let (path, answer) = room.claim("file", "last");
+        let old = Known { digest: Digest::of(b"old"), ..answer.found };
+        let mut bytes = HEADER.to_vec();
+        for _ in 0..=SUPERSEDED_MIN {
+            bytes.extend_from_slice(&encode(&answer.key, &old));
+        }
+        fs::write(room.cache(), bytes).unwrap();
+        let (other, other_answer) = room.claim("other", "other");
+        assert_eq!(store.digest_file(&path).unwrap(), Digest::of(b"old"));
+        store.learn(&[answer, other_answer]);
+        assert_eq!(fs::metadata(room.cache()).unwrap().len(), 3 * RECORD_BYTES as u64);
+        for store in [store, room.store()] {
+            let digests = store.digest_files(&[path.clone(), other.clone()]).unwrap();
+            assert_eq!(digests, [Digest::of(b"last"), Digest::of(b"other")]);
+        }
+    }
+}

@@ -151,6 +151,7 @@ fn mistakes_have_their_place() {
 fn quoting_is_shown_on_the_line_itself() {
     let help = |text| read(text).1[0].help.clone().unwrap();
     assert_eq!(help("a:\n  with: {a: ${{ x }}, b: 1}\n"), r#"write: with: {a: "${{ x }}", b: 1}"#);
+    assert_eq!(help("a: ${{ {'k': {'l': 1}} }}\n"), r#"write: a: "${{ {'k': {'l': 1}} }}""#);
     assert_eq!(help("with: [${{ x[\"y\"] }}]"), r#"write: with: ['${{ x["y"] }}']"#);
 }
 
