@@ -71,6 +71,22 @@ impl Diagnostic {
     }
 }
 
+/// Sorts diagnostics by the place of their first label and drops repetitions: a thousand cells of one
+/// matrix make the same mistake once.
+#[must_use]
+pub fn in_file_order(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let place = |diagnostic: &Diagnostic| diagnostic.labels.first().map(|label| label.span);
+    list.sort_by_key(place);
+    let mut kept: Vec<Diagnostic> = Vec::with_capacity(list.len());
+    for diagnostic in list {
+        let same = kept.iter().rev().take_while(|known| place(known) == place(&diagnostic));
+        if !same.into_iter().any(|known| *known == diagnostic) {
+            kept.push(diagnostic);
+        }
+    }
+    kept
+}
+
 /// All diagnostics of one load, in the order of the file, with the texts that they point into.
 #[derive(Debug, Clone, Default)]
 pub struct Diagnostics {
@@ -104,3 +120,26 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_mistakes_are_told_once_in_the_order_of_the_file() {
+        let source = Sources::default().add("a.yaml", "");
+        let at = |start| Span { source, start, end: start + 1 };
+        let mistake =
+            |message: &str, start| Diagnostic::error("a::b", message).label(at(start), "");
+        let list = vec![
+            mistake("late", 9),
+            mistake("early", 1),
+            mistake("late", 9),
+            mistake("other", 9),
+            mistake("late", 9),
+            Diagnostic::error("a::b", "nowhere"),
+        ];
+        let messages: Vec<String> = in_file_order(list).into_iter().map(|d| d.message).collect();
+        assert_eq!(messages, ["nowhere", "early", "late", "other"]);
+    }
+}

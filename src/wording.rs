@@ -68,7 +68,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (edits(word, candidate), candidate))
-        .filter(|&(distance, _)| distance <= allowed)
+        // A word of one letter is as near to every other; that is no hint.
+        .filter(|&(distance, _)| distance <= allowed && distance < word.chars().count())
         .min()
         .map(|(_, candidate)| candidate)
 }
@@ -119,5 +120,6 @@ mod tests {
         assert_eq!(nearest("serach", words), Some("search"));
         assert_eq!(nearest("retrian", words), Some("retrain"));
         assert_eq!(nearest("dataset", words), None);
+        assert_eq!(nearest("3", ["1", "2"]), None);
     }
 }

@@ -62,6 +62,12 @@ impl Manifest {
         &self.lines
     }
 
+    /// The lines in order, for keeps.
+    #[must_use]
+    pub fn into_lines(self) -> Vec<Line> {
+        self.lines
+    }
+
     /// The value under `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {

@@ -10,7 +10,8 @@ use crate::digest::Digest;
 use crate::manifest::{Manifest, segment};
 use crate::stage::{CommandLine, Launch, Stage};
 
-use super::{FileDigest, Study, StudyStage};
+use super::reads::Seen;
+use super::{Study, StudyStage};
 
 /// Version of the layout that this file writes.
 const MANIFEST_FORMAT: u32 = 1;
@@ -21,7 +22,7 @@ pub(super) struct Facts {
     /// Tree of each input by port, in the order of the study.
     pub(super) inputs: Vec<Vec<Digest>>,
     /// Project files by relative path.
-    pub(super) files: BTreeMap<String, FileDigest>,
+    pub(super) files: BTreeMap<String, Seen>,
     /// Digests of a command's tools by name.
     pub(super) tools: BTreeMap<String, Digest>,
 }

@@ -83,13 +83,4 @@ pub enum PlanError {
         /// What is wrong and what to do.
         reason: String,
     },
-    /// A file of ours could not be written.
-    #[error("cannot write `{path}`")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
 }

@@ -10,18 +10,21 @@ use crate::wording;
 use super::findings::Findings;
 use super::{Study, checks, ring, wire};
 
-/// Reads the pipeline at `file` (relative to `project`), binds its stages and joins them.
+/// Reads the pipeline at `file` (a path as the command line has it), binds its stages and joins them.
 ///
 /// # Errors
 /// Every mistake that was found, in the order of the file. On success the warnings come along.
 pub fn load(
-    project: &Path,
+    project: &spec::Project,
     file: &Path,
     params: &[(String, String)],
     registry: &Registry,
 ) -> Result<(Study, Vec<Diagnostic>), Diagnostics> {
-    let _ = (project, file, params, registry);
-    unimplemented!()
+    match spec::load(project, file, params, &registry.names()) {
+        Ok((pipeline, warnings)) => Joint::with(warnings).join(pipeline, registry),
+        // What could be read is bound and joined nevertheless, so that all mistakes are told at once.
+        Err(invalid) => Joint::with(invalid.diagnostics).join(invalid.pipeline, registry),
+    }
 }
 
 /// Binds the stages of a pipeline that was read, and joins them.
@@ -32,17 +35,42 @@ pub fn join(
     pipeline: spec::Pipeline,
     registry: &Registry,
 ) -> Result<(Study, Vec<Diagnostic>), Diagnostics> {
-    let mut findings = Findings::default();
-    let bound = bind(&pipeline, registry, &mut findings);
-    let wiring = wire::wire(&pipeline, &bound, &mut findings);
-    ring::check(&pipeline, &wiring, &mut findings);
-    checks::folders(&pipeline, &mut findings);
-    checks::declared_outputs(&pipeline, &bound, &mut findings);
-    if findings.has_errors() {
-        return Err(Diagnostics { list: findings.sorted(), sources: pipeline.sources });
+    Joint::default().join(pipeline, registry)
+}
+
+/// The way from a pipeline to a study, with everything found on it.
+#[derive(Default)]
+struct Joint {
+    findings: Findings,
+}
+
+impl Joint {
+    fn with(found: Vec<Diagnostic>) -> Self {
+        let mut joint = Self::default();
+        for diagnostic in found {
+            joint.findings.add(diagnostic);
+        }
+        joint
     }
-    let bound = bound.into_iter().map(|stage| stage.expect("BUG: no error, yet unbound")).collect();
-    Ok((wiring.into_study(pipeline, bound), findings.sorted()))
+
+    fn join(
+        mut self,
+        pipeline: spec::Pipeline,
+        registry: &Registry,
+    ) -> Result<(Study, Vec<Diagnostic>), Diagnostics> {
+        let findings = &mut self.findings;
+        let bound = bind(&pipeline, registry, findings);
+        let wiring = wire::wire(&pipeline, &bound, findings);
+        ring::check(&pipeline, &wiring, findings);
+        checks::folders(&pipeline, findings);
+        checks::declared_outputs(&pipeline, &bound, findings);
+        if findings.has_errors() {
+            return Err(Diagnostics { list: self.findings.sorted(), sources: pipeline.sources });
+        }
+        let bound: Option<Vec<Box<dyn Stage>>> = bound.into_iter().collect();
+        let bound = bound.expect("BUG: a stage without a mistake is not bound");
+        Ok((wiring.into_study(pipeline, bound), self.findings.sorted()))
+    }
 }
 
 /// Binds every stage; `None` where that failed.

@@ -1,14 +1,29 @@
 //! The lock file: which results a pipeline had, for git and for other people.
+//!
+//! Sorted by stage and free of times and hosts, so that a diff of it shows just the results that
+//! changed.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::manifest::Fingerprint;
+use crate::store::replace_file;
 
 use super::PlanError;
+
+/// Version of the file's format.
+const LOCK_FORMAT: u32 = 1;
+
+/// First lines of every lock file.
+const HEAD: &str = "\
+# The results that this pipeline had, by phytotron. Keep it in git: others see by it whether they
+# get the same. It is written anew by `run`; never edit it.
+";
 
 /// A locked stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,15 +36,29 @@ pub struct LockedStage {
 }
 
 /// The content of a `<pipeline>.lock`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LockFile {
     /// Stages by the text of their id.
-    #[serde(default)]
     pub stages: BTreeMap<String, LockedStage>,
-    /// Digests of network sources by address.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Pins of network sources by address: what they held at first use.
     pub sources: BTreeMap<String, String>,
+}
+
+/// How a lock file lies on disk.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    format: u32,
+    #[serde(default)]
+    stages: BTreeMap<String, LockedStage>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sources: BTreeMap<String, String>,
+}
+
+/// Only the version, to tell a newer file from a damaged one.
+#[derive(Deserialize)]
+struct Versioned {
+    format: u32,
 }
 
 /// A stage whose result is not the locked one, for `run --locked` and `verify`.
@@ -50,26 +79,183 @@ pub fn lock_path(file: &Path) -> PathBuf {
 impl LockFile {
     /// Reads the lock file at `path`; an empty one when there is none.
     pub fn read(path: &Path) -> Result<Self, PlanError> {
-        let _ = path;
-        Ok(Self::default())
+        let bad = |reason: String| PlanError::Lock { path: path.to_owned(), reason };
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text).map_err(bad),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(bad(format!("cannot be read: {error}"))),
+        }
     }
 
-    /// Takes over `fresh` stages, drops those that `is_current` denies, and writes the file
-    /// atomically when that changes it. Returns whether it did.
+    /// Reads the text of a lock file; the error says what to do.
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.lines().any(|line| line.starts_with("<<<<<<<")) {
+            return Err("git could not merge it: keep either side whole, then run again".to_owned());
+        }
+        match serde_yaml::from_str::<Versioned>(text) {
+            Ok(Versioned { format }) if format > LOCK_FORMAT => {
+                return Err(format!(
+                    "a newer phytotron wrote it (format {format}, this one reads {LOCK_FORMAT})"
+                ));
+            }
+            _ => {}
+        }
+        let document: Document = serde_yaml::from_str(text)
+            .map_err(|error| format!("{error}: take it back from git, or delete it"))?;
+        Ok(Self { stages: document.stages, sources: document.sources })
+    }
+
+    /// The text of the file.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let document = Document {
+            format: LOCK_FORMAT,
+            stages: self.stages.clone(),
+            sources: self.sources.clone(),
+        };
+        let yaml = serde_yaml::to_string(&document).expect("BUG: a lock file is plain YAML");
+        format!("{HEAD}{yaml}")
+    }
+
+    /// Takes over `fresh` stages, drops those that `is_current` denies, and replaces the file at
+    /// `path` in one step when that changes it. Returns whether it did.
     pub fn update(
-        self,
+        &self,
         path: &Path,
         fresh: BTreeMap<String, LockedStage>,
         is_current: &dyn Fn(&str) -> bool,
     ) -> Result<bool, PlanError> {
-        let _ = (path, fresh, is_current);
-        unimplemented!()
+        let mut new = self.clone();
+        new.stages.retain(|stage, _| is_current(stage));
+        new.stages.extend(fresh);
+        if new == *self {
+            return Ok(false);
+        }
+        replace_file(path, new.text().as_bytes())?;
+        Ok(true)
     }
 
-    /// Where `found` differs from what is locked; stages only in the lock file are left out.
+    /// Where `found` differs from what is locked; a stage that is only in the lock file is none.
     #[must_use]
     pub fn differences(&self, found: &BTreeMap<String, LockedStage>) -> Vec<LockDifference> {
-        let _ = found;
-        unimplemented!()
+        let difference = |(stage, found): (&String, &LockedStage)| {
+            let what = match self.stages.get(stage) {
+                None => "it is not in the lock file".to_owned(),
+                Some(locked) => locked.difference(found)?,
+            };
+            Some(LockDifference { stage: stage.clone(), what })
+        };
+        found.iter().filter_map(difference).collect()
+    }
+}
+
+impl LockedStage {
+    /// How `found` differs from what is locked.
+    fn difference(&self, found: &Self) -> Option<String> {
+        if self.fingerprint != found.fingerprint {
+            return Some(format!(
+                "what it depends on: fingerprint {} → {}",
+                self.fingerprint.short(),
+                found.fingerprint.short()
+            ));
+        }
+        let other = |(name, tree): (&String, &Digest)| {
+            (found.outputs.get(name) != Some(tree)).then(|| name.clone())
+        };
+        let outputs: Vec<String> = self.outputs.iter().filter_map(other).collect();
+        if !outputs.is_empty() {
+            return Some(format!("other content, though nothing changed: {}", outputs.join(", ")));
+        }
+        (self.outputs.len() != found.outputs.len()).then(|| "it has more outputs".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn locked(fingerprint: &str, outputs: &[(&str, &str)]) -> LockedStage {
+        let output = |&(name, tree): &(&str, &str)| (name.to_owned(), Digest::of(tree.as_bytes()));
+        LockedStage {
+            fingerprint: Digest::of(fingerprint.as_bytes()),
+            outputs: outputs.iter().map(output).collect(),
+        }
+    }
+
+    fn lock() -> LockFile {
+        let stages = [
+            ("leaves", locked("1", &[("data", "a"), ("test", "b")])),
+            ("search[repeat=1,strategy=random]", locked("2", &[("trials", "c")])),
+        ];
+        let stages = stages.map(|(id, stage)| (id.to_owned(), stage)).into_iter().collect();
+        LockFile { stages, sources: BTreeMap::new() }
+    }
+
+    fn all(_: &str) -> bool {
+        true
+    }
+
+    #[test]
+    fn the_file_is_for_people() {
+        insta::assert_snapshot!(lock().text());
+    }
+
+    #[test]
+    fn it_reads_what_it_wrote() {
+        assert_eq!(LockFile::parse(&lock().text()), Ok(lock()));
+    }
+
+    #[test]
+    fn it_is_written_only_when_something_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lock");
+        assert!(LockFile::read(&path).unwrap().update(&path, lock().stages, &all).unwrap());
+        let read = LockFile::read(&path).unwrap();
+        assert_eq!(read, lock());
+        let written = fs::metadata(&path).unwrap().modified().unwrap();
+        assert!(!read.update(&path, lock().stages, &all).unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written);
+    }
+
+    #[test]
+    fn stages_that_did_not_run_stay_and_those_that_are_gone_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.lock");
+        let fresh = BTreeMap::from([("leaves".to_owned(), locked("3", &[]))]);
+        lock().update(&path, fresh.clone(), &all).unwrap();
+        let kept = LockFile::read(&path).unwrap();
+        assert_eq!(kept.stages.len(), 2);
+        assert_eq!(kept.stages["leaves"], locked("3", &[]));
+        lock().update(&path, fresh, &|stage| stage == "leaves").unwrap();
+        assert_eq!(LockFile::read(&path).unwrap().stages.len(), 1);
+    }
+
+    #[test]
+    fn a_bad_file_says_what_to_do() {
+        let check = |text: &str, words: &str| {
+            let error = LockFile::parse(text).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        };
+        check("format: 9\nstagez: 1\n", "a newer phytotron wrote it (format 9");
+        check("<<<<<<< HEAD\nformat: 1\n", "keep either side");
+        check("format: 1\nstages: [1]\n", "take it back from git");
+        check("format: 1\nstages:\n  a:\n    fingerprint: xyz\n    outputs: {}\n", "not a digest");
+        check("", "take it back from git");
+    }
+
+    #[test]
+    fn differences_name_the_stage_and_what_differs() {
+        let mut found = lock().stages;
+        assert_eq!(lock().differences(&found), []);
+        found.insert("leaves".to_owned(), locked("1", &[("data", "x"), ("test", "b")]));
+        found.insert("new".to_owned(), locked("4", &[]));
+        found.insert("search[repeat=1,strategy=random]".to_owned(), locked("5", &[]));
+        let texts: Vec<String> =
+            lock().differences(&found).iter().map(|d| format!("{}: {}", d.stage, d.what)).collect();
+        insta::assert_snapshot!(texts.join("\n"), @"
+        leaves: other content, though nothing changed: data
+        new: it is not in the lock file
+        search[repeat=1,strategy=random]: what it depends on: fingerprint 813e9b729141 → b3372b584dc0
+        ");
     }
 }

@@ -12,9 +12,9 @@ use crate::store::Tree;
 
 use super::contents::{self, Facts};
 use super::history::Times;
-use super::reads::Unreadable;
+use super::reads::{Seen, Unreadable};
 use super::reason::{self, Reason, Upstream};
-use super::{Feed, FileDigest, LastRun, LockFile, PlanError, Reads, StageIndex, Study, World};
+use super::{Feed, LastRun, LockFile, PlanError, Reads, StageIndex, Study, World};
 
 /// What is known of a stage once all its inputs are known.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,7 @@ pub struct Planner<'a> {
     known: Vec<Option<Outputs>>,
     reasons: Vec<Reason>,
     times: Option<Times>,
+    has_read_ahead: bool,
 }
 
 /// Trees of a stage's outputs by name.
@@ -71,6 +72,7 @@ impl<'a> Planner<'a> {
             known: vec![None; stages],
             reasons: vec![Reason::default(); stages],
             times: None,
+            has_read_ahead: false,
         }
     }
 
@@ -85,6 +87,7 @@ impl<'a> Planner<'a> {
         if self.study.get(index).settings.frozen {
             return self.resolve_frozen(index);
         }
+        self.read_ahead();
         let (manifest, files) = self.manifest(index)?;
         let fingerprint = manifest.fingerprint();
         let record = self.world.record(&fingerprint)?;
@@ -101,8 +104,7 @@ impl<'a> Planner<'a> {
 
     /// Tells the outputs of a stage, so that those after it can be resolved.
     pub fn know(&mut self, index: StageIndex, outputs: &BTreeMap<String, OutputRecord>) {
-        let trees = outputs.iter().map(|(name, output)| (name.clone(), output.tree));
-        self.known[index.0] = Some(trees.collect());
+        self.known[index.0] = Some(trees(outputs));
     }
 
     /// How long the stage will take by what it, its siblings or its kind took before.
@@ -118,6 +120,35 @@ impl<'a> Planner<'a> {
     #[must_use]
     pub fn reads(&self) -> &Reads {
         &self.reads
+    }
+
+    /// Takes the outputs of the stage's last result for its next ones; whether there were any.
+    pub(super) fn guess(&mut self, index: StageIndex) -> Result<bool, PlanError> {
+        let id = self.study.get(index).id.to_string();
+        let last = self.last_fingerprint(index).map(|last| self.world.record(&last)).transpose()?;
+        let outputs = match last.flatten() {
+            Some(record) => Some(trees(&record.outputs)),
+            None => self.lock.stages.get(&id).map(|locked| locked.outputs.clone()),
+        };
+        // Outputs of another version may lack one that is read.
+        let names = self.study.get(index).stage.outputs();
+        let outputs =
+            outputs.filter(|outputs| names.iter().all(|output| outputs.contains_key(&output.name)));
+        self.known[index.0] = outputs;
+        Ok(self.known[index.0].is_some())
+    }
+
+    /// Whether the outputs of everything that feeds the stage are known or guessed.
+    pub(super) fn is_resolvable(&self, index: StageIndex) -> bool {
+        let stage = self.study.get(index);
+        let mut feeds = stage.inputs.iter().flat_map(|(_, feeds)| feeds);
+        stage.settings.frozen || feeds.all(|feed| self.known[feed.stage.0].is_some())
+    }
+
+    /// The manifest of the stage's last result, when the store still has it.
+    pub(super) fn last_manifest(&self, index: StageIndex) -> Result<Option<Manifest>, PlanError> {
+        let Some(last) = self.last_fingerprint(index) else { return Ok(None) };
+        Ok(self.world.record(&last)?.map(|record| record.manifest))
     }
 
     /// The locked result, whatever the manifest would say.
@@ -160,6 +191,26 @@ impl<'a> Planner<'a> {
         Ok((manifest, files))
     }
 
+    /// Hashes the project files of all stages in one batch, in parallel and with one write to the stat
+    /// cache; stage by stage, that write costs more than the hashing. What cannot be read is told by
+    /// the stage that needs it.
+    fn read_ahead(&mut self) {
+        if std::mem::replace(&mut self.has_read_ahead, true) {
+            return;
+        }
+        let mut paths = Vec::new();
+        for stage in self.study.stages.iter().filter(|stage| !stage.settings.frozen) {
+            for pattern in stage.stage.files() {
+                if let Ok(found) = self.reads.expand(&pattern) {
+                    paths.extend(found.iter().cloned());
+                }
+            }
+        }
+        paths.sort_unstable();
+        paths.dedup();
+        let _unreadable_is_told_later = self.reads.files(&paths, self.world);
+    }
+
     fn input_trees(&self, index: StageIndex) -> Result<Vec<Vec<Digest>>, PlanError> {
         let stage = self.study.get(index);
         let tree = |feed: &Feed| {
@@ -173,7 +224,7 @@ impl<'a> Planner<'a> {
         stage.inputs.iter().map(|(_, feeds)| feeds.iter().map(tree).collect()).collect()
     }
 
-    fn read_files(&mut self, index: StageIndex) -> Result<BTreeMap<String, FileDigest>, PlanError> {
+    fn read_files(&mut self, index: StageIndex) -> Result<BTreeMap<String, Seen>, PlanError> {
         let stage = self.study.get(index);
         let mut files = BTreeMap::new();
         for pattern in stage.stage.files() {
@@ -182,10 +233,9 @@ impl<'a> Planner<'a> {
                 path: pattern.clone(),
                 reason: reason.to_string(),
             };
-            for path in self.reads.expand(&pattern).map_err(unreadable)?.iter() {
-                let file = self.reads.file(path, self.world).map_err(unreadable)?;
-                files.insert(path.clone(), file);
-            }
+            let paths = self.reads.expand(&pattern).map_err(unreadable)?;
+            let seen = self.reads.files(&paths, self.world).map_err(unreadable)?;
+            files.extend(paths.iter().cloned().zip(seen));
         }
         Ok(files)
     }
@@ -250,6 +300,10 @@ impl<'a> Planner<'a> {
         let locked = self.world.record(&self.lock.stages.get(&id)?.fingerprint).ok()??;
         Some(locked.cost.wall_secs)
     }
+}
+
+fn trees(outputs: &BTreeMap<String, OutputRecord>) -> Outputs {
+    outputs.iter().map(|(name, output)| (name.clone(), output.tree)).collect()
 }
 
 impl Upstream for Planner<'_> {

@@ -95,17 +95,15 @@ fn unfit(outputs: &[Output], reference: &Reference, taker: &Taker<'_>) -> Diagno
             .label(reference.span, "a test set")
             .help("only a port made for test sets reads them, so that nothing is chosen by them");
     }
-    let message = format!(
-        "port `{}` of `{}` takes {}, but `{}` writes {}",
-        taker.port,
-        taker.stage,
-        taker.words(),
-        reference.stage,
-        output_words(outputs)
-    );
+    let found = match (&reference.output, outputs) {
+        (Some(name), [output]) => format!("`{}.{name}` is `{}`", reference.stage, output.kind),
+        _ => format!("`{}` writes {}", reference.stage, output_words(outputs)),
+    };
+    let (port, stage, wanted) = (taker.port, taker.stage, taker.words());
+    let message = format!("port `{port}` of `{stage}` takes {wanted}, but {found}");
     Diagnostic::error("plan::wrong_type", message)
-        .label(reference.span, format!("writes no {}", taker.words()))
-        .help(format!("name a stage that writes {}", taker.words()))
+        .label(reference.span, format!("no {wanted}"))
+        .help(format!("name a stage that writes {wanted}"))
 }
 
 fn ambiguous(fitting: &[&Output], reference: &Reference, taker: &Taker<'_>) -> Diagnostic {
@@ -125,8 +123,7 @@ fn ambiguous(fitting: &[&Output], reference: &Reference, taker: &Taker<'_>) -> D
 /// A key under `inputs` that is no port.
 pub(super) fn unknown(key: &Key, kind: &str, ports: &Ports) -> Diagnostic {
     let ports: &[Port] = if let Ports::Fixed(ports) = ports { ports } else { &[] };
-    let names = ports.iter().map(|port| port.name.as_str());
-    let help = match wording::nearest(&key.name, names) {
+    let help = match meant(&key.name, ports) {
         _ if ports.is_empty() => format!("`{kind}` reads no other stage: take `inputs` away"),
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("its ports are {}", port_words(ports)),
@@ -134,6 +131,11 @@ pub(super) fn unknown(key: &Key, kind: &str, ports: &Ports) -> Diagnostic {
     Diagnostic::error("plan::unknown_port", format!("`{kind}` has no port `{}`", key.name))
         .label(key.span, "no such port")
         .help(help)
+}
+
+/// The port that an unknown key was most likely meant to be.
+pub(super) fn meant<'p>(key: &str, ports: &'p [Port]) -> Option<&'p str> {
+    wording::nearest(key, ports.iter().map(|port| port.name.as_str()))
 }
 
 /// A port that must be bound and is not. `offers` names the stages that could feed it.

@@ -14,9 +14,10 @@ use std::time::SystemTime;
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::digest::{Digest, Hasher};
+use crate::store::StoreError;
 
+use super::World;
 use super::stamp::Stamp;
-use super::{FileDigest, World};
 
 /// Folders at the root that a glob never enters unless it names them: git's, ours, and what earlier
 /// runs published, which would make every result depend on the one before.
@@ -40,7 +41,8 @@ pub struct Reads {
 pub(super) struct Seen {
     pub(super) stamp: Stamp,
     pub(super) is_settled: bool,
-    pub(super) content: FileDigest,
+    pub(super) digest: Digest,
+    pub(super) executable: bool,
 }
 
 /// A program that was looked for on `PATH`.
@@ -69,6 +71,8 @@ pub(super) enum Unreadable {
     Glob(globset::Error),
     #[error("cannot read `{path}`: {source}")]
     Io { path: String, source: io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Reads {
@@ -144,8 +148,7 @@ impl Reads {
         }
         around.push(identity);
         let listing = Listing::of(&absolute, folder)?;
-        let content = FileDigest { digest: listing.digest(), executable: false };
-        self.folders.insert(folder.to_owned(), Seen::now(&metadata, content));
+        self.folders.insert(folder.to_owned(), Seen::now(&metadata, listing.digest()));
         for (name, is_folder) in listing.entries {
             let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
             if is_folder {
@@ -158,15 +161,18 @@ impl Reads {
         Ok(())
     }
 
-    /// Digest of a project file, hashed at most once a plan.
-    pub(super) fn file(&mut self, path: &str, world: &dyn World) -> Result<FileDigest, Unreadable> {
-        if let Some(seen) = self.files.get(path) {
-            return Ok(seen.content);
-        }
-        let seen = look(&self.root.join(path), world)
-            .map_err(|source| Unreadable::Io { path: path.to_owned(), source })?;
-        self.files.insert(path.to_owned(), seen);
-        Ok(seen.content)
+    /// What the project files at `paths` are, each hashed at most once a plan.
+    pub(super) fn files(
+        &mut self,
+        paths: &[String],
+        world: &dyn World,
+    ) -> Result<Vec<Seen>, Unreadable> {
+        let new: Vec<String> =
+            paths.iter().filter(|path| !self.files.contains_key(*path)).cloned().collect();
+        let absolute: Vec<PathBuf> = new.iter().map(|path| self.root.join(path)).collect();
+        let seen = look(&absolute, world)?;
+        self.files.extend(new.into_iter().zip(seen));
+        Ok(paths.iter().map(|path| self.files[path]).collect())
     }
 
     /// Digest of the program `name`; `None` when it is not on `PATH`.
@@ -176,35 +182,50 @@ impl Reads {
         world: &dyn World,
     ) -> Result<Option<Digest>, Unreadable> {
         if let Some(tool) = self.tools.get(name) {
-            return Ok(Some(tool.seen.content.digest));
+            return Ok(Some(tool.seen.digest));
         }
         let Some(path) = find_tool(name, &self.root) else { return Ok(None) };
-        let seen = look(&path, world)
-            .map_err(|source| Unreadable::Io { path: path.display().to_string(), source })?;
+        let [seen] = look(std::slice::from_ref(&path), world)?[..] else {
+            unreachable!("BUG: one file was looked at")
+        };
         self.tools.insert(name.to_owned(), SeenTool { path, seen });
-        Ok(Some(seen.content.digest))
+        Ok(Some(seen.digest))
     }
 
-    /// Where the program `name` was found.
-    pub(super) fn tool_path(&self, name: &str) -> Option<&Path> {
-        self.tools.get(name).map(|tool| tool.path.as_path())
+    /// The programs that were found, and where.
+    pub(super) fn tool_paths(&self) -> Vec<(String, String)> {
+        let tool =
+            |(name, tool): (&String, &SeenTool)| (name.clone(), tool.path.display().to_string());
+        self.tools.iter().map(tool).collect()
     }
 }
 
 impl Seen {
-    fn now(metadata: &Metadata, content: FileDigest) -> Self {
+    fn now(metadata: &Metadata, digest: Digest) -> Self {
         let stamp = Stamp::of(metadata);
-        Self { stamp, is_settled: stamp.is_settled(SystemTime::now()), content }
+        let executable = metadata.is_file() && is_executable(metadata);
+        Self { stamp, is_settled: stamp.is_settled(SystemTime::now()), digest, executable }
     }
 }
 
-/// The stamp is taken before the content: a write in between leaves a stamp that does not fit.
-fn look(path: &Path, world: &dyn World) -> io::Result<Seen> {
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    Ok(Seen::now(&metadata, world.file(path)?))
+/// The stamps are taken before the content: a write in between leaves a stamp that does not fit.
+fn look(paths: &[PathBuf], world: &dyn World) -> Result<Vec<Seen>, Unreadable> {
+    let io = |path: &Path, source| Unreadable::Io { path: path.display().to_string(), source };
+    let metadata: Result<Vec<Metadata>, Unreadable> = paths
+        .iter()
+        .map(|path| match fs::metadata(path) {
+            Ok(metadata) if metadata.is_file() => Ok(metadata),
+            Ok(_) => Err(Unreadable::Odd(path.display().to_string())),
+            Err(source) => Err(io(path, source)),
+        })
+        .collect();
+    let metadata = metadata?;
+    let digests = world.digests(paths)?;
+    Ok(metadata.iter().zip(digests).map(|(metadata, digest)| Seen::now(metadata, digest)).collect())
+}
+
+fn is_executable(metadata: &Metadata) -> bool {
+    metadata.permissions().mode() & 0o111 != 0
 }
 
 /// `path` without `.` and doubled slashes, when it stays inside the project.
@@ -281,7 +302,7 @@ impl Listing {
 mod tests {
     use crate::manifest::Fingerprint;
     use crate::record::StageRecord;
-    use crate::store::{StoreError, Tree};
+    use crate::store::Tree;
 
     use super::*;
 
@@ -294,8 +315,8 @@ mod tests {
         fn tree(&self, _: &Digest) -> Result<Option<Tree>, StoreError> {
             Ok(None)
         }
-        fn file(&self, path: &Path) -> io::Result<FileDigest> {
-            Ok(FileDigest { digest: Digest::of(&fs::read(path)?), executable: false })
+        fn digests(&self, paths: &[PathBuf]) -> Result<Vec<Digest>, StoreError> {
+            Ok(paths.iter().map(|path| Digest::of(&fs::read(path).unwrap())).collect())
         }
     }
 
@@ -364,9 +385,10 @@ mod tests {
     fn a_file_is_hashed_once_a_plan() {
         let project = project();
         let mut reads = Reads::new(project.path());
-        let first = reads.file("a.py", &Plain).unwrap();
+        let paths = ["a.py".to_owned()];
+        let first = reads.files(&paths, &Plain).unwrap()[0].digest;
         fs::write(project.path().join("a.py"), "other").unwrap();
-        assert_eq!(reads.file("a.py", &Plain).unwrap(), first);
+        assert_eq!(reads.files(&paths, &Plain).unwrap()[0].digest, first);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::manifest::{Change, Manifest, summary};
 use crate::store::Tree;
+use crate::wording;
 
 use super::{StageIndex, StudyStage};
 
@@ -40,6 +41,7 @@ pub(super) fn between(
     let own = summary(&own);
     let mut parts = own.clone();
     let mut root = (!own.is_empty()).then(|| format!("{}: {}", stage.id.name, joined(&own)));
+    let mut behinds: Vec<(Option<&str>, Vec<String>)> = Vec::new();
     for (port, feeds) in &stage.inputs {
         let changed: Vec<&Change> =
             inputs.iter().filter(|change| port_of(&change.key) == port).collect();
@@ -48,7 +50,15 @@ pub(super) fn between(
         }
         let behind = feeds.iter().find_map(|feed| upstream.root(feed.stage));
         root = root.or_else(|| behind.map(str::to_owned));
-        parts.push(input(port, &changed, behind, upstream));
+        let text = input(port, &changed, upstream);
+        match behinds.iter_mut().find(|(known, _)| *known == behind) {
+            Some((_, texts)) => texts.push(text),
+            None => behinds.push((behind, vec![text])),
+        }
+    }
+    for (behind, texts) in behinds {
+        let root = behind.map(|root| format!(" ({root})")).unwrap_or_default();
+        parts.push(format!("{}{root}", texts.join(", ")));
     }
     for change in inputs.iter().filter(|change| is_gone(stage, change)) {
         parts.push(change.to_string());
@@ -56,36 +66,41 @@ pub(super) fn between(
     Reason { text: joined(&parts), root }
 }
 
-/// `input data: 12 files added (leaves: with.source.images 4000 → 5000)`.
-fn input(port: &str, changed: &[&Change], behind: Option<&str>, upstream: &dyn Upstream) -> String {
-    let what = match changed {
+/// `input data changed`, `input data: 12 files added`, `input trials: 6 artifacts changed`.
+fn input(port: &str, changed: &[&Change], upstream: &dyn Upstream) -> String {
+    match changed {
         [change] => {
             files(change, upstream).unwrap_or_else(|| format!("input {port} {}", change.verb()))
         }
         several => format!("input {port}: {} artifacts changed", several.len()),
-    };
-    match behind {
-        Some(root) => format!("{what} ({root})"),
-        None => what,
     }
 }
 
-/// `input data: 12 files added, 1 changed`, when both trees are known and not all is other.
+/// `input data: 12 files added, 1 changed`, when both trees are known.
 fn files(change: &Change, upstream: &dyn Upstream) -> Option<String> {
     let (old, new) = upstream.trees(change.before.as_deref()?, change.after.as_deref()?)?;
     let changes = listing(&new).diff(&listing(&old));
-    let text = summary(&changes).pop()?;
-    let text = text.strip_prefix("files: ").or_else(|| text.strip_prefix("file.")).unwrap_or(&text);
     let port = port_of(&change.key);
-    let noun = if changes.len() == 1 { "" } else { "files " };
-    Some(format!("input {port}: {noun}{text}"))
+    if let [only] = changes.as_slice() {
+        return Some(format!("input {port}: {} {}", only.key, only.verb()));
+    }
+    let mut parts = Vec::new();
+    for verb in ["added", "removed", "changed"] {
+        let count = changes.iter().filter(|change| change.verb() == verb).count();
+        if count > 0 && parts.is_empty() {
+            parts.push(format!("{} {verb}", wording::count(count, "file")));
+        } else if count > 0 {
+            parts.push(format!("{} {verb}", wording::thousands(count as u64)));
+        }
+    }
+    Some(format!("input {port}: {}", parts.join(", ")))
 }
 
 /// A tree as lines that compare.
 fn listing(tree: &Tree) -> Manifest {
     let mut lines = Manifest::default();
     for entry in &tree.entries {
-        lines.line(format!("file.{}", entry.path), &format!("{:?}", entry.kind));
+        lines.line(entry.path.clone(), &format!("{:?}", entry.kind));
     }
     lines
 }

@@ -30,7 +30,7 @@ pub struct StudyStage {
     pub id: StageId,
     /// The bound stage.
     pub stage: Box<dyn Stage>,
-    /// What feeds each port, in the order of the file; gathered feeds sorted by coordinates.
+    /// What feeds each port, sorted by port; gathered feeds sorted by coordinates.
     pub inputs: Vec<(String, Vec<Feed>)>,
     /// Stages that must end well before it starts, beyond those that feed it.
     pub needs: Vec<StageIndex>,

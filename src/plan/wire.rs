@@ -142,6 +142,8 @@ impl Wirer<'_, '_> {
                 None => self.findings.add_once(port::unknown(key, kind, ports)),
             }
         }
+        // The order in which ports are written is no content.
+        inputs.sort_by(|a, b| a.0.cmp(&b.0));
         inputs
     }
 
@@ -208,6 +210,7 @@ impl Wirer<'_, '_> {
             let span = match written {
                 Some((_, references)) if !references.is_empty() => continue,
                 Some((key, _)) => key.span,
+                None if is_misspelt(stage, &port.name, ports) => continue,
                 None => stage.span,
             };
             let offers = self.offers(stage, port);
@@ -232,6 +235,13 @@ impl Wirer<'_, '_> {
     }
 }
 
+/// Whether an unknown key was meant to be this port: that is one mistake and not two.
+fn is_misspelt(stage: &spec::Stage, port: &str, ports: &[Port]) -> bool {
+    let is_known = |key: &Key| ports.iter().any(|port| port.name == key.name);
+    let mut unknown = stage.inputs.iter().map(|(key, _)| key).filter(|key| !is_known(key));
+    unknown.any(|key| port::meant(&key.name, ports) == Some(port))
+}
+
 fn waits(places: &[usize], reference: &Reference, reads: bool) -> Vec<Wait> {
     let span = reference.span;
     places.iter().map(|&on| Wait { on, span, reads }).collect()
@@ -245,13 +255,13 @@ fn several_inputs(key: &Key, second: &Reference, count: usize) -> Diagnostic {
 }
 
 fn several_cells(key: &Key, reference: &Reference, cells: &[String]) -> Diagnostic {
-    let verb = if reference.gathered { "selects" } else { "has" };
-    let message = format!(
-        "port `{}` takes one artifact, but `{}` {verb} {} cells",
-        key.name,
-        reference.stage,
-        wording::thousands(cells.len() as u64)
-    );
+    let (port, stage) = (&key.name, &reference.stage);
+    let count = wording::count(cells.len(), "cell");
+    let message = if reference.gathered {
+        format!("port `{port}` takes one artifact, but {count} of `{stage}` are selected")
+    } else {
+        format!("port `{port}` takes one artifact, but `{stage}` has {count}")
+    };
     let listed = wording::list(&cells[..cells.len().min(LISTED_MAX)]);
     let more = match cells.len().saturating_sub(LISTED_MAX) {
         0 => String::new(),

@@ -1,24 +1,16 @@
 //! What planning asks of the world: records, trees and digests of files.
 //!
-//! A trait, so that the whole room is tested without a store on disk.
+//! A trait, so that the room is tested against answers made up in memory, and so that a store with a
+//! remote behind it can answer, too.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::digest::Digest;
 use crate::manifest::Fingerprint;
 use crate::record::StageRecord;
-use crate::store::{StoreError, Tree};
+use crate::store::{Store, StoreError, Tree};
 
-/// Digest of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileDigest {
-    /// Of its content.
-    pub digest: Digest,
-    /// Whether it may be executed.
-    pub executable: bool,
-}
-
-/// Answers from the store and the project; never changes either.
+/// Answers from the store and the project; never changes a result.
 pub trait World: Sync {
     /// The record of `fingerprint`, when the store has it.
     fn record(&self, fingerprint: &Fingerprint) -> Result<Option<StageRecord>, StoreError>;
@@ -26,6 +18,20 @@ pub trait World: Sync {
     /// The files of an artifact, when the store has them.
     fn tree(&self, tree: &Digest) -> Result<Option<Tree>, StoreError>;
 
-    /// Digest of the file at `path`, through the stat cache.
-    fn file(&self, path: &Path) -> std::io::Result<FileDigest>;
+    /// Digests of the files at `paths`, in their order. Many at once, as they are hashed in parallel.
+    fn digests(&self, paths: &[PathBuf]) -> Result<Vec<Digest>, StoreError>;
+}
+
+impl World for Store {
+    fn record(&self, fingerprint: &Fingerprint) -> Result<Option<StageRecord>, StoreError> {
+        Store::record(self, fingerprint)
+    }
+
+    fn tree(&self, tree: &Digest) -> Result<Option<Tree>, StoreError> {
+        Store::tree(self, tree)
+    }
+
+    fn digests(&self, paths: &[PathBuf]) -> Result<Vec<Digest>, StoreError> {
+        self.digest_files(paths)
+    }
 }

@@ -4,15 +4,31 @@
 //! expands matrices. Knows no stage kind: `stage` binds the parameters.
 
 mod bind;
+pub mod builtin;
+mod expression;
+mod files;
+mod load;
+mod matrix;
 mod node;
+mod overlay;
+mod params;
+mod preset;
+mod project;
+mod reference;
 mod scalar;
+pub mod schema;
+mod settings;
+mod stage;
 mod yaml;
 
 pub use bind::bind;
+pub use load::{Invalid, load};
 pub use node::{Key, Node, Value};
+pub use project::{Durability, PROJECT_FILE, Project, STORE_FOLDER};
+pub use settings::{TimeLimit, time};
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::artifact::{Coordinates, StageId};
@@ -84,21 +100,13 @@ pub struct Settings {
 pub struct Reference {
     /// The stage's name.
     pub stage: String,
-    /// Which cells; without matrix, the one stage with no coordinates.
-    pub cells: Vec<Coordinates>,
+    /// Which cells; without matrix, the one stage with no coordinates. Shared, because every cell of a
+    /// matrix may gather all cells of another.
+    pub cells: Arc<[Coordinates]>,
     /// Whether a selection in brackets was written.
     pub gathered: bool,
     /// The output's name, when written.
     pub output: Option<String>,
     /// Where it stands.
     pub span: Span,
-}
-
-/// What the command line and the project bring to a load.
-#[derive(Debug, Clone, Default)]
-pub struct LoadOptions {
-    /// The project's root; every path is relative to it.
-    pub root: PathBuf,
-    /// `-p key=value`, in order.
-    pub params: Vec<(String, String)>,
 }

@@ -2,6 +2,7 @@
 //!
 //! `extends`, presets, `-p` and expressions work on this tree; `stage` binds typed configs from it last.
 
+use super::yaml::TEXT_BYTES_PER_VALUE;
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 
@@ -57,6 +58,18 @@ impl Node {
         }
     }
 
+    /// How many values it holds, itself among them, where a long text counts as several.
+    pub(super) fn weight(&self) -> usize {
+        match &self.value {
+            Value::Text(text) => 1 + text.len() / TEXT_BYTES_PER_VALUE,
+            Value::List(items) => 1 + items.iter().map(Self::weight).sum::<usize>(),
+            Value::Map(entries) => {
+                1 + entries.iter().map(|(_, value)| value.weight()).sum::<usize>()
+            }
+            _ => 1,
+        }
+    }
+
     /// Says that this value and all in it are used at `used`.
     pub(super) fn mark_used(&mut self, used: Span) {
         self.used = Some(used);
@@ -67,20 +80,50 @@ impl Node {
         }
     }
 
+    /// Says that this value and all in it were written at `span`.
+    pub(super) fn place_at(&mut self, span: Span) {
+        self.span = span;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.place_at(span)),
+            Value::Map(entries) => {
+                for (key, value) in entries {
+                    key.span = span;
+                    value.place_at(span);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Puts `label` under the place where this value is used, and marks where it was written when that
     /// is elsewhere.
     #[must_use]
     pub fn blame(&self, diagnostic: Diagnostic, label: impl Into<String>) -> Diagnostic {
         match self.used {
-            Some(used) => {
-                diagnostic.label(used, label).label(self.span, "the value comes from here")
-            }
+            Some(used) => diagnostic.label(used, label).label(self.span, "it comes from here"),
             None => diagnostic.label(self.span, label),
         }
     }
 }
 
 impl Value {
+    /// A scalar as a word of a longer text or a coordinate; equal numbers give equal words, however they
+    /// were written (`20`, `2e1`). Nothing for lists and maps.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        match self {
+            Self::Null => Some("null".to_owned()),
+            Self::Bool(value) => Some(value.to_string()),
+            Self::Int(value) => Some(value.to_string()),
+            Self::Float(value) if value.fract() == 0.0 && value.abs() < 1e15 => {
+                Some(format!("{value:.0}"))
+            }
+            Self::Float(value) => Some(format!("{value:?}")),
+            Self::Text(text) => Some(text.clone()),
+            Self::List(_) | Self::Map(_) => None,
+        }
+    }
+
     /// What a person calls it: `a number`, `text`, `a list`.
     #[must_use]
     pub fn noun(&self) -> &'static str {

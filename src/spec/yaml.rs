@@ -10,6 +10,7 @@ use serde_saphyr::granit_parser::{
     ErrorKind, Event, Parser, ScalarStyle, ScanError, Span as ParserSpan, StrInput, Tag, options,
 };
 
+use super::expression::{OPENING, end_of};
 use super::{Key, Node, Value, scalar};
 use crate::diagnostic::Diagnostic;
 use crate::span::{SourceId, Span};
@@ -19,10 +20,11 @@ use crate::wording;
 const DEPTH_MAX: usize = 64;
 /// Values that a file of no size may have; aliases may add as many as the file has bytes.
 const VALUES_MIN: usize = 50_000;
-/// Values that no file may exceed: what keeps memory within some hundred megabytes.
-const VALUES_MAX: usize = 2_000_000;
+/// Values that no file, and no pipeline with all its cells, may exceed: what keeps memory within some
+/// hundred megabytes.
+pub(super) const VALUES_MAX: usize = 2_000_000;
 /// Bytes of text that weigh as much as one value, so that an alias to a long text is no bomb either.
-const TEXT_BYTES_PER_VALUE: usize = 64;
+pub(super) const TEXT_BYTES_PER_VALUE: usize = 64;
 
 /// Reads all of `text`, which is `source`.
 ///
@@ -74,7 +76,6 @@ impl<'t> TreeReader<'t, '_> {
             let (event, span) = self.event()?;
             match event {
                 Event::StreamEnd => break,
-                Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if node.is_some() => {
                     return Err(Box::new(
                         Diagnostic::error("spec::several_documents", "the file has two documents")
@@ -88,6 +89,7 @@ impl<'t> TreeReader<'t, '_> {
                     let (event, span) = self.event()?;
                     node = Some(self.node(event, span)?);
                 }
+                // The stream's start and a document's end.
                 _ => {}
             }
         }
@@ -159,34 +161,24 @@ impl<'t> TreeReader<'t, '_> {
                 matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
             let key = self.key(event, at)?;
             let (event, at) = self.event()?;
-            if self.path.len() < 2 {
+            // Deeper keys cannot be those of a stage.
+            let is_outer = self.path.len() < 2;
+            if is_outer {
                 self.path.push(key.as_ref().map(|key| key.name.clone()).unwrap_or_default());
-                let value = self.node(event, at);
+            }
+            let value = self.node(event, at)?;
+            if is_outer {
                 self.path.pop();
-                self.entry(key, value?, merges, &mut entries, &mut merged);
-            } else {
-                let value = self.node(event, at)?;
-                self.entry(key, value, merges, &mut entries, &mut merged);
+            }
+            match key {
+                Some(_) if merges => merged.push(value),
+                Some(key) => entries.push((key, value)),
+                None => {}
             }
         }
         self.drop_repeated(&mut entries);
         self.merge(&mut entries, merged);
         Ok(Node { value: Value::Map(entries), span, used: None })
-    }
-
-    fn entry(
-        &mut self,
-        key: Option<Key>,
-        value: Node,
-        merges: bool,
-        entries: &mut Vec<(Key, Node)>,
-        merged: &mut Vec<Node>,
-    ) {
-        match key {
-            Some(_) if merges => merged.push(value),
-            Some(key) => entries.push((key, value)),
-            None => {}
-        }
     }
 
     fn key(&mut self, event: Event<'t>, at: ParserSpan) -> Result<Option<Key>, Fatal> {
@@ -346,8 +338,8 @@ impl<'t> TreeReader<'t, '_> {
         let width = self.text[at..].chars().next().map_or(0, char::len_utf8);
         let span = self.at(at, at + width);
         let before = &self.text[..at];
-        if before.ends_with('$') && self.text[at..].starts_with("{{") {
-            return self.unquoted_expression(at - 1);
+        if let Some(expression) = self.unquoted_expression(at) {
+            return expression;
         }
         if let Some(selection) = self.unquoted_selection(at) {
             return selection;
@@ -367,15 +359,27 @@ impl<'t> TreeReader<'t, '_> {
         }
     }
 
-    fn unquoted_expression(&self, dollar: usize) -> Diagnostic {
-        let end = self.text[dollar..].find("}}").map_or(dollar + 3, |n| dollar + n + 2);
-        let line = self.quoted_line(dollar, end);
-        Diagnostic::error(
-            "spec::unquoted_expression",
-            "an expression inside `{}` or `[]` needs quotes",
-        )
-        .label(self.at(dollar, end), "quotes around this")
-        .help(format!("write: {line}"))
+    /// `${{ … }}` without quotes where YAML reads its braces or colons as its own.
+    fn unquoted_expression(&self, at: usize) -> Option<Diagnostic> {
+        let line = self.text[..at].rfind('\n').map_or(0, |n| n + 1);
+        // The parser stops behind the dollar, or at a colon further in.
+        let dollar =
+            line + self.text[line..self.text.floor_char_boundary(at + 2)].rfind(OPENING)?;
+        let inner = dollar + OPENING.len();
+        let end = inner + end_of(&self.text[inner..])? + "}}".len();
+        let is_flow = at == dollar + 1;
+        let is_one_line = !self.text[dollar..end].contains('\n');
+        (at < end && is_one_line).then(|| {
+            let message = if is_flow {
+                "an expression inside `{}` or `[]` needs quotes"
+            } else {
+                "an expression with `:` in it needs quotes"
+            };
+            let line = self.quoted_line(dollar, end);
+            Diagnostic::error("spec::unquoted_expression", message)
+                .label(self.at(dollar, end), "quotes around this")
+                .help(format!("write: {line}"))
+        })
     }
 
     /// `search[*]` without quotes inside `{}` or `[]`.

@@ -17,6 +17,7 @@ use super::{
     StageError,
 };
 use crate::artifact::ArtifactType;
+use crate::dataset;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
 use crate::results;
@@ -268,14 +269,9 @@ impl Stage for CommandConfig {
         vec![Component { name: Self::KIND, version: 1 }]
     }
 
-    /// `files`, `tools` and the seed come into the manifest by content, from the planner.
-    fn parameters(&self, manifest: &mut Manifest) {
-        manifest.section("with.run", &self.run);
-        manifest.section("with.outputs", &self.outputs);
-        if !self.env.is_empty() {
-            manifest.section("with.env", &self.env);
-        }
-    }
+    /// Nothing: arguments, environment, outputs, files and tools come into the manifest from
+    /// [`Stage::launch`] and [`Stage::files`], for whatever kind starts a program.
+    fn parameters(&self, _: &mut Manifest) {}
 
     fn seed(&self) -> Option<u64> {
         self.seed
@@ -305,34 +301,20 @@ impl Stage for CommandConfig {
 /// What is wrong, for people.
 pub fn check_artifact(kind: ArtifactType, folder: &Path) -> Result<(), String> {
     match kind {
-        ArtifactType::Trials => check_trials(folder),
+        ArtifactType::Trials => {
+            results::Trials::read(folder).map(drop).map_err(|error| error.to_string())
+        }
         ArtifactType::Models => {
             check_json::<results::ModelsSummary>(&folder.join(results::SUMMARY_FILE))
         }
-        _ => Ok(()),
+        kind => dataset::validate(kind, folder).map_err(|error| error.to_string()),
     }
-}
-
-fn check_trials(folder: &Path) -> Result<(), String> {
-    check_json::<results::TrialsCard>(&folder.join(results::CARD_FILE))?;
-    let text = read(&folder.join(results::TRIALS_FILE))?;
-    for (i, line) in text.lines().enumerate() {
-        serde_json::from_str::<results::Trial>(line)
-            .map_err(|error| format!("line {} of `{}`: {error}", i + 1, results::TRIALS_FILE))?;
-    }
-    Ok(())
 }
 
 fn check_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<(), String> {
     let name = path.file_name().unwrap_or_default().display().to_string();
-    serde_json::from_str::<T>(&read(path)?)
-        .map(|_| ())
-        .map_err(|error| format!("`{name}`: {error}"))
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let name = path.file_name().unwrap_or_default().display().to_string();
-    std::fs::read_to_string(path).map_err(|error| format!("`{name}`: {error}"))
+    let bytes = std::fs::read(path).map_err(|error| format!("`{name}`: {error}"))?;
+    serde_json::from_slice::<T>(&bytes).map(drop).map_err(|error| format!("`{name}`: {error}"))
 }
 
 // ---- values of several forms: read by visitors, since serde's `untagged` loses where they stand ----
@@ -500,5 +482,86 @@ impl JsonSchema for NamedOutput {
                 }
             ]
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{self, Project};
+    use crate::stage::{Kind as _, Typed};
+
+    /// Binds `with` as a pipeline file has it: the bound config, or the mistakes a line each.
+    fn bind(with: &str) -> Result<CommandLine, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p.yaml");
+        std::fs::write(&file, format!("stages: {{ a: {{ use: command, with: {with} }} }}"))
+            .unwrap();
+        let project = Project::open(folder.path()).unwrap();
+        let (pipeline, _) = spec::load(&project, &file, &[], &["command"]).unwrap();
+        let kind = Typed::<CommandConfig>::KIND;
+        let stage = kind.bind(&pipeline.stages[0].with).map_err(|mistakes| {
+            let lines: Vec<String> = mistakes.into_iter().map(|mistake| mistake.message).collect();
+            lines.join("\n")
+        })?;
+        let revived = kind.revive(&stage.config()).unwrap();
+        assert_eq!(revived.launch(), stage.launch(), "the config survives its way to a worker");
+        let Launch::Command(line) = stage.launch() else { panic!("commands are started directly") };
+        Ok(line)
+    }
+
+    #[test]
+    fn text_goes_to_a_shell_and_a_list_is_argv() {
+        assert_eq!(bind("{ run: echo a }").unwrap().argv, ["/bin/sh", "-e", "-c", "echo a"]);
+        assert_eq!(bind("{ run: [echo, a b] }").unwrap().argv, ["echo", "a b"]);
+    }
+
+    #[test]
+    fn a_list_of_outputs_is_one_artifact_and_a_map_several() {
+        let listed = bind("{ run: x, outputs: [a, 'b/*.csv'] }").unwrap().outputs;
+        assert_eq!(listed.len(), 1);
+        assert_eq!((listed[0].name.as_str(), listed[0].keeps_paths), ("files", true));
+        assert_eq!(listed[0].paths, ["a", "b/*.csv"]);
+        let with = "{ run: x, outputs: { one: a, two: { path: b, type: trials } } }";
+        let named = bind(with).unwrap().outputs;
+        let kinds: Vec<_> =
+            named.iter().map(|output| (output.name.as_str(), output.kind)).collect();
+        assert_eq!(kinds, [("one", ArtifactType::Files), ("two", ArtifactType::Trials)]);
+        assert!(named.iter().all(|output| !output.keeps_paths));
+    }
+
+    fn check(with: &str, expected: &str) {
+        assert_eq!(bind(with).unwrap_err(), expected, "{with}");
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        check("{ run: ' ' }", "`run` names no program");
+        check("{ run: [] }", "`run` names no program");
+        check("{ run: x, outputs: [/tmp/a] }", "output `/tmp/a` is absolute");
+        check("{ run: x, outputs: [../a] }", "output `../a` leaves the folder");
+        check("{ run: x, outputs: [inputs/a] }", "output `inputs/a` lies among the inputs");
+        check("{ run: x, outputs: { a: d, b: d/e } }", "outputs `d` and `d/e` overlap");
+        check("{ run: x, outputs: { a b: d } }", "`a b` cannot be the name of an output");
+        check(
+            "{ run: x, env: { TMPDIR: d } }",
+            "environment variable `TMPDIR` is set for each attempt",
+        );
+        check("{ run: x, files: [../a] }", "file `../a` leaves the folder");
+        check(
+            "{ run: x, outputs: { a: { path: d, type: trails } } }",
+            "`outputs.a.type` cannot be `trails`",
+        );
+        check("{ run: 3 }", "`run` must be text or a list, not a whole number");
+        check("{ runs: x }", "unknown key `runs`\n`run` is missing");
+    }
+
+    #[test]
+    fn typed_outputs_are_checked_by_the_types_own_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        for kind in [ArtifactType::Trials, ArtifactType::Models, ArtifactType::Dataset] {
+            assert!(check_artifact(kind, folder.path()).is_err(), "{kind}");
+        }
+        assert_eq!(check_artifact(ArtifactType::Files, folder.path()), Ok(()));
     }
 }

@@ -58,7 +58,7 @@ impl Check<'_> {
             (Shape::Number(range), Value::Int(_) | Value::Float(_)) => {
                 self.number(range, node, place);
             }
-            (Shape::Text(lengths), Value::Text(text)) => self.text(*lengths, text, node, place),
+            (Shape::Text(lengths, _), Value::Text(text)) => self.text(*lengths, text, node, place),
             (Shape::Words(words), Value::Text(text)) => self.word(words, text, node, place),
             (Shape::List(list), Value::List(items)) => self.list(list, items, node, place),
             (Shape::Fields(fields), Value::Map(_)) => self.fields(fields, node, place, None),
@@ -266,7 +266,7 @@ impl Check<'_> {
             Shape::Null => *value == Value::Null,
             Shape::Bool => matches!(value, Value::Bool(_)),
             Shape::Number(_) => matches!(value, Value::Int(_) | Value::Float(_)),
-            Shape::Text(_) | Shape::Words(_) => matches!(value, Value::Text(_)),
+            Shape::Text(..) | Shape::Words(_) => matches!(value, Value::Text(_)),
             Shape::List(_) => matches!(value, Value::List(_)),
             Shape::Fields(_) => matches!(value, Value::Map(_)),
             Shape::Tagged(_) => matches!(value, Value::Map(_) | Value::Text(_)),
@@ -380,9 +380,9 @@ fn number(value: f64) -> String {
 fn remedy(expected: &Shape, found: &Value) -> Option<String> {
     let quotes = |value: &dyn fmt::Display| Some(format!("put it in quotes: \"{value}\""));
     match (expected, found) {
-        (Shape::Text(_), Value::Int(value)) => quotes(value),
-        (Shape::Text(_), Value::Float(value)) => quotes(value),
-        (Shape::Text(_), Value::Bool(value)) => quotes(value),
+        (Shape::Text(_, None), Value::Int(value)) => quotes(value),
+        (Shape::Text(_, None), Value::Float(value)) => quotes(value),
+        (Shape::Text(_, None), Value::Bool(value)) => quotes(value),
         (Shape::Number(_), Value::Text(text)) if text.parse::<f64>().is_ok() => {
             Some(format!("take the quotes away: {text}"))
         }

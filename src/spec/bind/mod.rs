@@ -49,6 +49,8 @@
 //!   `Deserialize` of its own by a visitor and a `JsonSchema` with `anyOf`
 //!   (`#[schemars(untagged)]` writes one).
 //! - A struct's unknown keys are mistakes even where `deny_unknown_fields` was forgotten.
+//! - A type written as text in a form of its own (`6h`) gives its schema an `x-noun`, which messages say
+//!   instead of `text`.
 //! - What a schema cannot say (a duration's text) may fail in `Deserialize`; the message stands under
 //!   the innermost value.
 

@@ -29,7 +29,8 @@ pub(super) enum Shape {
     Null,
     Bool,
     Number(Range),
-    Text(Lengths),
+    /// Text, with the noun that a type of its own has for it (`x-noun` in its schema).
+    Text(Lengths, Option<String>),
     /// One of these words.
     Words(Vec<String>),
     List(List),
@@ -131,7 +132,7 @@ impl Shapes {
                 let is_told = !limits.is_empty() && limits != "at least 0";
                 if is_told { format!("{noun}, {limits}") } else { noun.to_owned() }
             }
-            Shape::Text(_) => "text".to_owned(),
+            Shape::Text(_, noun) => noun.clone().unwrap_or_else(|| "text".to_owned()),
             Shape::Words(words) => choose(words),
             Shape::List(_) => "a list".to_owned(),
             Shape::Fields(_) => "a map".to_owned(),
@@ -221,7 +222,10 @@ impl SchemaReader<'_> {
             "boolean" => Shape::Bool,
             "integer" => Shape::Number(range(schema, true)),
             "number" => Shape::Number(range(schema, false)),
-            "string" => Shape::Text(lengths(schema, "minLength", "maxLength")),
+            "string" => {
+                let noun = schema.get("x-noun").and_then(Json::as_str).map(str::to_owned);
+                Shape::Text(lengths(schema, "minLength", "maxLength"), noun)
+            }
             "array" => Shape::List(self.list(schema)),
             "object" => Shape::Fields(self.fields(schema)),
             other => panic!("BUG: JSON Schema has no type `{other}`"),

@@ -268,7 +268,7 @@ fn every_form_of_value_is_read() {
     assert_eq!((read.trials, read.decay, read.order), (1000, None, Order::Sorted));
     assert_eq!((read.kernels, read.size), (vec![1, 3], Some((32, 64))));
     assert_eq!(read.filters, BTreeMap::from([(1, 16), (2, 32)]));
-    assert_eq!(read.limit, Some(Limit(Duration::from_secs(6 * 3600))));
+    assert_eq!(read.limit, Some(Limit(Duration::from_hours(6))));
     assert_eq!(read.run, Some(Run::Argv(vec!["a".into(), "b".into()])));
     assert_eq!(read.nested[0].inner[0].name, "y");
 }
