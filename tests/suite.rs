@@ -3,6 +3,7 @@
 mod dataset;
 mod house;
 mod plan;
+mod progress;
 mod report;
 mod run;
 mod search;

@@ -1,138 +1,120 @@
 //! The command line: arguments, one file per command, diagnostics and exit codes.
+//!
+//! The only room that talks to people, besides the progress it shows. Commands return text or an error;
+//! this file prints them and ends the program.
 
+mod args;
+mod commands;
 pub mod diagnostics;
+mod error;
+mod exit;
+mod project;
+mod view;
 
-use std::path::PathBuf;
+pub use exit::Exit;
+
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::Parser as _;
 
-use crate::event::{Emit, Event};
-use crate::plan::{self, Request, Selection};
-use crate::run::{self, Interrupt, LockUse, RunOptions};
-use crate::spec::{self, Project};
-use crate::stage::Registry;
-use crate::store::{Store, StoreOptions};
+use args::{Cli, Global, When};
+use error::CliError;
 
-#[derive(Debug, Parser)]
-enum Command {
-    /// Runs a pipeline.
-    Run(RunArgs),
-    /// Computes one job.
-    #[command(hide = true)]
-    Worker {
-        /// The job.
-        job: PathBuf,
-    },
-}
-
-#[derive(Debug, clap::Args)]
-struct RunArgs {
-    pipeline: PathBuf,
-    #[arg(short = 'p', value_parser = key_value)]
-    params: Vec<(String, String)>,
-    #[arg(short = 'j', long)]
-    jobs: Option<usize>,
-    #[arg(long)]
-    threads: Option<usize>,
-    #[arg(long = "pool", value_parser = key_value)]
-    pools: Vec<(String, String)>,
-    #[arg(short = 'k', long)]
-    keep_going: bool,
-    #[arg(long)]
-    force: bool,
-    #[arg(long)]
-    only: Vec<String>,
-    #[arg(long)]
-    from: Vec<String>,
-    #[arg(long)]
-    until: Vec<String>,
-    #[arg(long)]
-    store: Option<PathBuf>,
-}
-
-fn key_value(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("not KEY=VALUE")?;
-    Ok((key.to_owned(), value.to_owned()))
-}
+use crate::diagnostic::Diagnostics;
+use crate::progress;
 
 /// Parses the arguments, does what they say, and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Command::parse() {
-        Command::Worker { job } => run::worker(&job, &Registry::standard()).exit_code().into(),
-        Command::Run(args) => run_pipeline(&args).unwrap_or_else(|error| {
-            say(&format!("error: {error}"));
-            ExitCode::from(4)
-        }),
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are errors to clap, but not to the caller.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // A closed pipe on the other end is no reason to fail.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    log_to_stderr();
+    let terminal = Terminal::of(&cli.global);
+    match commands::dispatch(&cli, &terminal) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            terminal.complain(&error);
+            error.exit().into()
+        }
     }
 }
 
-fn run_pipeline(args: &RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let registry = Registry::standard();
-    let project = Project::find(&args.pipeline)?;
-    let loaded = spec::load(&project, &args.pipeline, &args.params, &registry.names());
-    let (pipeline, _) = loaded.map_err(crate::diagnostic::Diagnostics::from)?;
-    let (study, _) = plan::join(pipeline, &registry)?;
-    let root = args.store.clone().unwrap_or(project.store);
-    let store = Store::open(&root, StoreOptions::default())?;
-    let absolute = std::path::absolute(&args.pipeline)?;
-    let request = Request {
-        file: absolute.strip_prefix(&project.root).unwrap_or(&absolute).to_owned(),
-        root: project.root,
-        params: args.params.clone(),
-        selection: Selection {
-            only: args.only.clone(),
-            from: args.from.clone(),
-            until: args.until.clone(),
-        },
-        store: store.root().to_owned(),
-    };
-    let mut pools = project.pools;
-    for (pool, capacity) in &args.pools {
-        pools.insert(pool.clone(), capacity.parse()?);
+/// Debugging output by `PHYTOTRON_LOG` (`debug`, `phytotron::run=trace`), and none without.
+fn log_to_stderr() {
+    // Reading the variable first keeps the no-op free of the subscriber's start-up.
+    if let Ok(filter) = std::env::var("PHYTOTRON_LOG") {
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+            .with_writer(std::io::stderr)
+            .init();
     }
-    let options = RunOptions {
-        program: std::env::current_exe()?,
-        jobs: args.jobs,
-        threads: args.threads,
-        pools,
-        keep_going: args.keep_going,
-        force: args.force,
-    };
-    let interrupt = Interrupt::new()?;
-    let _listening = interrupt.listen()?;
-    let report =
-        run::pipeline(&request, &study, &store, &options, LockUse::Leave, &interrupt, &Plain)?;
-    Ok(match (report.run.ok, report.run.interrupted) {
-        (true, _) => ExitCode::SUCCESS,
-        (false, true) => ExitCode::from(130),
-        (false, false) => ExitCode::FAILURE,
-    })
 }
 
-#[expect(clippy::print_stderr, reason = "the command line talks to people")]
-fn say(text: &str) {
-    eprintln!("{text}");
+/// Where answers go, and what may be written there.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    /// Answers in JSON.
+    pub(crate) json: bool,
+    /// Colour and bars on standard error.
+    pub(crate) color_err: bool,
+    /// Whether standard error is a terminal.
+    pub(crate) interactive: bool,
 }
 
-/// A line for each event that a person wants to see.
-struct Plain;
+impl Terminal {
+    fn of(global: &Global) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colored = |is_terminal: bool| match global.color {
+            When::Auto => is_terminal && !plain,
+            When::Always => true,
+            When::Never => false,
+        };
+        let interactive = std::io::stderr().is_terminal();
+        Self { json: global.json, color_err: colored(interactive), interactive }
+    }
 
-impl Emit for Plain {
-    fn emit(&self, event: Event) {
-        match event {
-            Event::StageEnded { stage, ending, reason, .. } => {
-                let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-                say(&format!("{stage} {}{reason}", run::ending_word(ending)));
-            }
-            Event::StageWaits { stage, holder } => say(&format!("{stage} waits for {holder}")),
-            Event::StageRetries { stage, reason, .. } => say(&format!("{stage} retries: {reason}")),
-            Event::Warning { stage, text } => {
-                let stage = stage.map_or_else(String::new, |stage| format!("{stage} "));
-                say(&format!("warning: {stage}{text}"));
-            }
-            _ => {}
+    /// Writes an answer to standard output; a reader that has gone away is no error.
+    pub(crate) fn say(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        let _ = write!(out, "{text}{newline}");
+        let _ = out.flush();
+    }
+
+    /// Writes a value as JSON to standard output.
+    pub(crate) fn say_json(&self, value: &serde_json::Value) {
+        self.say(&format!("{value:#}"));
+    }
+
+    /// Writes a note to standard error.
+    pub(crate) fn note(&self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+    }
+
+    /// The same for whoever shows progress.
+    pub(crate) fn progress(&self) -> progress::Terminal {
+        progress::Terminal { colour: self.color_err, ..progress::Terminal::stderr() }
+    }
+
+    /// Diagnostics as they look on standard error.
+    pub(crate) fn draw(&self, diagnostics: &Diagnostics) -> String {
+        diagnostics::render(diagnostics, self.color_err, self.progress().width.into())
+    }
+
+    fn complain(&self, error: &CliError) {
+        if self.json {
+            self.say_json(&error.json());
+        } else {
+            self.note(&error.text(self.color_err, self.progress().width.into()));
         }
     }
 }

@@ -39,6 +39,10 @@ pub struct RunOptions {
 pub struct RunReport {
     /// The run's id.
     pub run: String,
+    /// When it began, in seconds since 1970.
+    pub started_at: f64,
+    /// Host name.
+    pub host: String,
     /// Every selected stage and what it reads, in topological order.
     pub stages: Vec<StageEnd>,
     /// Stages that have a result now, with its fingerprint and the seconds it took to compute.
@@ -101,6 +105,8 @@ pub fn execute(
     all.emit(Event::RunEnded { ok: outcomes.ok, secs });
     let report = RunReport {
         run,
+        started_at: journal.started_at(),
+        host: host.clone(),
         stages: outcomes.stages,
         well: outcomes.well,
         published: outcomes.published,

@@ -9,6 +9,7 @@ mod collect;
 mod compare;
 mod error;
 mod execute;
+mod hardware;
 mod history;
 mod interrupt;
 mod job;
@@ -29,11 +30,12 @@ mod worker;
 pub use compare::{Changed, RunDiff, StageDiff, compare};
 pub use error::{JobError, RunError};
 pub use execute::{RunOptions, RunReport, execute};
+pub use hardware::hardware;
 pub use history::{History, PastRun, PastRunDetails, RunStatus};
 pub use interrupt::{Interrupt, Listening, Urgency};
 pub use journal::{
-    IndexLine, JOURNAL_FORMAT, JournalLine, RunEnd, RunFile, StageEnd, ending_word, run_id,
-    time_text,
+    IndexLine, JOURNAL_FORMAT, JournalLine, RunEnd, RunFile, StageEnd, ending_word, note_no_op,
+    run_id, time_text,
 };
 pub use pipeline::{LockUse, PipelineReport, pipeline};
 pub use pools::{Pools, Shortage, Tokens, machine};

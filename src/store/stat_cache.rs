@@ -336,6 +336,32 @@ mod tests {
     }
 
     #[test]
+    fn a_remembered_blob_is_hashed_again_when_any_time_of_it_changes() {
+        let room = Room::new();
+        let store = room.store();
+        let content = vec![7; 2 << 20];
+        let digest = store.put_blob(&content).unwrap();
+        let path = store.blob_path(&digest);
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let set_back = || File::open(&path).unwrap().set_modified(long_ago).unwrap();
+        set_back();
+        let remember = |digest: Digest| {
+            let stamp = Stamp::of(&fs::metadata(&path).unwrap());
+            let key = key_of(&path).unwrap();
+            store.learn(&[Answer { key, found: Known { stamp, digest }, is_new: true }]);
+        };
+        let verify = || store.verify_blob(&digest, content.len() as u64, true).unwrap();
+        remember(digest);
+        assert_eq!(verify(), Ok(()));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all(&[8]).unwrap();
+        set_back();
+        assert!(verify().is_err(), "size, inode and mtime are the same, the ctime is not");
+        assert!(!path.exists());
+    }
+
+    #[test]
     fn a_file_that_changed_just_now_is_not_remembered() {
         let room = Room::new();
         let (path, _) = room.claim("file", "");
