@@ -151,7 +151,9 @@ impl History {
             None => stages_by_events(&folder)?,
         };
         if !run.has_folder {
-            stages.iter_mut().for_each(|stage| stage.ending = Ending::Cached);
+            for stage in &mut stages {
+                stage.ending = Ending::Cached;
+            }
         }
         let same_as = source.filter(|source| *source != run.run);
         Ok(PastRunDetails { run, same_as, facts, stages, logs: folder.join("logs") })

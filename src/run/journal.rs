@@ -391,7 +391,8 @@ mod tests {
     }
 
     fn ended(name: &str, ending: Ending) -> Event {
-        let stage = StageId { name: name.to_owned(), coordinates: Default::default() };
+        let coordinates = crate::artifact::Coordinates::default();
+        let stage = StageId { name: name.to_owned(), coordinates };
         Event::StageEnded { stage, ending, secs: 0.0, reason: None }
     }
 

@@ -91,6 +91,7 @@ impl WorkerEnd {
 }
 
 /// Runs the job at `path` in this process. To be called before any other thread is started.
+#[must_use]
 pub fn worker(path: &Path, registry: &Registry) -> WorkerEnd {
     let started = Instant::now();
     let job: JobFile = match read(path) {

@@ -45,13 +45,13 @@ pub struct CommandConfig {
     /// Project files to lie beside the program: paths, folders or globs, relative to the project.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     files: Vec<String>,
-    /// Environment variables beyond PATH, HOME, USER, TMPDIR and LANG.
+    /// Environment variables beyond `PATH`, `HOME`, `USER`, `TMPDIR` and `LANG`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     env: BTreeMap<String, String>,
     /// Programs on PATH whose content decides the result, such as `python3`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tools: Vec<String>,
-    /// Passed on, mixed with the pipeline's seed, as PHYTOTRON_SEED.
+    /// Passed on, mixed with the pipeline's seed, as `PHYTOTRON_SEED`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
 }
@@ -94,9 +94,9 @@ impl Config for CommandConfig {
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
         let mut mistakes = Vec::new();
         self.check_run(with, &mut mistakes);
-        self.check_outputs(with, &mut mistakes);
-        self.check_env(with, &mut mistakes);
-        self.check_files(with, &mut mistakes);
+        check_outputs(with, &mut mistakes);
+        check_env(with, &mut mistakes);
+        check_files(with, &mut mistakes);
         mistakes
     }
 }
@@ -111,61 +111,6 @@ impl CommandConfig {
             let mistake = Diagnostic::error("command::empty_run", "`run` names no program")
                 .help("give it shell text, or a list of a program and its arguments");
             mistakes.push(node.blame(mistake, "nothing to run"));
-        }
-    }
-
-    fn check_outputs(&self, with: &Node, mistakes: &mut Vec<Diagnostic>) {
-        let Some(outputs) = with.get("outputs") else { return };
-        if let Value::Map(entries) = &outputs.value {
-            for (key, node) in entries.iter().filter(|(key, _)| !is_name(&key.name)) {
-                let message = format!("`{}` cannot be the name of an output", key.name);
-                let mistake = Diagnostic::error("command::bad_output_name", message)
-                    .help("names are made of letters, digits, `_` and `-`");
-                mistakes.push(node.blame(mistake, "the output of this name"));
-            }
-        }
-        let mut seen: Vec<(&str, &Node)> = Vec::new();
-        for (path, node) in output_nodes(outputs) {
-            if let Some(problem) = path_problem(path) {
-                let mistake =
-                    Diagnostic::error("command::bad_output", format!("output `{path}` {problem}"))
-                        .help("name a path inside the command's own folder, outside of `inputs/`");
-                mistakes.push(node.blame(mistake, problem));
-            } else if let Some((other, first)) = seen.iter().find(|(other, _)| overlap(path, other))
-            {
-                let message = format!("outputs `{other}` and `{path}` overlap");
-                let mistake = Diagnostic::error("command::overlapping_outputs", message)
-                    .help("a file belongs to one output: leave one of them out");
-                let mistake = node.blame(mistake, "this one");
-                mistakes.push(first.blame(mistake, "and this one"));
-            }
-            seen.push((path, node));
-        }
-    }
-
-    fn check_env(&self, with: &Node, mistakes: &mut Vec<Diagnostic>) {
-        let Some(Value::Map(entries)) = with.get("env").map(|node| &node.value) else { return };
-        for (key, node) in entries {
-            let problem = match key.name.as_str() {
-                name if OUR_VARIABLES.contains(&name) => "is set for each attempt",
-                name if name.is_empty() || name.contains(['=', '\0']) => "is no variable's name",
-                _ => continue,
-            };
-            let message = format!("environment variable `{}` {problem}", key.name);
-            mistakes.push(node.blame(Diagnostic::error("command::bad_env", message), problem));
-        }
-    }
-
-    fn check_files(&self, with: &Node, mistakes: &mut Vec<Diagnostic>) {
-        let Some(Value::List(items)) = with.get("files").map(|node| &node.value) else { return };
-        for node in items {
-            let Value::Text(path) = &node.value else { continue };
-            if let Some(problem) = path_problem(path) {
-                let mistake =
-                    Diagnostic::error("command::bad_file", format!("file `{path}` {problem}"))
-                        .help("files are named relative to the project and lie in it");
-                mistakes.push(node.blame(mistake, problem));
-            }
         }
     }
 
@@ -196,6 +141,60 @@ impl CommandConfig {
                     keeps_paths: false,
                 })
                 .collect(),
+        }
+    }
+}
+
+fn check_outputs(with: &Node, mistakes: &mut Vec<Diagnostic>) {
+    let Some(outputs) = with.get("outputs") else { return };
+    if let Value::Map(entries) = &outputs.value {
+        for (key, node) in entries.iter().filter(|(key, _)| !is_name(&key.name)) {
+            let message = format!("`{}` cannot be the name of an output", key.name);
+            let mistake = Diagnostic::error("command::bad_output_name", message)
+                .help("names are made of letters, digits, `_` and `-`");
+            mistakes.push(node.blame(mistake, "the output of this name"));
+        }
+    }
+    let mut seen: Vec<(&str, &Node)> = Vec::new();
+    for (path, node) in output_nodes(outputs) {
+        if let Some(problem) = path_problem(path) {
+            let mistake =
+                Diagnostic::error("command::bad_output", format!("output `{path}` {problem}"))
+                    .help("name a path inside the command's own folder, outside of `inputs/`");
+            mistakes.push(node.blame(mistake, problem));
+        } else if let Some((other, first)) = seen.iter().find(|(other, _)| overlap(path, other)) {
+            let message = format!("outputs `{other}` and `{path}` overlap");
+            let mistake = Diagnostic::error("command::overlapping_outputs", message)
+                .help("a file belongs to one output: leave one of them out");
+            let mistake = node.blame(mistake, "this one");
+            mistakes.push(first.blame(mistake, "and this one"));
+        }
+        seen.push((path, node));
+    }
+}
+
+fn check_env(with: &Node, mistakes: &mut Vec<Diagnostic>) {
+    let Some(Value::Map(entries)) = with.get("env").map(|node| &node.value) else { return };
+    for (key, node) in entries {
+        let problem = match key.name.as_str() {
+            name if OUR_VARIABLES.contains(&name) => "is set for each attempt",
+            name if name.is_empty() || name.contains(['=', '\0']) => "is no variable's name",
+            _ => continue,
+        };
+        let message = format!("environment variable `{}` {problem}", key.name);
+        mistakes.push(node.blame(Diagnostic::error("command::bad_env", message), problem));
+    }
+}
+
+fn check_files(with: &Node, mistakes: &mut Vec<Diagnostic>) {
+    let Some(Value::List(items)) = with.get("files").map(|node| &node.value) else { return };
+    for node in items {
+        let Value::Text(path) = &node.value else { continue };
+        if let Some(problem) = path_problem(path) {
+            let mistake =
+                Diagnostic::error("command::bad_file", format!("file `{path}` {problem}"))
+                    .help("files are named relative to the project and lie in it");
+            mistakes.push(node.blame(mistake, problem));
         }
     }
 }

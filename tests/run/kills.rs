@@ -25,10 +25,15 @@ const STAGES: [(&str, &str); 6] = [
 
 /// Leaves a grandchild in a session of its own, which ignores what can be ignored and keeps writing
 /// into the stage's folder.
+///
+/// Every program it calls decides whether it succeeds: killing one must not go unnoticed.
 const SCRIPT: &str = r#"
+set -e
 setsid sh -c 'trap "" TERM HUP INT; while :; do echo $NAME >> orphan.log; sleep 0.005; done' &
 mkdir out
-find inputs -name '*.txt' 2>/dev/null | sort | xargs cat > out/before.txt || true
+for file in inputs/*/out/*.txt; do
+    if [ -e "$file" ]; then cat "$file" >> out/before.txt; fi
+done
 i=0
 while [ $i -lt 8 ]; do
     echo "$NAME $i" >> out/lines.txt
