@@ -29,9 +29,9 @@ const REFERENCES_MAX: usize = 1_000_000;
 pub struct Invalid {
     /// What is wrong, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
-    /// What is right: its stages are only those without a mistake, with references that may lead to the
-    /// missing ones. Good for binding stages one by one, so that all mistakes are told at once, and for
-    /// nothing else.
+    /// What is right: its stages are only those without a mistake, with references that may lead to
+    /// missing ones. Good for binding and joining them, so that all mistakes are told at once; never to be
+    /// run.
     pub pipeline: Pipeline,
 }
 
