@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use phytotron::artifact::ArtifactType;
 use phytotron::digest::Digest;
 use phytotron::plan::{
@@ -141,29 +142,26 @@ fn pipeline(root: &Path, stages: usize) -> String {
     text
 }
 
-
-fn cpu() -> f64 {
-    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).unwrap();
-    let secs = |t: nix::sys::time::TimeVal| t.tv_sec() as f64 + t.tv_usec() as f64 * 1e-6;
-    secs(usage.user_time()) + secs(usage.system_time())
-}
-fn main() {
-    for n in [1000, 5000, 10000] {
-        let site = Site::new(n);
-        std::thread::sleep(std::time::Duration::from_secs(3));
-        for round in 0..3 {
-            let t = cpu();
-            let x = site.request.no_op(site.generation()).is_some();
-            let t1 = cpu();
-            let study = site.study();
-            let t2 = cpu();
-            let lock = LockFile::read(&site.lock_path()).unwrap();
-            let t3 = cpu();
-            let last = site.request.last_run();
-            let mut planner = Planner::new(&study, site.folder.path(), &site.store, last, lock);
-            let plan = Plan::of(&mut planner, &Selected::all(&study), &[]).unwrap();
-            let t4 = cpu();
-            println!("{n} {round} noop {x} {:.1} load {:.1} lock {:.1} plan {:.1} ms idle {}", (t1-t)*1e3, (t2-t1)*1e3, (t3-t2)*1e3, (t4-t3)*1e3, plan.is_idle());
+fn growth(criterion: &mut Criterion) {
+    let sites: Vec<(usize, Site)> =
+        SIZES.into_iter().map(|stages| (stages, Site::new(stages))).collect();
+    let mut measure = |name: &str, work: &dyn Fn(&Site) -> usize| {
+        let mut group = criterion.benchmark_group(name);
+        group.sample_size(10);
+        for (stages, site) in &sites {
+            group.throughput(Throughput::Elements(*stages as u64));
+            group.bench_with_input(BenchmarkId::from_parameter(stages), site, |bencher, site| {
+                bencher.iter(|| assert_eq!(work(site), *stages));
+            });
         }
-    }
+        group.finish();
+    };
+    measure("no-op by snapshot", &|site| {
+        site.request.no_op(site.generation()).expect("nothing to do").stages
+    });
+    measure("load", &|site| site.study().stages.len());
+    measure("plan without snapshot", &Site::plan);
 }
+
+criterion_group!(benches, growth);
+criterion_main!(benches);
