@@ -25,6 +25,14 @@ pub enum Ending {
     Interrupted,
 }
 
+impl Ending {
+    /// Whether the stage has a result now.
+    #[must_use]
+    pub fn is_well(self) -> bool {
+        matches!(self, Self::Done | Self::Cached | Self::Restored)
+    }
+}
+
 /// Something a run announces. In the journal each stands on one line with a time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

@@ -1,12 +1,14 @@
 //! The one integration test binary: a folder per room.
 
-#[cfg(test)]
 mod dataset;
 mod house;
 mod plan;
+mod progress;
 mod report;
+mod run;
 mod search;
 mod space;
 mod spec;
 mod store;
+mod support;
 mod train;

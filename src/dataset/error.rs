@@ -25,12 +25,134 @@ pub enum DatasetError {
         /// What is wrong with it, and what would be right.
         reason: String,
     },
+    /// A project file is not what was planned.
+    #[error("`{path}` changed while running")]
+    Changed {
+        /// The file, relative to the project.
+        path: String,
+    },
+    /// The project has no such file.
+    #[error("the project has no file `{path}`")]
+    NoFile {
+        /// The path, relative to the project.
+        path: String,
+    },
+    /// A file of a source breaks its own format.
+    #[error("`{path}` {reason}")]
+    Malformed {
+        /// The file, relative to the project.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Images that cannot be read, where none is allowed.
+    #[error(
+        "{count} of {total} images cannot be read: {examples}; repair or remove them, or set \
+         `source.broken: skip`"
+    )]
+    Broken {
+        /// How many.
+        count: usize,
+        /// Of how many.
+        total: usize,
+        /// The first ones with their reasons.
+        examples: String,
+    },
+    /// A folder inside a class folder.
+    #[error(
+        "class `{class}` has a folder `{folder}` inside: a class is one folder of images, so move its \
+         images up or name the folder above as the source"
+    )]
+    NestedClass {
+        /// The class.
+        class: String,
+        /// The folder in it.
+        folder: String,
+    },
+    /// An image outside all classes.
+    #[error("image `{name}` lies in no class: put it into a folder named after its class")]
+    NoClass {
+        /// The image.
+        name: String,
+    },
+    /// A class without images.
+    #[error("class `{class}` has no image: remove it, or add images")]
+    EmptyClass {
+        /// The class.
+        class: String,
+    },
+    /// Fewer than two classes, or too many to number.
+    #[error("the number of classes is {count} and must be 2 to 65,535")]
+    Classes {
+        /// How many.
+        count: usize,
+    },
+    /// A class would have no image in a part.
+    #[error(
+        "class `{class}` would have no {part} image, for it has {held}: give it more images, or change \
+         `split`"
+    )]
+    TooSmall {
+        /// The class.
+        class: String,
+        /// `training`, `validation` or `test`.
+        part: &'static str,
+        /// All that the class has: `6 images`, `6 images in 2 groups`.
+        held: String,
+    },
+    /// `test: given` where nothing is given.
+    #[error("the source has no test part of its own: give `split.test` as a share or a number")]
+    NoTestPart,
+    /// More test images wanted than the source's own test part has.
+    #[error("`split.test` asks for {wanted} images and the source's test part has {given}")]
+    TestPartTooSmall {
+        /// Asked for.
+        wanted: usize,
+        /// There.
+        given: usize,
+    },
+    /// Images of different sizes, and no size that they shall have.
+    #[error("`{name}` is {found}, `{first}` is {wanted}: set `resize` to give all images one size")]
+    Sizes {
+        /// An image.
+        name: String,
+        /// Its shape.
+        found: String,
+        /// The image that came first.
+        first: String,
+        /// Its shape.
+        wanted: String,
+    },
+    /// The groups table does not fit the images.
+    #[error("the groups table `{path}` {reason}")]
+    Groups {
+        /// The table, relative to the project.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More bytes than any study of this kind needs.
+    #[error("{what} would take more than {limit}: ask for fewer or smaller images")]
+    TooLarge {
+        /// What.
+        what: String,
+        /// The limit, for people.
+        limit: String,
+    },
+    /// Whoever waits asked to stop.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl DatasetError {
     /// Says that `file` of an artifact breaks the format.
     pub(crate) fn artifact(file: &'static str, reason: impl Into<String>) -> Self {
         Self::Artifact { file, reason: reason.into() }
+    }
+
+    /// Says that the project's file at `path` breaks its format.
+    pub(crate) fn malformed(path: &str, reason: impl Into<String>) -> Self {
+        Self::Malformed { path: path.to_owned(), reason: reason.into() }
     }
 
     /// A reader's failure at `path`.

@@ -2,14 +2,26 @@
 //!
 //! An artifact is a tensor of bytes, an index and a card, not a folder of pictures.
 
+mod amount;
 mod artifact;
 mod csv;
 mod error;
+mod files;
+mod make;
 mod npy;
 mod order;
+mod picture;
+pub mod source;
+mod split;
 
+pub use amount::{Amount, TestAmount};
 pub use artifact::{CARD_FILE, FORMAT, IMAGES_FILE, INDEX_FILE, validate};
 pub use error::DatasetError;
+pub use files::ProjectFiles;
+pub use make::{Made, Recipe, Watch};
+pub use picture::Fit;
+
+use picture::Picture;
 
 use serde::{Deserialize, Serialize};
 

@@ -109,17 +109,18 @@ impl Conv {
 
     /// Adds the bias and cuts off what is negative, while the tile is in the cache.
     fn finish(&self, ys: &mut [f32], bias: Option<&[f32]>) {
-        if let Some(bias) = bias {
-            for pixel in ys.chunks_exact_mut(bias.len()) {
-                for (y, b) in pixel.iter_mut().zip(bias) {
-                    *y += b;
+        // Written so that NaN stays NaN: a diverged training must be seen.
+        let rectified = |y: f32| if y < 0.0 { 0.0 } else { y };
+        match (bias, self.relu) {
+            (None, false) => {}
+            (None, true) => ys.iter_mut().for_each(|y| *y = rectified(*y)),
+            (Some(bias), relu) => {
+                for pixel in ys.chunks_exact_mut(bias.len()) {
+                    for (y, b) in pixel.iter_mut().zip(bias) {
+                        let sum = *y + b;
+                        *y = if relu { rectified(sum) } else { sum };
+                    }
                 }
-            }
-        }
-        if self.relu {
-            for y in ys {
-                // Written so that NaN stays NaN: a diverged training must be seen.
-                *y = if *y < 0.0 { 0.0 } else { *y };
             }
         }
     }

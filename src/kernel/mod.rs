@@ -7,7 +7,8 @@
 //! anybody asks how many threads there are.
 //!
 //! Why not candle's own operations: its convolution is about ten times slower than these, its max pool
-//! has a wrong gradient, and its random numbers cannot be seeded on the CPU. Knows nothing of networks,
+//! has a wrong gradient, its random numbers cannot be seeded on the CPU, and its element-wise operations
+//! spin in threads of their own. Knows nothing of networks,
 //! parameters or training.
 
 mod access;
@@ -23,6 +24,7 @@ mod max_pool;
 mod memory;
 mod relu;
 mod slide;
+mod sum;
 
 #[cfg(test)]
 pub(crate) mod reference;
@@ -37,3 +39,4 @@ pub use dropout::Dropout;
 pub use max_pool::MaxPool;
 pub use memory::keep_freed_memory;
 pub use relu::Relu;
+pub use sum::sum;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::results::ResultsError;
+
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
@@ -16,6 +18,15 @@ pub enum ReportError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// An artifact's own reader refuses it.
+    #[error("input {input} cannot be used")]
+    Results {
+        /// Which input, as the report would label it.
+        input: String,
+        /// What is wrong.
+        #[source]
+        source: ResultsError,
     },
     /// A file of an artifact is not what its type promises.
     #[error("`{file}` of input {input} cannot be used: {reason}")]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::document::{Block, Prose, Section};
-use super::plot::{Anchor, Axis, Figure, Svg, Ticks, clipped};
+use super::plot::{Anchor, Axis, Figure, Svg, Ticks, clipped, text_width};
 use super::table::{Cell, Table};
 use crate::artifact::StageId;
 use crate::event::Ending;
@@ -97,7 +97,7 @@ fn summary(facts: &RunFacts) -> Prose {
     if known.clone().next().is_some() {
         let stages = wording::count(facts.stages.len(), "stage");
         let note = format!(
-            " {} of {stages} were known already, which saved {}.",
+            " Known already: {} of {stages}, which saved {}.",
             known.count(),
             seconds(saved)
         );
@@ -188,8 +188,8 @@ fn timeline(facts: &RunFacts) -> Figure {
         name: "timeline".to_owned(),
         title: "Timeline".to_owned(),
         caption,
-        wide: draw_timeline(&ran, 760, 190.0),
-        narrow: Some(draw_timeline(&ran, 380, 110.0)),
+        wide: draw_timeline(&ran, 760),
+        narrow: Some(draw_timeline(&ran, 380)),
     }
 }
 
@@ -199,7 +199,9 @@ fn timeline(facts: &RunFacts) -> Figure {
     clippy::cast_sign_loss,
     reason = "places in a drawing"
 )]
-fn draw_timeline(ran: &[(f64, &StageFacts)], width: u32, left: f64) -> Svg {
+fn draw_timeline(ran: &[(f64, &StageFacts)], width: u32) -> Svg {
+    let names = ran.iter().map(|(_, stage)| text_width(&stage.stage.to_string(), 12.0));
+    let left = names.fold(0.0, f64::max).min(f64::from(width) / 3.0) + 12.0;
     let bottom = 8.0 + ran.len() as f64 * 24.0;
     let right = f64::from(width) - 16.0;
     let mut svg = Svg::new(width, (bottom + 44.0) as u32);

@@ -15,12 +15,9 @@ use super::ReportError;
 use crate::artifact::Coordinates;
 use crate::dataset;
 use crate::net::Network;
-use crate::results::{self, Epoch, ModelsSummary, Trial, TrialsCard};
-
-/// File with rank correlations that a scoring by a second evaluator may leave beside its trials.
-pub const AGREEMENT_FILE: &str = "agreement.json";
-/// The file with a dataset's facts.
-const DATASET_CARD_FILE: &str = "card.json";
+use crate::results::{
+    self, Agreement, Epoch, ModelSummary, ModelsSummary, Trial, Trials, TrialsCard,
+};
 
 /// An artifact to report on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +61,8 @@ pub struct Search {
     pub card: TrialsCard,
     /// The trials in order.
     pub trials: Vec<Trial>,
-    /// What `agreement.json` says, when it lies there: leaves with dotted names.
-    pub agreement: Vec<(String, Value)>,
+    /// How these scores agree with earlier ones, when they are of genotypes scored again.
+    pub agreement: Option<Agreement>,
 }
 
 /// A `models` artifact.
@@ -83,6 +80,18 @@ pub struct Finals {
     pub network: Option<Network>,
 }
 
+impl Finals {
+    /// The chosen network among the retrained ones.
+    #[must_use]
+    pub fn chosen_model(&self) -> Option<&ModelSummary> {
+        chosen_model(&self.summary)
+    }
+}
+
+fn chosen_model(summary: &ModelsSummary) -> Option<&ModelSummary> {
+    summary.models.iter().find(|model| model.genotype == summary.chosen.genotype)
+}
+
 impl Findings {
     /// Reads all artifacts.
     pub fn read(sources: &Sources) -> Result<Self, ReportError> {
@@ -91,7 +100,7 @@ impl Findings {
         tell_apart(searches.iter_mut().map(|search| &mut search.label));
         tell_apart(finals.iter_mut().map(|finals| &mut finals.label));
         let data = sources.data.as_ref().map(|source| {
-            Artifact { folder: &source.folder, name: "data".to_owned() }.json(DATASET_CARD_FILE)
+            Artifact { folder: &source.folder, name: "data".to_owned() }.json(dataset::CARD_FILE)
         });
         Ok(Self { searches, finals, data: data.transpose()? })
     }
@@ -133,15 +142,14 @@ pub(super) fn leaves(value: &Value) -> Vec<(String, Value)> {
 
 fn read_search(source: &Source) -> Result<Search, ReportError> {
     let artifact = Artifact::new(source, "trials");
-    let card: TrialsCard = artifact.json(results::CARD_FILE)?;
-    let trials: Vec<Trial> = artifact.json_lines(results::TRIALS_FILE)?;
-    let agreement: Option<Value> = artifact.json_if_there(AGREEMENT_FILE)?;
+    let Trials { card, trials } = Trials::read(&source.folder)
+        .map_err(|source| ReportError::Results { input: artifact.name.clone(), source })?;
+    let agreement = artifact.json_if_there(results::AGREEMENT_FILE)?;
     let label = if source.coordinates.0.is_empty() {
         format!("{}, {}", word(&card.strategy), word(&card.evaluator))
     } else {
         source.coordinates.to_string()
     };
-    let agreement = agreement.as_ref().map(leaves).unwrap_or_default();
     Ok(Search { label, coordinates: source.coordinates.clone(), card, trials, agreement })
 }
 
@@ -156,8 +164,7 @@ fn read_finals(source: &Source) -> Result<Finals, ReportError> {
             histories.push((model.rank, artifact.json_lines(&file)?));
         }
     }
-    let chosen = summary.models.iter().find(|model| model.genotype == summary.chosen.genotype);
-    let network = match chosen {
+    let network = match chosen_model(&summary) {
         Some(model) => read_network(&artifact, model.rank)?,
         None => None,
     };

@@ -21,7 +21,7 @@ mod words;
 
 pub use error::ReportError;
 pub use facts::{RunFacts, StageFacts};
-pub use findings::{AGREEMENT_FILE, Finals, Findings, Search, Source, Sources};
+pub use findings::{Finals, Findings, Search, Source, Sources};
 pub use plot::Figure;
 pub use sections::Options;
 

@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::findings::{Findings, Search};
-use super::statistics;
-use crate::results::Trial;
+use crate::results::{self, Trial};
 
 /// All networks that one evaluator scored in one space.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +23,7 @@ pub(super) struct Ranking {
     pub(super) networks: Vec<Ranked>,
     /// Trials behind them, failed ones included.
     pub(super) trials: usize,
-    /// Trials that failed; their chance-level scores rank nothing.
+    /// Trials that failed; they count with their score, chance, as in every choice by rank.
     pub(super) failures: usize,
 }
 
@@ -32,7 +31,7 @@ pub(super) struct Ranking {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ranked {
     pub(super) genotype: String,
-    /// Mean over its trials that did not fail.
+    /// Mean over its trials.
     pub(super) score: f64,
     pub(super) trials: usize,
     pub(super) parameters: u64,
@@ -62,29 +61,27 @@ pub(super) fn rankings(findings: &Findings) -> Vec<Ranking> {
 
 fn rank(group: &[&Search]) -> Ranking {
     let card = &group[0].card;
-    let all = || group.iter().flat_map(|search| &search.trials);
-    let mut scores: HashMap<&str, (Vec<f64>, &Trial)> = HashMap::new();
-    for trial in all().filter(|trial| trial.failure.is_none()) {
-        scores.entry(&trial.genotype).or_insert((Vec::new(), trial)).0.push(trial.score);
+    let trials: Vec<&[Trial]> = group.iter().map(|search| search.trials.as_slice()).collect();
+    let all = || trials.iter().copied().flatten();
+    let mut sizes: HashMap<&str, (u64, u64)> = HashMap::new();
+    for trial in all() {
+        sizes.entry(&trial.genotype).or_insert((trial.parameters, trial.multiply_adds));
     }
-    let mut networks: Vec<Ranked> = scores
-        .into_iter()
-        .filter_map(|(genotype, (scores, first))| {
-            Some(Ranked {
-                genotype: genotype.to_owned(),
-                score: statistics::mean(&scores)?,
-                trials: scores.len(),
-                parameters: first.parameters,
-                multiply_adds: first.multiply_adds,
-            })
-        })
-        .collect();
-    networks.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.genotype.cmp(&b.genotype)));
+    let ranked = |one: results::Ranked| {
+        let (parameters, multiply_adds) = sizes[one.genotype.as_str()];
+        Ranked {
+            genotype: one.genotype,
+            score: one.mean_score,
+            trials: one.trials,
+            parameters,
+            multiply_adds,
+        }
+    };
     Ranking {
         evaluator: card.evaluator.clone(),
         space: card.space.clone(),
         mock: card.mock,
-        networks,
+        networks: results::ranking(&trials).into_iter().map(ranked).collect(),
         trials: all().count(),
         failures: all().filter(|trial| trial.failure.is_some()).count(),
     }
@@ -138,7 +135,7 @@ mod tests {
             mock: evaluator == "mock",
         };
         let coordinates = Coordinates::default();
-        Search { label: String::new(), coordinates, card, trials, agreement: Vec::new() }
+        Search { label: String::new(), coordinates, card, trials, agreement: None }
     }
 
     #[test]
@@ -160,7 +157,7 @@ mod tests {
         let rankings = rankings(&Findings { searches, ..Findings::default() });
         let shown: Vec<_> =
             rankings.iter().map(|r| (r.mock, r.networks.len(), r.failures)).collect();
-        assert_eq!(shown, [(false, 1, 1), (true, 1, 0)]);
+        assert_eq!(shown, [(false, 2, 1), (true, 1, 0)]);
     }
 
     #[test]

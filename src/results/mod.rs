@@ -2,11 +2,13 @@
 //!
 //! Knows nothing of how they came about.
 
+mod agreement;
 mod error;
 mod models;
 mod top;
 mod trials;
 
+pub use agreement::{AGREEMENT_FILE, Agreement, Pair};
 pub use error::ResultsError;
 pub use models::{
     Chosen, Epoch, MODELS_FORMAT, ModelSummary, ModelsSummary, SUMMARY_FILE, model_folder,

@@ -29,9 +29,9 @@ pub fn top(searches: &[Vec<Trial>], k: usize) -> Vec<Ranked> {
 /// All genotypes, best first; see [`top`].
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts of trials are far below 2^53")]
-pub fn ranking(searches: &[Vec<Trial>]) -> Vec<Ranked> {
+pub fn ranking<T: AsRef<[Trial]>>(searches: &[T]) -> Vec<Ranked> {
     let mut sums: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
-    for trial in searches.iter().flatten() {
+    for trial in searches.iter().flat_map(AsRef::as_ref) {
         let (sum, count) = sums.entry(&trial.genotype).or_default();
         *sum += trial.score;
         *count += 1;

@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use super::error::JobError;
 use super::interrupt::{Interrupt, Urgency};
 use super::process;
+use crate::store::{Claim, Store};
 
 /// The attempts at one fingerprint.
 #[derive(Debug)]
@@ -76,6 +77,14 @@ impl Attempts {
         Ok(())
     }
 
+    /// Whether a process of an earlier attempt still lives.
+    fn has_orphans(&self) -> bool {
+        self.earlier().any(|folder| {
+            let lock = File::open(folder.join("lock"));
+            lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock)))
+        })
+    }
+
     /// Makes the folder of the next attempt; older ones but the last are removed.
     pub(super) fn next(&self) -> Result<Attempt, JobError> {
         let numbers = self.numbers();
@@ -111,6 +120,27 @@ impl Attempt {
     ) -> Result<(), JobError> {
         drop(self.lock);
         end_orphans_of(&self.folder.join("lock"), interrupt, on_wait)
+    }
+}
+
+/// Kills what killed runs left behind, whatever it was computing; what lives on after a second is left
+/// to the run that needs its fingerprint.
+pub(super) fn sweep(store: &Store) {
+    let work = store.root().join("work");
+    for entry in fs::read_dir(work).into_iter().flatten().flatten() {
+        let Some(fingerprint) = entry.file_name().to_str().and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        let attempts = Attempts::new(entry.path());
+        if attempts.has_orphans()
+            && let Ok(Claim::Granted(_guard)) = store.claim(&fingerprint, "a sweep of orphans")
+        {
+            let gives_up = Interrupt::new().inspect(Interrupt::raise);
+            if let Ok(gives_up) = gives_up {
+                _ = attempts.end_orphans(&gives_up, &mut |_| {});
+            }
+        }
     }
 }
 

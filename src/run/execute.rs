@@ -7,27 +7,25 @@ use super::RunError;
 use super::interrupt::{Interrupt, Urgency};
 use super::job::{self, Site};
 use super::journal::{self, JOURNAL_FORMAT, Journal, RunEnd, RunFile, StageEnd};
+use super::pins::Pins;
 use super::pools::{self, Pools, Tokens};
 use super::scheduler::{self, Finding, Policy, Resolve};
+use super::sys;
+use crate::digest::Digest;
 use crate::event::{Emit, Event};
-use crate::plan::{Selected, StageIndex, Study};
+use crate::manifest::Fingerprint;
+use crate::plan::{Request, Selected, StageIndex, Study};
 use crate::store::Store;
 
 /// How a run goes; nothing here changes a result.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// The project's root.
-    pub project: PathBuf,
-    /// The pipeline's file relative to the project, for the history.
-    pub file: PathBuf,
-    /// `-p key=value`, in order, for the history.
-    pub params: Vec<(String, String)>,
     /// The program that is a worker when called with `worker JOB`.
     pub program: PathBuf,
-    /// Stages that may run.
-    pub selected: Selected,
     /// Jobs at once; without, one for each core.
     pub jobs: Option<usize>,
+    /// Threads of each built-in stage; without, its share of the cores.
+    pub threads: Option<usize>,
     /// Capacities beyond and instead of what the machine has.
     pub pools: Tokens,
     /// Go on with what does not depend on a failure.
@@ -41,10 +39,16 @@ pub struct RunOptions {
 pub struct RunReport {
     /// The run's id.
     pub run: String,
+    /// When it began, in seconds since 1970.
+    pub started_at: f64,
+    /// Host name.
+    pub host: String,
     /// Every selected stage and what it reads, in topological order.
     pub stages: Vec<StageEnd>,
-    /// Stages that have a result now.
-    pub well: Vec<StageIndex>,
+    /// Stages that have a result now, with its fingerprint and the seconds it took to compute.
+    pub well: Vec<(StageIndex, Fingerprint, f64)>,
+    /// Folders below the project that hold selected results, with their trees.
+    pub published: Vec<(PathBuf, Digest)>,
     /// Whether all selected stages have one.
     pub ok: bool,
     /// Whether it was interrupted.
@@ -60,6 +64,7 @@ pub struct RunReport {
 /// # Errors
 /// When nothing could be run at all. A stage that fails is in the report.
 pub fn execute(
+    request: &Request,
     study: &Study,
     resolve: &mut dyn Resolve,
     store: &Store,
@@ -68,16 +73,20 @@ pub fn execute(
     events: &dyn Emit,
 ) -> Result<RunReport, RunError> {
     let started = Instant::now();
-    let project = std::path::absolute(&options.project)
-        .map_err(RunError::io("cannot find", &options.project))?;
+    if store.options().group_writable {
+        sys::share_with_group();
+    }
+    let project =
+        std::path::absolute(&request.root).map_err(RunError::io("cannot find", &request.root))?;
     let host = host();
-    let journal = Journal::new(store.runs(), facts(study, options, &host));
+    let journal = Journal::new(store.runs(), facts(request, study, &host));
     let run = journal.run().to_owned();
     let all = Tee { journal: &journal, others: events };
+    let selected = request.selection.of(study)?;
     all.emit(Event::RunStarted {
         run: run.clone(),
         pipeline: study.pipeline.name.clone(),
-        stages: study.stages.len(),
+        stages: study.iter().filter(|(stage, _)| selected.contains(*stage)).count(),
     });
     let site = Site {
         store,
@@ -87,16 +96,20 @@ pub fn execute(
         interrupt,
         events: &all,
         journal: &journal,
+        pins: &Pins::new(&run),
         host: &host,
     };
-    let (policy, pools) = policy(options, &run, &host);
+    let (policy, pools) = policy(options, selected, &run, &host);
     let outcomes = scheduler::run(study, resolve, &policy, pools, &site)?;
     let secs = started.elapsed().as_secs_f64();
     all.emit(Event::RunEnded { ok: outcomes.ok, secs });
     let report = RunReport {
         run,
+        started_at: journal.started_at(),
+        host: host.clone(),
         stages: outcomes.stages,
         well: outcomes.well,
+        published: outcomes.published,
         ok: outcomes.ok,
         interrupted: interrupt.urgency() != Urgency::None,
         findings: outcomes.findings,
@@ -122,15 +135,16 @@ fn end(journal: &Journal, store: &Store, report: &RunReport, events: &dyn Emit) 
 /// Jobs at once and the pools they share.
 ///
 /// More jobs than cores are a person's wish, so there are as many tokens then.
-fn policy(options: &RunOptions, run: &str, host: &str) -> (Policy, Pools) {
+fn policy(options: &RunOptions, selected: Selected, run: &str, host: &str) -> (Policy, Pools) {
     let mut capacity = pools::machine();
     let cores = capacity["cpu"];
     let jobs = options.jobs.unwrap_or(usize::try_from(cores).unwrap_or(1)).max(1);
     capacity.insert("cpu".to_owned(), cores.max(jobs as u64));
     capacity.extend(options.pools.clone());
     let policy = Policy {
-        selected: options.selected.clone(),
+        selected,
         jobs,
+        threads: options.threads,
         keep_going: options.keep_going,
         force: options.force,
         holder: format!("run {run} on {host}, process {}", std::process::id()),
@@ -138,13 +152,13 @@ fn policy(options: &RunOptions, run: &str, host: &str) -> (Policy, Pools) {
     (policy, Pools::new(capacity))
 }
 
-fn facts(study: &Study, options: &RunOptions, host: &str) -> RunFile {
+fn facts(request: &Request, study: &Study, host: &str) -> RunFile {
     RunFile {
         v: JOURNAL_FORMAT,
         run: journal::run_id(),
         pipeline: study.pipeline.name.clone(),
-        file: options.file.display().to_string(),
-        params: options.params.clone(),
+        file: request.file.display().to_string(),
+        params: request.params.clone(),
         started_at: journal::now(),
         host: host.to_owned(),
         process: std::process::id(),

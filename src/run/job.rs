@@ -13,9 +13,10 @@ use super::collect;
 use super::error::JobError;
 use super::interrupt::{Interrupt, Urgency};
 use super::journal::{self, Journal};
+use super::pins::Pins;
 use super::staging::BoundInputs;
 use super::start::{self, Produced};
-use super::worker::{ResultFile, WorkerResult};
+use super::worker::{self, ResultFile, WorkerResult};
 use crate::event::{Emit, Event};
 use crate::plan::{Resolved, StudyStage};
 use crate::record::{OutputRecord, RECORD_FORMAT, StageRecord};
@@ -33,6 +34,7 @@ pub(super) struct Site<'a> {
     pub(super) interrupt: &'a Interrupt,
     pub(super) events: &'a dyn Emit,
     pub(super) journal: &'a Journal,
+    pub(super) pins: &'a Pins,
     /// Host name, for records.
     pub(super) host: &'a str,
 }
@@ -234,12 +236,10 @@ fn take_over(
 ) -> Result<Option<Computed>, JobError> {
     let Some(folder) = attempts.earlier().next() else { return Ok(None) };
     let layout = Layout { folder };
-    let Some(ResultFile { result: WorkerResult::Done(outcome), cost, .. }) =
-        ResultFile::read(&layout.result_file())
-    else {
-        return Ok(None);
-    };
-    if !layout.outputs().is_dir() {
+    let Some(file) = ResultFile::read(&layout.result_file()) else { return Ok(None) };
+    let WorkerResult::Done(outcome) = file.result else { return Ok(None) };
+    // Nothing was flushed: after a power cut the result may be there and the outputs torn.
+    if file.boot != worker::boot() || !layout.outputs().is_dir() {
         return Ok(None);
     }
     site.events.emit(Event::StageStarted {
@@ -248,7 +248,7 @@ fn take_over(
         attempt: 0,
     });
     begin_taking(&layout)?;
-    record(task, site, &layout, Produced { cost, outcome }).map(Some)
+    record(task, site, &layout, Produced { cost: file.cost, outcome }).map(Some)
 }
 
 /// Takes the outputs into the store and writes the record.

@@ -16,7 +16,7 @@ use crate::artifact::StageId;
 use crate::digest::Digest;
 use crate::event::{Emit, Ending, Event};
 use crate::manifest::Fingerprint;
-use crate::plan;
+use crate::plan::{self, NoOp};
 use crate::record::Cost;
 
 /// Version of every file of the journal.
@@ -156,6 +156,11 @@ impl Journal {
         &self.facts.run
     }
 
+    /// When the run began, in seconds since 1970.
+    pub(super) fn started_at(&self) -> f64 {
+        self.facts.started_at
+    }
+
     fn folder(&self) -> PathBuf {
         self.runs.join(&self.facts.run)
     }
@@ -218,6 +223,24 @@ impl Journal {
         }
         Ok(events)
     }
+}
+
+/// Adds the line of a run that found nothing to do.
+///
+/// # Errors
+/// When the index cannot be written.
+pub fn note_no_op(runs: &Path, no_op: &NoOp) -> io::Result<()> {
+    let index = IndexLine {
+        v: JOURNAL_FORMAT,
+        run: run_id(),
+        pipeline: no_op.pipeline.clone(),
+        started_at: now(),
+        secs: 0.0,
+        ok: true,
+        stages: BTreeMap::from([(ending_word(Ending::Cached).to_owned(), no_op.stages)]),
+        folder: false,
+    };
+    append_line(&runs.join(INDEX_FILE), &serde_json::to_string(&index)?)
 }
 
 impl Emit for Journal {
@@ -368,7 +391,8 @@ mod tests {
     }
 
     fn ended(name: &str, ending: Ending) -> Event {
-        let stage = StageId { name: name.to_owned(), coordinates: Default::default() };
+        let coordinates = crate::artifact::Coordinates::default();
+        let stage = StageId { name: name.to_owned(), coordinates };
         Event::StageEnded { stage, ending, secs: 0.0, reason: None }
     }
 

@@ -6,11 +6,16 @@
 
 mod attempt;
 mod collect;
+mod compare;
 mod error;
 mod execute;
+mod hardware;
+mod history;
 mod interrupt;
 mod job;
 mod journal;
+mod pins;
+mod pipeline;
 mod pools;
 mod process;
 mod publish;
@@ -19,16 +24,27 @@ mod staging;
 mod start;
 mod states;
 mod sys;
+mod tables;
 mod worker;
 
+pub use compare::{Changed, RunDiff, StageDiff, compare};
 pub use error::{JobError, RunError};
 pub use execute::{RunOptions, RunReport, execute};
+pub use hardware::hardware;
+pub use history::{History, PastRun, PastRunDetails, RunStatus};
 pub use interrupt::{Interrupt, Listening, Urgency};
 pub use journal::{
-    IndexLine, JOURNAL_FORMAT, JournalLine, RunEnd, RunFile, StageEnd, ending_word, run_id,
-    time_text,
+    IndexLine, JOURNAL_FORMAT, JournalLine, RunEnd, RunFile, StageEnd, ending_word, note_no_op,
+    run_id, time_text,
 };
+pub use pipeline::{LockUse, PipelineReport, pipeline};
 pub use pools::{Pools, Shortage, Tokens, machine};
 pub use scheduler::{Finding, Resolve};
 pub use states::{StageState, States};
+pub use tables::{details_text, diff_text, log_table};
 pub use worker::{WorkerEnd, worker};
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod worker_tests;

@@ -262,7 +262,7 @@ impl Ending {
     }
 
     fn time_left(&self) -> PollTimeout {
-        const LONGEST: Duration = Duration::from_secs(3600);
+        const LONGEST: Duration = Duration::from_hours(1);
         let Some(next) = [self.timeout_at, self.kill_at].into_iter().flatten().min() else {
             return PollTimeout::NONE;
         };

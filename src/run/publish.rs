@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::job::Site;
 use crate::digest::Digest;
-use crate::event::{Emit as _, Event};
+use crate::event::Event;
 use crate::plan::{StageIndex, Study};
 use crate::record::StageRecord;
 use crate::store::StoreError;

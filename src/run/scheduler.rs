@@ -5,11 +5,13 @@
 //! processes and files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use super::RunError;
+use super::attempt;
 use super::error::{JobError, with_causes};
 use super::interrupt::Urgency;
 use super::job::{self, Computed, Site, Task};
@@ -19,7 +21,9 @@ use super::publish;
 use super::staging::{Bound, BoundInputs};
 use super::states::{StageState, States};
 use crate::artifact::StageId;
+use crate::digest::Digest;
 use crate::event::Event;
+use crate::manifest::Fingerprint;
 use crate::plan::{PlanError, Planner, Resolved, Selected, StageIndex, Study};
 use crate::record::{OutputRecord, StageRecord};
 use crate::stage::Launch;
@@ -57,6 +61,8 @@ pub(super) struct Policy {
     pub(super) selected: Selected,
     /// Jobs at once.
     pub(super) jobs: usize,
+    /// Threads of each built-in stage; without, its share of the cores.
+    pub(super) threads: Option<usize>,
     /// Go on with what does not depend on a failure.
     pub(super) keep_going: bool,
     /// Compute selected stages whose results are known, too.
@@ -115,8 +121,10 @@ pub(super) struct Outcomes {
     /// Whether all selected stages ended well.
     pub(super) ok: bool,
     pub(super) findings: Vec<Finding>,
-    /// Stages that ended well.
-    pub(super) well: Vec<StageIndex>,
+    /// Stages that ended well, with the seconds that computing them took.
+    pub(super) well: Vec<(StageIndex, Fingerprint, f64)>,
+    /// Folders below the project that hold selected results.
+    pub(super) published: Vec<(PathBuf, Digest)>,
 }
 
 /// Runs `study` to its end.
@@ -146,6 +154,10 @@ struct Scheduler<'r, 's> {
     /// Selected, or read by a selected stage.
     wanted: Vec<bool>,
     running: usize,
+    /// A stage ended, or has something else to do, since the last look at what may start.
+    has_news: bool,
+    /// Orphans of killed runs are looked for once, before the first stage is computed.
+    has_swept: bool,
     failed: Option<StageId>,
     findings: Vec<Finding>,
 }
@@ -171,6 +183,8 @@ impl<'r, 's> Scheduler<'r, 's> {
             facts: study.stages.iter().map(|_| Facts::default()).collect(),
             wanted: wanted(study, &policy.selected),
             running: 0,
+            has_news: false,
+            has_swept: false,
             failed: None,
             findings: Vec::new(),
         }
@@ -197,15 +211,15 @@ impl<'r, 's> Scheduler<'r, 's> {
         loop {
             self.plan_ready();
             self.start_queued(scope);
-            let waits = !self.is_stopping() && self.is_waiting_for_others();
-            if self.running == 0 && !waits {
+            let is_stopping = self.is_stopping();
+            if !is_stopping && std::mem::take(&mut self.has_news) {
+                continue;
+            }
+            if self.running == 0 && (is_stopping || self.states.count(StageState::Queued) == 0) {
                 break;
             }
-            let report = if waits {
-                match reports.recv_timeout(POLL) {
-                    Ok(report) => Some(report),
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-                }
+            let report = if !is_stopping && self.is_waiting_for_others() {
+                reports.recv_timeout(POLL).ok()
             } else {
                 reports.recv().ok()
             };
@@ -272,6 +286,8 @@ impl<'r, 's> Scheduler<'r, 's> {
 
     /// Its result is in the store; `out/` may still lack it.
     fn know(&mut self, stage: StageIndex, record: StageRecord, was_last: bool) {
+        self.site.pins.add(record.fingerprint);
+        self.has_news = true;
         self.resolve.know(stage, &record.outputs);
         let lacks =
             self.is_published(stage) && !publish::is_current(self.study, stage, &record, self.site);
@@ -314,6 +330,10 @@ impl<'r, 's> Scheduler<'r, 's> {
     {
         if self.facts[stage.0].held_until.is_some_and(|until| until > Instant::now()) {
             return;
+        }
+        if !self.has_swept {
+            self.has_swept = true;
+            attempt::sweep(self.site.store);
         }
         let tokens = self.fair_tokens(stage);
         if !self.pools.take(&tokens) {
@@ -385,6 +405,7 @@ impl<'r, 's> Scheduler<'r, 's> {
         'r: 'scope,
     {
         let task = self.task(stage, &tokens);
+        self.site.pins.begin(self.site.store);
         self.facts[stage.0].tokens = tokens;
         self.running += 1;
         self.states.set(stage, StageState::Running);
@@ -408,11 +429,12 @@ impl<'r, 's> Scheduler<'r, 's> {
     fn task(&self, stage: StageIndex, tokens: &Tokens) -> Task<'r> {
         let facts = &self.facts[stage.0];
         let resolved = facts.resolved.clone().expect("BUG: a starting stage is resolved");
+        let share = tokens.get("cpu").and_then(|&cores| usize::try_from(cores).ok());
         Task {
             stage: self.study.get(stage),
             resolved,
             inputs: self.bound_inputs(stage),
-            threads: usize::try_from(tokens.get("cpu").copied().unwrap_or(1)).unwrap_or(1),
+            threads: self.policy.threads.or(share).unwrap_or(1).max(1),
             afresh: self.policy.force && !facts.must_redo,
             replace: self.policy.force || facts.must_redo,
         }
@@ -467,7 +489,10 @@ impl<'r, 's> Scheduler<'r, 's> {
     fn fair_tokens(&self, stage: StageIndex) -> Tokens {
         let mut tokens = self.least_tokens(stage);
         let asks = self.study.get(stage).settings.resources.contains_key("cpu");
-        if !asks && self.study.get(stage).stage.launch() == Launch::Worker {
+        if !asks
+            && self.policy.threads.is_none()
+            && self.study.get(stage).stage.launch() == Launch::Worker
+        {
             let waiting = self.states.count(StageState::Queued).max(1);
             let places = (self.policy.jobs - self.running).min(waiting).max(1) as u64;
             tokens.insert("cpu".to_owned(), (self.pools.free("cpu") / places).max(1));
@@ -511,6 +536,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             self.site.events.emit(Event::Warning { stage: Some(id.clone()), text });
             self.findings.push(Finding { stage: id, output });
         }
+        self.site.pins.add(computed.record.fingerprint);
         self.resolve.know(stage, &computed.record.outputs);
         let facts = &mut self.facts[stage.0];
         facts.record = Some(computed.record);
@@ -550,7 +576,6 @@ impl<'r, 's> Scheduler<'r, 's> {
             None
         };
         if let Some(hindrance) = hindrance {
-            self.states.set(stage, StageState::Running);
             return self.fail(stage, format!("{damage}; {hindrance}"));
         }
         self.site.events.emit(Event::Warning {
@@ -576,6 +601,7 @@ impl<'r, 's> Scheduler<'r, 's> {
 
     /// Ends a stage and says so.
     fn end(&mut self, stage: StageIndex, state: StageState, reason: Option<String>) {
+        self.has_news = true;
         self.states.set(stage, state);
         let facts = &mut self.facts[stage.0];
         facts.reason.clone_from(&reason);
@@ -604,16 +630,26 @@ impl<'r, 's> Scheduler<'r, 's> {
     }
 
     fn outcomes(self) -> Outcomes {
-        let selected = |stage: &StageIndex| self.policy.selected.contains(*stage);
         let all = || (0..self.facts.len()).map(StageIndex);
-        let well: Vec<StageIndex> = all().filter(|s| self.states.get(*s).is_well()).collect();
+        let is_selected = |stage: &StageIndex| self.policy.selected.contains(*stage);
+        let is_wanted = |stage: &StageIndex| self.wanted[stage.0];
+        let record = |stage: StageIndex| {
+            let record = self.facts[stage.0].record.as_ref();
+            record.filter(|_| self.states.get(stage).is_well()).map(|record| (stage, record))
+        };
+        let published = |(stage, record): (StageIndex, &StageRecord)| {
+            let places =
+                self.is_published(stage).then(|| publish::places(self.study, stage, record));
+            places.into_iter().flatten().collect::<Vec<_>>()
+        };
         Outcomes {
-            ok: all().filter(selected).all(|stage| self.states.get(stage).is_well()),
-            stages: all()
-                .filter(|stage| self.wanted[stage.0])
-                .map(|stage| self.stage_end(stage))
+            ok: all().filter(is_selected).all(|stage| self.states.get(stage).is_well()),
+            stages: all().filter(is_wanted).map(|stage| self.stage_end(stage)).collect(),
+            well: all()
+                .filter_map(record)
+                .map(|(stage, record)| (stage, record.fingerprint, record.cost.wall_secs))
                 .collect(),
-            well,
+            published: all().filter_map(record).flat_map(published).collect(),
             findings: self.findings,
         }
     }

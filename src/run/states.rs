@@ -71,7 +71,7 @@ impl From<Ending> for StageState {
 /// The states of all stages of a run.
 #[derive(Debug)]
 pub struct States {
-    states: Vec<StageState>,
+    now: Vec<StageState>,
     /// What each stage needs, without repetitions.
     needs: Vec<Vec<StageIndex>>,
     needed_by: Vec<Vec<StageIndex>>,
@@ -95,7 +95,7 @@ impl States {
         }
         let unmet: Vec<usize> = needs.iter().map(BTreeSet::len).collect();
         let mut states = Self {
-            states: vec![StageState::Waiting; len],
+            now: vec![StageState::Waiting; len],
             needs: needs.into_iter().map(|needs| needs.into_iter().collect()).collect(),
             needed_by,
             unmet,
@@ -120,7 +120,7 @@ impl States {
             StageState::Waiting if self.unmet[stage.0] == 0 => StageState::Ready,
             other => other,
         };
-        let before = std::mem::replace(&mut self.states[stage.0], state);
+        let before = std::mem::replace(&mut self.now[stage.0], state);
         *self.counts.entry(before).or_default() -= 1;
         *self.counts.entry(state).or_default() += 1;
         self.ready.remove(&stage);
@@ -142,7 +142,7 @@ impl States {
             } else {
                 self.unmet[reader.0] += 1;
             }
-            let state = self.states[reader.0];
+            let state = self.now[reader.0];
             let moves =
                 if is_well { state == StageState::Waiting } else { self.is_pending(reader) };
             if moves {
@@ -158,7 +158,7 @@ impl States {
     /// Where `stage` stands.
     #[must_use]
     pub fn get(&self, stage: StageIndex) -> StageState {
-        self.states[stage.0]
+        self.now[stage.0]
     }
 
     /// How many stages stand at `state`.
@@ -182,7 +182,7 @@ impl States {
     /// Whether every stage has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.states.iter().all(|state| state.ending().is_some())
+        self.now.iter().all(|state| state.ending().is_some())
     }
 
     /// What `stage` needs.
@@ -212,7 +212,7 @@ impl States {
         let not_started = |stage: &StageIndex| {
             matches!(self.get(*stage), StageState::Waiting | StageState::Ready | StageState::Queued)
         };
-        (0..self.states.len()).map(StageIndex).filter(not_started).collect()
+        (0..self.now.len()).map(StageIndex).filter(not_started).collect()
     }
 }
 

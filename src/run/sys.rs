@@ -69,6 +69,20 @@ fn decimal(number: i32, digits: &mut [u8; 11]) -> &[u8] {
     &digits[start..]
 }
 
+/// A descriptor that the parent left open for us under `number`.
+pub(super) fn inherited(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: it is only asked whether it is open.
+    fcntl(unsafe { BorrowedFd::borrow_raw(number) }, FcntlArg::F_GETFD).ok()?;
+    // SAFETY: it is open, and nobody else in this process knows of it.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Lets the group write what this process and its children make from now on.
+pub(super) fn share_with_group() {
+    use nix::sys::stat::{Mode, umask};
+    umask(Mode::S_IWOTH);
+}
+
 /// A descriptor that becomes readable when the child `pid` ends.
 pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: no memory is passed; the answer is a new descriptor or -1.

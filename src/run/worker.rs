@@ -6,7 +6,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::with_causes;
 use super::journal::write_json;
+use super::sys;
 use crate::event::{Emit, Event};
 use crate::record::Cost;
 use crate::stage::{Job, JobFile, Outcome, Registry, StageError, Stop};
@@ -31,6 +31,8 @@ const RESULT_FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ResultFile {
     v: u32,
+    /// The boot of the machine that wrote it.
+    pub(super) boot: String,
     /// How it ended.
     pub(super) result: WorkerResult,
     /// What it cost, as the worker itself sees it: good enough when no parent is left to measure.
@@ -89,6 +91,7 @@ impl WorkerEnd {
 }
 
 /// Runs the job at `path` in this process. To be called before any other thread is started.
+#[must_use]
 pub fn worker(path: &Path, registry: &Registry) -> WorkerEnd {
     let started = Instant::now();
     let job: JobFile = match read(path) {
@@ -99,7 +102,7 @@ pub fn worker(path: &Path, registry: &Registry) -> WorkerEnd {
     let stop = stop_on_sigterm();
     use_threads(job.threads);
     let result = compute(&job, registry, &Told::new(folder), stop);
-    let file = ResultFile { v: RESULT_FORMAT, result, cost: own_cost(started) };
+    let file = ResultFile { v: RESULT_FORMAT, boot: boot(), result, cost: own_cost(started) };
     let written = write_json(&folder.join("result.json"), &file);
     match (written, file.result) {
         (Err(error), _) => WorkerEnd::Failed(format!("cannot write the result: {error}")),
@@ -110,6 +113,12 @@ pub fn worker(path: &Path, registry: &Registry) -> WorkerEnd {
         }
         (Ok(()), WorkerResult::Interrupted) => WorkerEnd::Interrupted,
     }
+}
+
+/// Names the time since the machine was started; other machines and later boots have other names.
+pub(super) fn boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| String::new(), |text| text.trim().to_owned())
 }
 
 fn read(path: &Path) -> Result<JobFile, String> {
@@ -206,16 +215,9 @@ impl Told {
     }
 }
 
+/// The pipe that the parent reads, when there is one.
 fn pipe() -> Option<File> {
-    let number: RawFd = std::env::var(EVENTS_VARIABLE).ok()?.parse().ok()?;
-    nix::fcntl::fcntl(
-        // SAFETY: only asked whether it is open.
-        unsafe { std::os::fd::BorrowedFd::borrow_raw(number) },
-        nix::fcntl::FcntlArg::F_GETFD,
-    )
-    .ok()?;
-    // SAFETY: the parent opened this descriptor for us under this number, and nobody else uses it.
-    Some(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
+    sys::inherited(std::env::var(EVENTS_VARIABLE).ok()?.parse().ok()?).map(File::from)
 }
 
 impl Gathered {

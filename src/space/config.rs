@@ -40,12 +40,6 @@ impl SpaceConfig {
         }
     }
 
-    /// Names and versions of all spaces: for stages that learn of their space from their input.
-    #[must_use]
-    pub fn components() -> Vec<(&'static str, u32)> {
-        vec![("space.chain", chain::VERSION)]
-    }
-
     /// What a schema cannot say of the values.
     #[must_use]
     pub fn check(&self) -> Vec<ConfigMistake> {

@@ -33,10 +33,10 @@ macro_rules! built_in {
 }
 
 /// Presets: partial stages of `stages/`.
-pub const PRESETS: &[BuiltIn] = built_in!("stages":);
+pub const PRESETS: &[BuiltIn] = built_in!("stages": "metaqnn-search");
 
 /// Ready studies of `pipelines/`, which `init` copies.
-pub const TEMPLATES: &[BuiltIn] = built_in!("pipelines":);
+pub const TEMPLATES: &[BuiltIn] = built_in!("pipelines": "metaqnn-leaves" "quickstart");
 
 /// The preset called `name`.
 #[must_use]

@@ -16,6 +16,7 @@ mod preset;
 mod project;
 mod reference;
 mod scalar;
+pub mod schema;
 mod settings;
 mod stage;
 mod yaml;
@@ -24,7 +25,7 @@ pub use bind::bind;
 pub use load::{Invalid, load};
 pub use node::{Key, Node, Value};
 pub use project::{Durability, PROJECT_FILE, Project, STORE_FOLDER};
-pub use settings::TimeLimit;
+pub use settings::{TimeLimit, time};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

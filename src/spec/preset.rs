@@ -146,11 +146,7 @@ impl Presets<'_, '_> {
         let guess = wording::nearest(name, known)
             .map_or_else(String::new, |nearest| format!("did you mean `{nearest}`? "));
         let kinds = wording::list(self.kinds);
-        let help = if presets.is_empty() {
-            format!("{guess}the kinds are {kinds}")
-        } else {
-            format!("{guess}the kinds are {kinds}; the presets {}", wording::list(&presets))
-        };
+        let help = format!("{guess}the kinds are {kinds}; `phytotron kinds` lists the presets too");
         let message = format!("no stage kind or preset is called `{name}`");
         Diagnostic::error("spec::unknown_kind", message).help(help)
     }

@@ -1,6 +1,7 @@
 //! Scalars: what unquoted words mean, by the core schema of YAML 1.2.
 //!
-//! `yes`, `on` and `012` are what they look like there: text, text and twelve.
+//! `yes`, `on` and `012` are what they look like there: text, text and twelve. One thing more is a number:
+//! `12_000_000`, with groups of three digits, as people write the sizes of networks.
 
 use super::Value;
 
@@ -32,7 +33,22 @@ fn number(word: &str) -> Option<Value> {
         // A whole number too large for 64 bits becomes a float, which binding refuses as inexact.
         return word.parse().map(Value::Int).ok().or_else(|| word.parse().map(Value::Float).ok());
     }
+    if is_grouped(unsigned) {
+        return word.replace('_', "").parse().map(Value::Int).ok();
+    }
     is_float(unsigned).then(|| word.parse().map(Value::Float).ok())?
+}
+
+/// `[0-9]{1,3}(_[0-9]{3})+`; other underscores are text, `2024_01` is no number.
+fn is_grouped(unsigned: &str) -> bool {
+    let digits = |group: &str| group.bytes().all(|b| b.is_ascii_digit());
+    let mut groups = unsigned.split('_');
+    let first = groups.next().unwrap_or_default();
+    let mut groups = groups.peekable();
+    groups.peek().is_some()
+        && (1..=3).contains(&first.len())
+        && digits(first)
+        && groups.all(|group| group.len() == 3 && digits(group))
 }
 
 fn whole(digits: &str, radix: u32) -> Option<Value> {
@@ -72,7 +88,11 @@ mod tests {
             ("012", Value::Int(12)),
             ("0x1f", Value::Int(31)),
             ("0o17", Value::Int(15)),
-            ("1_000", Value::Text("1_000".into())),
+            ("-12_000_000", Value::Int(-12_000_000)),
+            ("2024_01", Value::Text("2024_01".into())),
+            ("1000_000", Value::Text("1000_000".into())),
+            ("1_000_", Value::Text("1_000_".into())),
+            ("12345678901234567890_000", Value::Text("12345678901234567890_000".into())),
             ("2e1", Value::Float(20.0)),
             (".5", Value::Float(0.5)),
             ("1.", Value::Float(1.0)),

@@ -17,6 +17,7 @@ use super::{
     StageError,
 };
 use crate::artifact::ArtifactType;
+use crate::dataset;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
 use crate::results;
@@ -44,13 +45,13 @@ pub struct CommandConfig {
     /// Project files to lie beside the program: paths, folders or globs, relative to the project.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     files: Vec<String>,
-    /// Environment variables beyond PATH, HOME, USER, TMPDIR and LANG.
+    /// Environment variables beyond `PATH`, `HOME`, `USER`, `TMPDIR` and `LANG`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     env: BTreeMap<String, String>,
     /// Programs on PATH whose content decides the result, such as `python3`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tools: Vec<String>,
-    /// Passed on, mixed with the pipeline's seed, as PHYTOTRON_SEED.
+    /// Passed on, mixed with the pipeline's seed, as `PHYTOTRON_SEED`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
 }
@@ -93,9 +94,9 @@ impl Config for CommandConfig {
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
         let mut mistakes = Vec::new();
         self.check_run(with, &mut mistakes);
-        self.check_outputs(with, &mut mistakes);
-        self.check_env(with, &mut mistakes);
-        self.check_files(with, &mut mistakes);
+        check_outputs(with, &mut mistakes);
+        check_env(with, &mut mistakes);
+        check_files(with, &mut mistakes);
         mistakes
     }
 }
@@ -110,61 +111,6 @@ impl CommandConfig {
             let mistake = Diagnostic::error("command::empty_run", "`run` names no program")
                 .help("give it shell text, or a list of a program and its arguments");
             mistakes.push(node.blame(mistake, "nothing to run"));
-        }
-    }
-
-    fn check_outputs(&self, with: &Node, mistakes: &mut Vec<Diagnostic>) {
-        let Some(outputs) = with.get("outputs") else { return };
-        if let Value::Map(entries) = &outputs.value {
-            for (key, node) in entries.iter().filter(|(key, _)| !is_name(&key.name)) {
-                let message = format!("`{}` cannot be the name of an output", key.name);
-                let mistake = Diagnostic::error("command::bad_output_name", message)
-                    .help("names are made of letters, digits, `_` and `-`");
-                mistakes.push(node.blame(mistake, "the output of this name"));
-            }
-        }
-        let mut seen: Vec<(&str, &Node)> = Vec::new();
-        for (path, node) in output_nodes(outputs) {
-            if let Some(problem) = path_problem(path) {
-                let mistake =
-                    Diagnostic::error("command::bad_output", format!("output `{path}` {problem}"))
-                        .help("name a path inside the command's own folder, outside of `inputs/`");
-                mistakes.push(node.blame(mistake, problem));
-            } else if let Some((other, first)) = seen.iter().find(|(other, _)| overlap(path, other))
-            {
-                let message = format!("outputs `{other}` and `{path}` overlap");
-                let mistake = Diagnostic::error("command::overlapping_outputs", message)
-                    .help("a file belongs to one output: leave one of them out");
-                let mistake = node.blame(mistake, "this one");
-                mistakes.push(first.blame(mistake, "and this one"));
-            }
-            seen.push((path, node));
-        }
-    }
-
-    fn check_env(&self, with: &Node, mistakes: &mut Vec<Diagnostic>) {
-        let Some(Value::Map(entries)) = with.get("env").map(|node| &node.value) else { return };
-        for (key, node) in entries {
-            let problem = match key.name.as_str() {
-                name if OUR_VARIABLES.contains(&name) => "is set for each attempt",
-                name if name.is_empty() || name.contains(['=', '\0']) => "is no variable's name",
-                _ => continue,
-            };
-            let message = format!("environment variable `{}` {problem}", key.name);
-            mistakes.push(node.blame(Diagnostic::error("command::bad_env", message), problem));
-        }
-    }
-
-    fn check_files(&self, with: &Node, mistakes: &mut Vec<Diagnostic>) {
-        let Some(Value::List(items)) = with.get("files").map(|node| &node.value) else { return };
-        for node in items {
-            let Value::Text(path) = &node.value else { continue };
-            if let Some(problem) = path_problem(path) {
-                let mistake =
-                    Diagnostic::error("command::bad_file", format!("file `{path}` {problem}"))
-                        .help("files are named relative to the project and lie in it");
-                mistakes.push(node.blame(mistake, problem));
-            }
         }
     }
 
@@ -195,6 +141,60 @@ impl CommandConfig {
                     keeps_paths: false,
                 })
                 .collect(),
+        }
+    }
+}
+
+fn check_outputs(with: &Node, mistakes: &mut Vec<Diagnostic>) {
+    let Some(outputs) = with.get("outputs") else { return };
+    if let Value::Map(entries) = &outputs.value {
+        for (key, node) in entries.iter().filter(|(key, _)| !is_name(&key.name)) {
+            let message = format!("`{}` cannot be the name of an output", key.name);
+            let mistake = Diagnostic::error("command::bad_output_name", message)
+                .help("names are made of letters, digits, `_` and `-`");
+            mistakes.push(node.blame(mistake, "the output of this name"));
+        }
+    }
+    let mut seen: Vec<(&str, &Node)> = Vec::new();
+    for (path, node) in output_nodes(outputs) {
+        if let Some(problem) = path_problem(path) {
+            let mistake =
+                Diagnostic::error("command::bad_output", format!("output `{path}` {problem}"))
+                    .help("name a path inside the command's own folder, outside of `inputs/`");
+            mistakes.push(node.blame(mistake, problem));
+        } else if let Some((other, first)) = seen.iter().find(|(other, _)| overlap(path, other)) {
+            let message = format!("outputs `{other}` and `{path}` overlap");
+            let mistake = Diagnostic::error("command::overlapping_outputs", message)
+                .help("a file belongs to one output: leave one of them out");
+            let mistake = node.blame(mistake, "this one");
+            mistakes.push(first.blame(mistake, "and this one"));
+        }
+        seen.push((path, node));
+    }
+}
+
+fn check_env(with: &Node, mistakes: &mut Vec<Diagnostic>) {
+    let Some(Value::Map(entries)) = with.get("env").map(|node| &node.value) else { return };
+    for (key, node) in entries {
+        let problem = match key.name.as_str() {
+            name if OUR_VARIABLES.contains(&name) => "is set for each attempt",
+            name if name.is_empty() || name.contains(['=', '\0']) => "is no variable's name",
+            _ => continue,
+        };
+        let message = format!("environment variable `{}` {problem}", key.name);
+        mistakes.push(node.blame(Diagnostic::error("command::bad_env", message), problem));
+    }
+}
+
+fn check_files(with: &Node, mistakes: &mut Vec<Diagnostic>) {
+    let Some(Value::List(items)) = with.get("files").map(|node| &node.value) else { return };
+    for node in items {
+        let Value::Text(path) = &node.value else { continue };
+        if let Some(problem) = path_problem(path) {
+            let mistake =
+                Diagnostic::error("command::bad_file", format!("file `{path}` {problem}"))
+                    .help("files are named relative to the project and lie in it");
+            mistakes.push(node.blame(mistake, problem));
         }
     }
 }
@@ -300,34 +300,20 @@ impl Stage for CommandConfig {
 /// What is wrong, for people.
 pub fn check_artifact(kind: ArtifactType, folder: &Path) -> Result<(), String> {
     match kind {
-        ArtifactType::Trials => check_trials(folder),
+        ArtifactType::Trials => {
+            results::Trials::read(folder).map(drop).map_err(|error| error.to_string())
+        }
         ArtifactType::Models => {
             check_json::<results::ModelsSummary>(&folder.join(results::SUMMARY_FILE))
         }
-        _ => Ok(()),
+        kind => dataset::validate(kind, folder).map_err(|error| error.to_string()),
     }
-}
-
-fn check_trials(folder: &Path) -> Result<(), String> {
-    check_json::<results::TrialsCard>(&folder.join(results::CARD_FILE))?;
-    let text = read(&folder.join(results::TRIALS_FILE))?;
-    for (i, line) in text.lines().enumerate() {
-        serde_json::from_str::<results::Trial>(line)
-            .map_err(|error| format!("line {} of `{}`: {error}", i + 1, results::TRIALS_FILE))?;
-    }
-    Ok(())
 }
 
 fn check_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<(), String> {
     let name = path.file_name().unwrap_or_default().display().to_string();
-    serde_json::from_str::<T>(&read(path)?)
-        .map(|_| ())
-        .map_err(|error| format!("`{name}`: {error}"))
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let name = path.file_name().unwrap_or_default().display().to_string();
-    std::fs::read_to_string(path).map_err(|error| format!("`{name}`: {error}"))
+    let bytes = std::fs::read(path).map_err(|error| format!("`{name}`: {error}"))?;
+    serde_json::from_slice::<T>(&bytes).map(drop).map_err(|error| format!("`{name}`: {error}"))
 }
 
 // ---- values of several forms: read by visitors, since serde's `untagged` loses where they stand ----
@@ -495,5 +481,86 @@ impl JsonSchema for NamedOutput {
                 }
             ]
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{self, Project};
+    use crate::stage::{Kind as _, Typed};
+
+    /// Binds `with` as a pipeline file has it: the bound config, or the mistakes a line each.
+    fn bind(with: &str) -> Result<CommandLine, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p.yaml");
+        std::fs::write(&file, format!("stages: {{ a: {{ use: command, with: {with} }} }}"))
+            .unwrap();
+        let project = Project::open(folder.path()).unwrap();
+        let (pipeline, _) = spec::load(&project, &file, &[], &["command"]).unwrap();
+        let kind = Typed::<CommandConfig>::KIND;
+        let stage = kind.bind(&pipeline.stages[0].with).map_err(|mistakes| {
+            let lines: Vec<String> = mistakes.into_iter().map(|mistake| mistake.message).collect();
+            lines.join("\n")
+        })?;
+        let revived = kind.revive(&stage.config()).unwrap();
+        assert_eq!(revived.launch(), stage.launch(), "the config survives its way to a worker");
+        let Launch::Command(line) = stage.launch() else { panic!("commands are started directly") };
+        Ok(line)
+    }
+
+    #[test]
+    fn text_goes_to_a_shell_and_a_list_is_argv() {
+        assert_eq!(bind("{ run: echo a }").unwrap().argv, ["/bin/sh", "-e", "-c", "echo a"]);
+        assert_eq!(bind("{ run: [echo, a b] }").unwrap().argv, ["echo", "a b"]);
+    }
+
+    #[test]
+    fn a_list_of_outputs_is_one_artifact_and_a_map_several() {
+        let listed = bind("{ run: x, outputs: [a, 'b/*.csv'] }").unwrap().outputs;
+        assert_eq!(listed.len(), 1);
+        assert_eq!((listed[0].name.as_str(), listed[0].keeps_paths), ("files", true));
+        assert_eq!(listed[0].paths, ["a", "b/*.csv"]);
+        let with = "{ run: x, outputs: { one: a, two: { path: b, type: trials } } }";
+        let named = bind(with).unwrap().outputs;
+        let kinds: Vec<_> =
+            named.iter().map(|output| (output.name.as_str(), output.kind)).collect();
+        assert_eq!(kinds, [("one", ArtifactType::Files), ("two", ArtifactType::Trials)]);
+        assert!(named.iter().all(|output| !output.keeps_paths));
+    }
+
+    fn check(with: &str, expected: &str) {
+        assert_eq!(bind(with).unwrap_err(), expected, "{with}");
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        check("{ run: ' ' }", "`run` names no program");
+        check("{ run: [] }", "`run` names no program");
+        check("{ run: x, outputs: [/tmp/a] }", "output `/tmp/a` is absolute");
+        check("{ run: x, outputs: [../a] }", "output `../a` leaves the folder");
+        check("{ run: x, outputs: [inputs/a] }", "output `inputs/a` lies among the inputs");
+        check("{ run: x, outputs: { a: d, b: d/e } }", "outputs `d` and `d/e` overlap");
+        check("{ run: x, outputs: { a b: d } }", "`a b` cannot be the name of an output");
+        check(
+            "{ run: x, env: { TMPDIR: d } }",
+            "environment variable `TMPDIR` is set for each attempt",
+        );
+        check("{ run: x, files: [../a] }", "file `../a` leaves the folder");
+        check(
+            "{ run: x, outputs: { a: { path: d, type: trails } } }",
+            "`outputs.a.type` cannot be `trails`",
+        );
+        check("{ run: 3 }", "`run` must be text or a list, not a whole number");
+        check("{ runs: x }", "unknown key `runs`\n`run` is missing");
+    }
+
+    #[test]
+    fn typed_outputs_are_checked_by_the_types_own_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        for kind in [ArtifactType::Trials, ArtifactType::Models, ArtifactType::Dataset] {
+            assert!(check_artifact(kind, folder.path()).is_err(), "{kind}");
+        }
+        assert_eq!(check_artifact(ArtifactType::Files, folder.path()), Ok(()));
     }
 }

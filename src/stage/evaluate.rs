@@ -18,19 +18,17 @@ use super::{Arity, Component, Config, Job, Outcome, Output, Port, Ports, Stage, 
 use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
-use crate::results::{self, Ranked, TRIALS_FORMAT, Trial, Trials, TrialsCard, write_card};
+use crate::results::{
+    self, AGREEMENT_FILE, Agreement, Ranked, TRIALS_FORMAT, Trial, Trials, TrialsCard, write_card,
+};
 use crate::space::{self, Genotype, Space, SpaceConfig};
 use crate::spec::Node;
-use crate::statistics;
 
 /// Version of the kind: raised when the same inputs give other files.
 const VERSION: u32 = 1;
 
 /// Name of the port.
 const TRIALS: &str = "trials";
-
-/// Name of the file with the agreement of the two evaluators.
-const AGREEMENT_FILE: &str = "agreement.json";
 
 /// Scores genotypes of earlier searches again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,32 +47,6 @@ pub struct EvaluateConfig {
     /// Another number is another repeat: other trial seeds, another sample.
     #[serde(default)]
     pub seed: u64,
-}
-
-/// How the scores before and now agree.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Agreement {
-    /// Version of the format.
-    pub format: u32,
-    /// Genotypes scored twice.
-    pub n: usize,
-    /// Rank correlation; nothing when one side is constant or there are fewer than two.
-    pub spearman: Option<f64>,
-    /// Kendall's tau-b, likewise.
-    pub kendall_tau_b: Option<f64>,
-    /// The scores, best before first.
-    pub pairs: Vec<Pair>,
-}
-
-/// A genotype's two scores.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Pair {
-    /// Canonical text.
-    pub genotype: String,
-    /// Mean score of its earlier trials.
-    pub before: f64,
-    /// Score now.
-    pub now: f64,
 }
 
 impl Config for EvaluateConfig {
@@ -309,24 +281,5 @@ impl Rescoring<'_> {
         metrics.extend(agreement.spearman.map(|rho| ("spearman".to_owned(), rho)));
         metrics.extend(agreement.kendall_tau_b.map(|tau| ("kendall_tau_b".to_owned(), tau)));
         Ok(Outcome { metrics })
-    }
-}
-
-impl Agreement {
-    /// Compares the mean scores of `chosen` with those of `now`, in the same order.
-    fn of(chosen: &[Ranked], now: &[f64]) -> Self {
-        let before: Vec<f64> = chosen.iter().map(|ranked| ranked.mean_score).collect();
-        let pair = |(ranked, &now): (&Ranked, &f64)| Pair {
-            genotype: ranked.genotype.clone(),
-            before: ranked.mean_score,
-            now,
-        };
-        Self {
-            format: 1,
-            n: chosen.len(),
-            spearman: statistics::spearman(&before, now),
-            kendall_tau_b: statistics::kendall_tau_b(&before, now),
-            pairs: chosen.iter().zip(now).map(pair).collect(),
-        }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::task::sentence;
 use crate::artifact::{ArtifactType, Coordinates, StageId};
 use crate::digest::Digest;
 use crate::event::Emit;
@@ -166,13 +167,6 @@ impl StageError {
     /// A failure in the words of `error` and its causes.
     #[must_use]
     pub fn caused_by(error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Self::Failed(text)
+        Self::Failed(sentence(error))
     }
 }

@@ -27,3 +27,57 @@ pub(super) fn of_strategy(strategy: &StrategyConfig, with: &Node, key: &str) -> 
 pub(super) fn place<'n>(with: &'n Node, path: &[&str]) -> &'n Node {
     path.iter().try_fold(with, |node, key| node.get(key).ok_or(node)).unwrap_or_else(|node| node)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::{Level, QLearningConfig};
+    use crate::space::chain::ChainConfig;
+    use crate::span::{Sources, Span};
+    use crate::spec::{Key, Value};
+
+    const TEXT: &str = "space: filters: 64, 64\nstrategy: q_learning\n";
+
+    /// The words of a diagnostic's first label.
+    fn words(sources: &Sources, diagnostic: &Diagnostic) -> String {
+        sources.words(diagnostic.labels[0].span).to_owned()
+    }
+
+    /// `with` as a file would say it: each node stands where its words are in [`TEXT`].
+    fn with(sources: &mut Sources) -> Node {
+        let source = sources.add("a.yaml", TEXT);
+        let span = |words: &str| {
+            let start = TEXT.find(words).expect("the words are there");
+            let place = |at: usize| u32::try_from(at).expect("a short text");
+            Span { source, start: place(start), end: place(start + words.len()) }
+        };
+        let node = |words: &str, value| Node { value, span: span(words), used: None };
+        let key = |name: &str| Key { name: name.to_owned(), span: span(name) };
+        let filters = (key("filters"), node("64, 64", Value::List(Vec::new())));
+        let space = (key("space"), node("filters: 64, 64", Value::Map(vec![filters])));
+        let name = Value::Text("q_learning".to_owned());
+        node(TEXT, Value::Map(vec![space, (key("strategy"), node("q_learning", name))]))
+    }
+
+    #[test]
+    fn a_mistake_stands_under_the_value_that_is_wrong() {
+        let mut sources = Sources::default();
+        let with = with(&mut sources);
+        let config = ChainConfig { filters: vec![64, 64], ..ChainConfig::default() };
+        let mistakes = of_space(&SpaceConfig::Chain(config), &with, "space");
+        assert_eq!(mistakes.len(), 1);
+        assert_eq!(mistakes[0].message, "64 stands twice in `filters`");
+        assert_eq!(words(&sources, &mistakes[0]), "64, 64");
+    }
+
+    #[test]
+    fn a_mistake_of_a_value_that_was_not_written_stands_under_the_innermost_that_was() {
+        let mut sources = Sources::default();
+        let with = with(&mut sources);
+        let level = |epsilon| Level { epsilon, networks: 1 };
+        let schedule = vec![level(0.1), level(0.2)];
+        let config = QLearningConfig { schedule, ..QLearningConfig::default() };
+        let mistakes = of_strategy(&StrategyConfig::QLearning(config), &with, "strategy");
+        assert_eq!(words(&sources, &mistakes[0]), "q_learning");
+    }
+}

@@ -6,6 +6,7 @@
 
 mod announce;
 mod command;
+mod dataset;
 mod evaluate;
 pub mod evaluators;
 mod job;
@@ -18,7 +19,8 @@ mod task;
 mod trial_log;
 
 pub use command::{CommandConfig, check_artifact};
-pub use evaluate::{Agreement, EvaluateConfig, Pair};
+pub use dataset::{DatasetConfig, Split};
+pub use evaluate::EvaluateConfig;
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 pub use report::ReportConfig;

@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{CommandConfig, EvaluateConfig, ReportConfig, RetrainConfig, SearchConfig};
+use super::{
+    CommandConfig, DatasetConfig, EvaluateConfig, ReportConfig, RetrainConfig, SearchConfig,
+};
 use super::{Kind, Stage};
 use crate::diagnostic::Diagnostic;
 use crate::spec::{self, Node};
@@ -69,6 +71,7 @@ impl Registry {
     pub fn standard() -> Self {
         Self {
             kinds: vec![
+                &Typed::<DatasetConfig>::KIND,
                 &Typed::<SearchConfig>::KIND,
                 &Typed::<EvaluateConfig>::KIND,
                 &Typed::<RetrainConfig>::KIND,

@@ -62,7 +62,7 @@ impl Stage for ReportConfig {
     }
 
     fn components(&self) -> Vec<Component> {
-        vec![Component { name: "kind.report", version: 1 }]
+        vec![Component { name: Self::KIND, version: 1 }]
     }
 
     fn parameters(&self, manifest: &mut Manifest) {
@@ -90,7 +90,7 @@ impl From<ReportError> for StageError {
     fn from(error: ReportError) -> Self {
         match error {
             ReportError::Io { action, path, source } => Self::Io { action, path, source },
-            other @ ReportError::Malformed { .. } => Self::Failed(other.to_string()),
+            other => Self::caused_by(&other),
         }
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Arity, Component, Config, Job, Outcome, Output, Port, Ports, Stage, StageError};
 use crate::artifact::ArtifactType;
 use crate::manifest::Manifest;
-use crate::space::SpaceConfig;
+use crate::space;
 use crate::train::{CandleCpu, Engine, RECIPE_VERSION, Recipe};
 
 /// Version of the kind: how finals are chosen, trained, examined and written.
@@ -81,8 +81,8 @@ impl Stage for RetrainConfig {
             Component { name: "train.recipe", version: RECIPE_VERSION },
         ];
         // The space is named by the trials; all of them count, or a corrected one would go unnoticed.
-        let spaces = SpaceConfig::components().into_iter();
-        own.into_iter().chain(spaces.map(|(name, version)| Component { name, version })).collect()
+        let spaces = space::COMPONENTS.map(|(name, version)| Component { name, version });
+        own.into_iter().chain(spaces).collect()
     }
 
     fn parameters(&self, manifest: &mut Manifest) {

@@ -146,7 +146,7 @@ impl Store {
     }
 
     /// Appends whole records under a lock. After a torn write the file ends inside a record; the tail
-    /// is cut off, or every later record would be read from the wrong byte.
+    /// is written over, or every later record would be read from the wrong byte.
     fn append_stat_records(&self, records: &[u8]) -> Result<(), StoreError> {
         let _lock = locks::wait_exclusive(self, "stat.cache")?;
         let path = self.stat_cache_path();
@@ -167,7 +167,6 @@ impl Store {
             self.share(&file);
         } else {
             file.seek(SeekFrom::Start(whole)).map_err(storing)?;
-            file.set_len(whole).map_err(storing)?;
         }
         file.write_all(records).map_err(storing)
     }
@@ -333,6 +332,32 @@ mod tests {
         assert_eq!(store.digest_file(&path).unwrap(), Digest::of(b"remembered"));
         fs::write(&path, "file").unwrap();
         assert_eq!(store.digest_file(&path).unwrap(), Digest::of(b"file"));
+    }
+
+    #[test]
+    fn a_remembered_blob_is_hashed_again_when_any_time_of_it_changes() {
+        let room = Room::new();
+        let store = room.store();
+        let content = vec![7; 2 << 20];
+        let digest = store.put_blob(&content).unwrap();
+        let path = store.blob_path(&digest);
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+        let set_back = || File::open(&path).unwrap().set_modified(long_ago).unwrap();
+        set_back();
+        let remember = |digest: Digest| {
+            let stamp = Stamp::of(&fs::metadata(&path).unwrap());
+            let key = key_of(&path).unwrap();
+            store.learn(&[Answer { key, found: Known { stamp, digest }, is_new: true }]);
+        };
+        let verify = || store.verify_blob(&digest, content.len() as u64, true).unwrap();
+        remember(digest);
+        assert_eq!(verify(), Ok(()));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all(&[8]).unwrap();
+        set_back();
+        assert!(verify().is_err(), "size, inode and mtime are the same, the ctime is not");
+        assert!(!path.exists());
     }
 
     #[test]

@@ -217,6 +217,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "quarters are exact")]
     fn pixels_are_standardised_and_shifts_bring_in_the_mean() {
         let (images, standard) = (images(), standard(5.0, 2.0));
         let examples = Examples::all(&images);

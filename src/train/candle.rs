@@ -1,28 +1,24 @@
-//! The engine `candle-cpu`: candle's tensors and autograd over our own kernels.
+//! The engine `candle-cpu`: candle's tensors and custom operations over our own kernels and tape.
 //!
-//! Weights live here as plain memory. Each step lends them to candle as variables, which costs a copy
-//! of the weights and saves every doubt about what candle shares.
+//! Weights live here as plain memory. Each step lends them to candle as tensors, which costs a copy of
+//! the weights and saves every doubt about what candle shares.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{CustomOp1 as _, Device, Tensor};
 use rayon::prelude::*;
 
 use super::TrainError;
 use super::engine::{Batch, Child, Engine, Moment, Outline, State, Step, Values};
 use super::init;
 use super::optimizer::Weights;
-use super::plan::{Layer, Layers, Start, Work};
+use super::plan::{Layers, Start};
 use super::recipe::Optimizer;
-use crate::kernel::{
-    BatchNorm, CrossEntropy, Dropout, Moments, Relu, floats, keep_freed_memory, tensor,
-};
+use super::tape::{Pass, forward};
+use crate::kernel::{CrossEntropy, Moments, floats, keep_freed_memory, tensor};
 use crate::net::Shape;
 use crate::seed::Seed;
-
-/// Share of the running statistics that a batch leaves in place.
-const MOMENTUM: f32 = 0.9;
 
 /// Candle on the CPU. Bits are promised on one machine only: the product of matrices adds up in blocks
 /// that depend on the processor.
@@ -62,14 +58,6 @@ struct Trained {
     values: Vec<f32>,
     first: Vec<f32>,
     second: Vec<f32>,
-}
-
-/// What a forward pass is for.
-enum Pass<'a> {
-    /// Batch statistics, which also move the running ones, and dropout.
-    Training { step: u64, running: &'a mut [Moments] },
-    /// Running statistics, no dropout.
-    Evaluation { running: &'a [Moments] },
 }
 
 impl CandleChild {
@@ -114,112 +102,38 @@ impl CandleChild {
         Ok(Tensor::from_slice(images, (count, height, width, channels), &Device::Cpu)?)
     }
 
+    /// The weights as tensors, for one pass.
+    fn tensors(&self) -> Result<Vec<Tensor>, TrainError> {
+        let pairs = self.weights.iter().zip(&self.layers.weights);
+        let tensors = pairs.map(|(own, weight)| {
+            Tensor::from_slice(&own.values, weight.shape.as_slice(), &Device::Cpu)
+        });
+        Ok(tensors.collect::<Result<Vec<Tensor>, _>>()?)
+    }
+
     /// Loss of a batch, and the gradient of each weight tensor when the loss is finite.
     fn gradients(
         &mut self,
         batch: &Batch,
         step: u64,
     ) -> Result<(Step, Vec<Option<Tensor>>), TrainError> {
-        let vars = self
-            .weights
-            .iter()
-            .zip(&self.layers.weights)
-            .map(|(own, weight)| {
-                Var::from_slice(&own.values, weight.shape.as_slice(), &Device::Cpu)
-            })
-            .collect::<Result<Vec<Var>, _>>()?;
-        let tensors: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+        let weights = self.tensors()?;
         let images = self.input(&batch.images)?;
-        let mut running = std::mem::take(&mut self.running);
-        let logits = self.forward(images, &tensors, Pass::Training { step, running: &mut running });
-        self.running = running;
-        let logits = logits?;
+        let dropout = self.dropout.then(|| self.seed.child("dropout"));
+        let pass = Pass::Training { step, dropout, running: &mut self.running };
+        let (logits, tape) = forward(&self.layers, images, &weights, pass)?;
         let correct = count_correct(&floats(&logits)?, &batch.labels);
         let labels: Arc<[u16]> = batch.labels.as_slice().into();
-        let loss = logits.apply_op1(CrossEntropy::new(labels, self.label_smoothing))?;
+        let criterion = CrossEntropy::new(labels, self.label_smoothing);
+        let loss = logits.apply_op1_no_bwd(&criterion)?;
         let seen = Step { loss: f64::from(loss.to_scalar::<f32>()?), correct };
         if !seen.loss.is_finite() {
             return Ok((seen, Vec::new()));
         }
-        let found = loss.backward()?;
-        let gradients = vars.iter().map(|var| found.get(var).cloned()).collect();
-        Ok((seen, gradients))
-    }
-
-    /// Logits of `images` with the given weights.
-    fn forward(
-        &self,
-        images: Tensor,
-        weights: &[Tensor],
-        mut pass: Pass<'_>,
-    ) -> Result<Tensor, TrainError> {
-        let mut maps: Vec<Option<Tensor>> = vec![None; self.layers.nodes];
-        maps[0] = Some(images);
-        for layer in &self.layers.layers {
-            let inputs: Vec<Tensor> = layer
-                .inputs
-                .iter()
-                .map(|&input| maps[input].clone())
-                .collect::<Option<_>>()
-                .expect("BUG: a layer reads what no earlier one wrote");
-            let output = self.apply(layer, &inputs, weights, &mut pass)?;
-            // A map that is read no more goes here when no tape holds it.
-            for &done in &layer.last_of {
-                maps[done] = None;
-            }
-            maps[layer.output] = Some(output);
-        }
-        Ok(maps[self.layers.logits].take().expect("BUG: no layer wrote the logits"))
-    }
-
-    fn apply(
-        &self,
-        layer: &Layer,
-        inputs: &[Tensor],
-        weights: &[Tensor],
-        pass: &mut Pass<'_>,
-    ) -> Result<Tensor, TrainError> {
-        let xs = &inputs[0].contiguous()?;
-        Ok(match &layer.work {
-            Work::Conv { conv, weight, bias: Some(bias) } => {
-                xs.apply_op3(&weights[*weight], &weights[*bias], *conv)?
-            }
-            Work::Conv { conv, weight, bias: None } => xs.apply_op2(&weights[*weight], *conv)?,
-            Work::Depthwise { conv, weight } => xs.apply_op2(&weights[*weight], *conv)?,
-            Work::BatchNorm { norm, scale, shift, relu } => {
-                let moments = moments(xs, *norm, pass)?;
-                let norm = BatchNorm::new(moments, *relu);
-                xs.apply_op3(&weights[*scale], &weights[*shift], norm)?
-            }
-            Work::Relu => xs.apply_op1(Relu)?,
-            Work::MaxPool(pool) => xs.apply_op1(*pool)?,
-            Work::AvgPool(pool) => xs.apply_op1(*pool)?,
-            Work::Flatten => {
-                let images = xs.dim(0)?;
-                xs.reshape((images, 1, 1, xs.elem_count() / images))?
-            }
-            Work::Dropout { rate } => self.drop(layer, xs, *rate, pass)?,
-            Work::Add => {
-                inputs[1..].iter().try_fold(inputs[0].clone(), |sum, input| sum + input)?
-            }
-            Work::Concat => Tensor::cat(inputs, 3)?,
-        })
-    }
-
-    fn drop(
-        &self,
-        layer: &Layer,
-        xs: &Tensor,
-        rate: f64,
-        pass: &Pass<'_>,
-    ) -> Result<Tensor, TrainError> {
-        match pass {
-            Pass::Training { step, .. } if self.dropout && rate > 0.0 => {
-                let seed = self.seed.child("dropout").child(&layer.path).nth(*step);
-                Ok(xs.apply_op1(Dropout::new(seed, rate))?)
-            }
-            _ => Ok(xs.clone()),
-        }
+        let one = tensor(vec![1.0], ())?;
+        let gradient = criterion.bwd(&logits, &loss, &one)?;
+        let gradient = gradient.expect("BUG: cross-entropy gives the gradient of its logits");
+        Ok((seen, tape.backward(gradient, weights.len())?))
     }
 
     fn update(&mut self, gradients: &[Option<Tensor>], moment: Moment) -> Result<(), TrainError> {
@@ -247,26 +161,6 @@ impl CandleChild {
     }
 }
 
-/// Statistics to normalise with; in training those of the batch, which the running ones follow.
-fn moments(xs: &Tensor, norm: usize, pass: &mut Pass<'_>) -> Result<Arc<Moments>, TrainError> {
-    match pass {
-        Pass::Evaluation { running } => Ok(Arc::new(running[norm].clone())),
-        Pass::Training { running, .. } => {
-            let batch = Moments::of(&floats(xs)?, xs.dim(3)?);
-            let running = &mut running[norm];
-            follow(&mut running.mean, &batch.mean);
-            follow(&mut running.variance, &batch.variance);
-            Ok(Arc::new(batch))
-        }
-    }
-}
-
-fn follow(running: &mut [f32], batch: &[f32]) {
-    for (running, batch) in running.iter_mut().zip(batch) {
-        *running = MOMENTUM * *running + (1.0 - MOMENTUM) * batch;
-    }
-}
-
 /// Rows whose first largest number stands at their label.
 fn count_correct(logits: &[f32], labels: &[u16]) -> usize {
     let classes = logits.len() / labels.len().max(1);
@@ -282,15 +176,9 @@ impl Child for CandleChild {
     }
 
     fn evaluate(&self, images: &[f32]) -> Result<Vec<f32>, TrainError> {
-        let tensors = self
-            .weights
-            .iter()
-            .zip(&self.layers.weights)
-            .map(|(own, weight)| tensor(own.values.clone(), weight.shape.as_slice()))
-            .collect::<Result<Vec<Tensor>, _>>()?;
-        let images = self.input(images)?;
+        let weights = self.tensors()?;
         let pass = Pass::Evaluation { running: &self.running };
-        let logits = self.forward(images, &tensors, pass)?.contiguous()?;
+        let (logits, _) = forward(&self.layers, self.input(images)?, &weights, pass)?;
         let logits = floats(&logits)?.to_vec();
         Ok(logits)
     }

@@ -114,7 +114,11 @@ fn content(tensors: &BTreeMap<String, &Values>) -> Digest {
 }
 
 fn bytes_of(values: &Values) -> Vec<u8> {
-    values.values.iter().flat_map(|x| x.to_le_bytes()).collect()
+    let mut bytes = Vec::with_capacity(4 * values.values.len());
+    for number in &values.values {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes
 }
 
 fn serialize(

@@ -312,17 +312,13 @@ impl<'a> Training<'a> {
         let see = |examples: &Examples<'_>| {
             predict(self.child.as_ref(), examples, assignment.standard, classes, &|| false)
         };
-        match &assignment.validation {
-            Some(validation) => {
-                let scores = see(validation)?;
-                let accuracy = Some(scores.accuracy(validation.labels()));
-                Ok(Look { sound: scores.finite, accuracy })
-            }
-            None => {
-                let few = assignment.training.clone().beginning(SOUND_IMAGES);
-                Ok(Look { sound: see(&few)?.finite, accuracy: None })
-            }
+        if let Some(validation) = &assignment.validation {
+            let scores = see(validation)?;
+            let accuracy = Some(scores.accuracy(validation.labels()));
+            return Ok(Look { sound: scores.finite, accuracy });
         }
+        let few = assignment.training.clone().beginning(SOUND_IMAGES);
+        Ok(Look { sound: see(&few)?.finite, accuracy: None })
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of steps and images")]

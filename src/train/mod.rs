@@ -16,6 +16,7 @@ mod optimizer;
 mod plan;
 mod predict;
 mod recipe;
+mod tape;
 
 pub use batch::{Examples, Standard};
 pub use candle::CandleCpu;

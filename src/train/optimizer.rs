@@ -40,7 +40,7 @@ impl Optimizer {
     }
 }
 
-/// Sutskever et al. 2013 in the form of PyTorch and Keras: `v ← μv + g`, `w ← w - lr (g + μv)` ahead,
+/// Sutskever et al. 2013 in the form that Keras uses: `v ← μv + g`, `w ← w - lr (g + μv)` ahead,
 /// `w ← w - lr v` plain.
 #[expect(clippy::cast_possible_truncation, reason = "rates as f32")]
 fn sgd(weights: Weights<'_>, lr: f32, momentum: f32, nesterov: bool) {

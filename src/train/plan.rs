@@ -7,7 +7,7 @@ use crate::net::{Network, Node, Op};
 /// A network as operations in order.
 #[derive(Debug)]
 pub(super) struct Layers {
-    pub(super) layers: Vec<Layer>,
+    pub(super) list: Vec<Layer>,
     pub(super) weights: Vec<Weight>,
     /// Batch norms: path and channels, each with a running mean and variance.
     pub(super) norms: Vec<(String, usize)>,
@@ -64,7 +64,7 @@ impl Layers {
     /// The operations of `network`.
     pub(super) fn of(network: &Network) -> Self {
         let mut layers = Self {
-            layers: Vec::new(),
+            list: Vec::new(),
             weights: Vec::new(),
             norms: Vec::new(),
             logits: network.nodes().len() - 1,
@@ -75,7 +75,7 @@ impl Layers {
         for (place, node) in network.nodes().iter().enumerate() {
             if node.op != Op::Input && !fused.contains(&Some(place)) {
                 let work = layers.work(network, node, fused[place].is_some(), &trained);
-                layers.layers.push(Layer {
+                layers.list.push(Layer {
                     path: node.path.clone(),
                     work,
                     inputs: node.inputs.iter().map(|input| input.0).collect(),
@@ -142,7 +142,7 @@ impl Layers {
     fn mark_last_uses(&mut self) {
         let mut seen = vec![false; self.nodes];
         seen[self.logits] = true;
-        for layer in self.layers.iter_mut().rev() {
+        for layer in self.list.iter_mut().rev() {
             for &input in &layer.inputs {
                 if !std::mem::replace(&mut seen[input], true) {
                     layer.last_of.push(input);
@@ -198,10 +198,10 @@ mod tests {
         let sum = net.add("sum", Op::Add, &[b, both]);
         net.add("pool", Op::GlobalAvgPool, &[sum]);
         let layers = Layers::of(&net.finish());
-        let paths: Vec<&str> = layers.layers.iter().map(|layer| layer.path.as_str()).collect();
+        let paths: Vec<&str> = layers.list.iter().map(|layer| layer.path.as_str()).collect();
         assert_eq!(paths, ["a", "b", "b.relu", "sum", "pool"]);
-        assert_eq!((layers.layers[0].output, layers.layers[1].inputs[0]), (2, 2));
-        assert_eq!(layers.layers[3].last_of, [3, 4]);
+        assert_eq!((layers.list[0].output, layers.list[1].inputs[0]), (2, 2));
+        assert_eq!(layers.list[3].last_of, [3, 4]);
         let names: Vec<&str> = layers.weights.iter().map(|weight| weight.name.as_str()).collect();
         assert_eq!(names, ["a.weight", "a.bias", "b.weight"]);
     }

@@ -1,3 +1,10 @@
 //! The dataset room and its stage kind: artifacts, sources, splits.
 
 mod artifact;
+mod cifar;
+mod data;
+mod folder;
+mod idx;
+mod leaves;
+mod project;
+mod stage;

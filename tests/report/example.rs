@@ -9,7 +9,7 @@ use phytotron::dataset;
 use phytotron::net::{Builder, Network, NodeId, Op, Shape, Window};
 use phytotron::report::{Source, Sources};
 use phytotron::results::{
-    Chosen, Epoch, ModelSummary, ModelsSummary, Trial, TrialsCard, model_folder,
+    self, Agreement, Chosen, Epoch, ModelSummary, ModelsSummary, Trial, TrialsCard, model_folder,
 };
 use phytotron::seed::{Seed, Stream};
 use serde::Serialize;
@@ -113,10 +113,10 @@ impl Example {
         let trials: Vec<Trial> = best.iter().enumerate().map(rescored).collect();
         let evaluator = json!({ "kind": "train", "epochs": 2, "fraction": 0.2, "batch": 32 });
         let source =
-            self.trials("scored", Coordinates::default(), &card("given", evaluator), &trials);
-        let agreement =
-            json!({ "networks": best.len(), "spearman": 0.6174, "kendall_tau_b": 0.4493 });
-        put(&source.folder, "agreement.json", &agreement);
+            self.trials("scored", Coordinates::default(), &card("q_learning", evaluator), &trials);
+        let now: Vec<f64> = trials.iter().map(|trial| trial.score).collect();
+        let before = results::ranking(&[best]);
+        put(&source.folder, results::AGREEMENT_FILE, &Agreement::of(&before, &now));
         source
     }
 

@@ -6,6 +6,7 @@ mod bad;
 mod good;
 mod limits;
 mod project;
+mod schema;
 
 use std::path::{Path, PathBuf};
 

@@ -166,13 +166,15 @@ fn a_sweep_waits_for_those_who_publish() {
 }
 
 #[test]
-fn locks_of_the_dead_are_cleared_away() {
+fn locks_of_the_dead_keep_nothing_and_are_cleared_away() {
     let room = Room::new();
-    let name = Digest::of(b"dead").hex();
+    let (claimed, pinned) = (stage(&room, "claimed"), stage(&room, "pinned"));
     let locks = room.store.root().join("locks");
+    let name = claimed.fingerprint.hex();
     fs::write(locks.join(&name), "pid 1").unwrap();
-    fs::write(locks.join("pin-dead"), name.clone() + "\n").unwrap();
+    fs::write(locks.join("pin-dead"), pinned.fingerprint.hex() + "\n").unwrap();
     room.store.gc(&keep(&[]), NOW, false).unwrap();
+    assert!(!is_whole(&room, &claimed) && !is_whole(&room, &pinned));
     let left = |file: &str| Path::new(&locks).join(file).exists();
     assert!(!left(&name) && !left("pin-dead") && left("gc"));
 }

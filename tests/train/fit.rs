@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use phytotron::artifact::{Coordinates, StageId};
+use phytotron::digest::Hasher;
 use phytotron::event::{Emit, Event, Silent};
 use phytotron::seed::Seed;
 use phytotron::train::{
-    Assignment, Augmentation, CandleCpu, Checkpoint, Examples, Fitted, Gate, Optimizer, Outcome,
-    Recipe, Schedule, Standard, State, TrainError, Watch, fit, predict,
+    Assignment, Augmentation, CandleCpu, Checkpoint, Engine, Examples, Fitted, Gate, Optimizer,
+    Outcome, RECIPE_VERSION, Recipe, Schedule, Standard, State, TrainError, Watch, fit, predict,
 };
 
 use super::toy;
@@ -177,4 +178,28 @@ fn every_epoch_is_announced_and_nothing_twice_after_a_stop() {
     let fitted = fit(&assignment, &watch).unwrap();
     assert_eq!(*heard.0.lock().unwrap(), [1, 2]);
     assert_eq!((fitted.steps, fitted.history[0].validation), (6, None));
+}
+
+/// Golden bits of two epochs. The engine promises them on one machine; they hold on every processor
+/// with fused multiply-add, where the product of matrices adds up in one order, and are not looked at
+/// elsewhere. When they change on purpose, raise the version of `trainer.candle_cpu` or of
+/// `train.recipe`, so that no cache mixes old and new.
+#[test]
+fn golden_a_tiny_training_keeps_its_bits() {
+    #[cfg(target_arch = "x86_64")]
+    let fused = std::arch::is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    let fused = false;
+    if !fused {
+        println!("skipped: golden bits are of processors with fused multiply-add");
+        return;
+    }
+    let fitted = train(&recipe(), 2, &[], None);
+    let mut hasher = Hasher::new();
+    for (name, bits) in bits(&fitted.child.state()) {
+        hasher.update(name.as_bytes());
+        bits.iter().for_each(|number| hasher.update(&number.to_le_bytes()));
+    }
+    let versions = (CandleCpu.component().1, RECIPE_VERSION);
+    assert_eq!((versions, hasher.digest().short().as_str()), ((1, 1), "9df76404d555"));
 }

@@ -1,4 +1,7 @@
 //! Training: it learns, it is the same at any thread count, and it goes on from anywhere.
 
+mod evaluator;
 mod fit;
+mod job;
+mod retrain;
 mod toy;

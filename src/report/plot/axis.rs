@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn ticks_are_round_and_inside() {
         let scores = Axis::around("score", [0.213, 0.874], Ticks::Percent);
-        assert_eq!(words(&scores, 5), ["20 %", "40 %", "60 %", "80 %"]);
+        assert_eq!(words(&scores, 5), ["20 %", "40 %", "60 %", "80 %", "100 %"]);
         assert_eq!((scores.low, scores.high), (0.2, 1.0));
         let trials = Axis::exact("trial", 1.0, 1200.0, Ticks::Whole);
         assert_eq!(words(&trials, 6), ["200", "400", "600", "800", "1,000", "1,200"]);

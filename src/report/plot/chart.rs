@@ -213,7 +213,7 @@ impl Entry<'_> {
         let (x, middle) = (self.x, self.x + 10.0);
         match self.mark.shape {
             Shape::Dots | Shape::Discs => {
-                svg.path(&format!("dots solid s{series}"), &dots(&[(middle, y)]))
+                svg.path(&format!("dots solid s{series}"), &dots(&[(middle, y)]));
             }
             Shape::Crosses => svg.path(&format!("crosses s{series}"), &crosses(&[(middle, y)])),
             Shape::Area(_) => {

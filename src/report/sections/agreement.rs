@@ -1,106 +1,85 @@
 //! How far two evaluators agree on the networks that both scored.
 
-use std::collections::HashMap;
-
-use serde_json::Value;
-
 use super::search::mark;
 use super::{Study, figure_name};
 use crate::report::document::{Block, Prose};
 use crate::report::findings::{Search, word};
-use crate::report::plot::{Axis, Chart, Figure, Shape, Ticks};
-use crate::report::ranking::Ranking;
-use crate::report::statistics::spearman;
+use crate::report::plot::{Axis, Chart, Figure, Shape, Ticks, thinned};
 use crate::report::table::{Cell, Table};
+use crate::results::Agreement;
+use crate::wording;
 
-/// Fewer common networks than this have no correlation worth a number.
+/// Fewer common networks than this make no picture.
 const ENOUGH: usize = 3;
-/// From this many on a random sample could carry a general claim.
+/// From this many on, a random sample carries a claim about the space.
 const MANY: usize = 20;
+/// Networks drawn in one picture.
+const DOTS: usize = 3000;
 
-/// The section: what `agreement.json` says, and a figure for each pair of evaluators with common networks.
+/// The section: a figure and the correlations for each input of networks that were scored again.
 pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
+    let searches = &study.findings.searches;
+    let mut before = searches.iter().filter(|search| search.agreement.is_none()).peekable();
+    let was_mock = before.peek().is_some() && before.all(|search| search.card.mock);
     let mut blocks = Vec::new();
-    let mut figures = 0;
-    for (i, first) in study.rankings.iter().enumerate() {
-        for second in &study.rankings[i + 1..] {
-            let pairs = common(first, second);
-            if pairs.len() >= ENOUGH {
-                blocks.push(Block::Figure(figure(first, second, &pairs, figures)));
-                figures += 1;
-            }
+    let mut table = Table::new(
+        "Rank correlations",
+        &["scored again", "#networks", "#Spearman", "#Kendall tau-b"],
+    );
+    for search in searches {
+        let Some(agreement) = &search.agreement else { continue };
+        if agreement.pairs.len() >= ENOUGH {
+            blocks.push(Block::Figure(figure(search, agreement, was_mock, blocks.len())));
         }
+        table.row(vec![
+            Cell::text(&search.label),
+            Cell::count(agreement.n as u64),
+            correlation(agreement.spearman),
+            correlation(agreement.kendall_tau_b),
+        ]);
     }
-    if figures > 0 {
-        blocks.push(Block::Text(Prose::new(
-            "A rank correlation of 1 means the same order, 0 no relation. Networks that were picked \
-             because one evaluator liked them cover a narrow range of its scores: their correlation says \
-             little about the whole space, for which a random sample of at least 20 is needed.",
-        )));
+    if table.rows.is_empty() {
+        return Vec::new();
     }
-    blocks.extend(study.findings.searches.iter().filter_map(recorded).map(Block::Table));
+    blocks.push(Block::Table(table));
+    blocks.push(Block::Text(Prose::new(
+        "A correlation of 1 means the same order, 0 no relation. Networks that were picked because one \
+         evaluator liked them cover a narrow range of its scores: their correlation says little about the \
+         whole space, for which a random sample of at least 20 is needed.",
+    )));
     blocks
 }
 
-/// Scores of the networks that both rankings have, the second's first: it is the cheaper one.
-fn common(first: &Ranking, second: &Ranking) -> Vec<(f64, f64)> {
-    let scores: HashMap<&str, f64> =
-        second.networks.iter().map(|n| (n.genotype.as_str(), n.score)).collect();
-    let pair = |genotype: &str, y: f64| scores.get(genotype).map(|&x| (x, y));
-    first.networks.iter().filter_map(|n| pair(&n.genotype, n.score)).collect()
+fn correlation(value: Option<f64>) -> Cell {
+    value.map_or_else(Cell::none, |value| Cell::number(value, format!("{value:.3}")))
 }
 
-fn figure(first: &Ranking, second: &Ranking, pairs: &[(f64, f64)], index: usize) -> Figure {
-    let axis = |ranking: &Ranking, values: Vec<f64>| {
-        let kind = if ranking.mock { "score" } else { "validation accuracy" };
-        let ticks = if ranking.mock { Ticks::Decimal } else { Ticks::Percent };
-        Axis::around(&format!("{kind} by {}", word(&ranking.evaluator)), values, ticks)
+fn figure(search: &Search, agreement: &Agreement, was_mock: bool, index: usize) -> Figure {
+    let pairs: Vec<(f64, f64)> =
+        agreement.pairs.iter().map(|pair| (pair.before, pair.now)).collect();
+    let axis = |label: &str, mock: bool, values: Vec<f64>| {
+        let ticks = if mock { Ticks::Decimal } else { Ticks::Percent };
+        Axis::around(label, values, ticks)
     };
+    let now = format!("score by {}", word(&search.card.evaluator));
+    let before = if was_mock { "mock score" } else { "mean score in the search" };
     let chart = Chart {
-        x: axis(second, pairs.iter().map(|pair| pair.0).collect()),
-        y: axis(first, pairs.iter().map(|pair| pair.1).collect()),
+        x: axis(before, was_mock, pairs.iter().map(|pair| pair.0).collect()),
+        y: axis(&now, search.card.mock, pairs.iter().map(|pair| pair.1).collect()),
         bands: Vec::new(),
-        marks: vec![mark(Shape::Discs, 0, "a network that both scored", pairs.to_vec())],
+        marks: vec![mark(Shape::Discs, 0, "a network", thinned(&pairs, DOTS))],
     };
-    let rho = spearman(pairs).map_or_else(
-        || "one of them gave all the same score, so there is no rank correlation".to_owned(),
+    let few = if agreement.n < MANY { ", which is few" } else { "" };
+    let rho = agreement.spearman.map_or_else(
+        || "one side has all equal scores, so there is no rank correlation".to_owned(),
         |rho| format!("Spearman's rank correlation is {rho:.2}"),
     );
-    let few = if pairs.len() < MANY { ", which is few" } else { "" };
-    let caption = format!(
-        "{} networks were scored by both {} and {}{few}; {rho}.",
-        pairs.len(),
-        word(&second.evaluator),
-        word(&first.evaluator)
-    );
+    let networks = wording::count(agreement.n, "network");
     Figure {
         name: figure_name("agreement", index),
-        title: "Scores of two evaluators".to_owned(),
-        caption,
+        title: "Scores before and now".to_owned(),
+        caption: format!("{networks} scored twice{few}; {rho}."),
         wide: chart.draw(560, 360),
         narrow: Some(chart.draw(380, 300)),
     }
-}
-
-/// What was recorded beside the trials; long lists stay in their file.
-fn recorded(search: &Search) -> Option<Table> {
-    let mut table = Table::new(format!("Recorded with {}", search.label), &["quantity", "#value"]);
-    for (name, value) in &search.agreement {
-        let cell = match value {
-            Value::Number(number) => {
-                let value = number.as_f64().unwrap_or_default();
-                let text = if number.is_f64() { format!("{value:.4}") } else { number.to_string() };
-                Cell::number(value, text)
-            }
-            Value::String(text) => Cell::text(text),
-            Value::Bool(answer) => Cell::text(if *answer { "yes" } else { "no" }),
-            Value::Null => Cell::none(),
-            Value::Array(_) | Value::Object(_) => continue,
-        };
-        // Rows of a list of networks, `pairs.0.score`, are the figure's and the file's business.
-        if name.split('.').all(|part| part.parse::<usize>().is_err()) {
-            table.row(vec![Cell::text(name.replace('_', " ")), cell]);
-        }
-    }
-    (!table.rows.is_empty()).then_some(table)
 }

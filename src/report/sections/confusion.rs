@@ -15,9 +15,8 @@ const MIX_UPS: usize = 8;
 
 /// Heat map, recalls and mix-ups; nothing without a matrix.
 pub(super) fn blocks(study: &Study<'_>, finals: &Finals, index: usize) -> Vec<Block> {
-    let summary = &finals.summary;
-    let chosen = summary.models.iter().find(|model| model.genotype == summary.chosen.genotype);
-    let Some(matrix) = chosen.map(|model| &model.confusion).filter(|matrix| !matrix.is_empty())
+    let tested = finals.chosen_model().filter(|model| model.failure.is_none());
+    let Some(matrix) = tested.map(|model| &model.confusion).filter(|matrix| !matrix.is_empty())
     else {
         return Vec::new();
     };

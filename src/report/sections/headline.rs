@@ -56,6 +56,7 @@ fn tested(finals: &Finals, is_one_of_many: bool) -> Prose {
     let summary = &finals.summary;
     let chosen = &summary.chosen;
     let images = wording::thousands(summary.test_images);
+    let failure = finals.chosen_model().and_then(|model| model.failure.as_deref());
     let begin = if is_one_of_many { format!("{}: the", finals.label) } else { "The".to_owned() };
     let others = match summary.models.len() {
         0 | 1 => String::new(),
@@ -63,15 +64,15 @@ fn tested(finals: &Finals, is_one_of_many: bool) -> Prose {
             " The {n} retrained networks are all listed below; picking the best of them by its test accuracy would flatter it."
         ),
     };
-    Prose::new(format!("{begin} chosen network "))
-        .code(&chosen.genotype)
-        .plain(" gets ")
-        .strong(words::percent(chosen.test_accuracy))
-        .plain(format!(
-            " of {images} test images right (95 % Wilson interval: {}). It was chosen by its search \
+    let prose = Prose::new(format!("{begin} chosen network ")).code(&chosen.genotype);
+    if let Some(failure) = failure {
+        return prose.plain(format!(" could not be trained: {failure}."));
+    }
+    prose.plain(" gets ").strong(words::percent(chosen.test_accuracy)).plain(format!(
+        " of {images} test images right (95 % Wilson interval: {}). It was chosen by its search \
              score, before the test set was read.{others}",
-            words::interval(chosen.interval)
-        ))
+        words::interval(chosen.interval)
+    ))
 }
 
 /// The sentence about the best network when none met a test set.
@@ -141,15 +142,15 @@ pub(super) fn key_figures(study: &Study<'_>) -> Vec<KeyFigure> {
 fn test_figures(finals: &Finals) -> Vec<KeyFigure> {
     let summary = &finals.summary;
     let mut figures = Vec::new();
-    if summary.test_images > 0 {
+    let is_trained = finals.chosen_model().is_none_or(|model| model.failure.is_none());
+    if summary.test_images > 0 && is_trained {
         figures.push(KeyFigure {
             name: "Test accuracy",
             value: words::percent(summary.chosen.test_accuracy),
             note: words::interval(summary.chosen.interval),
         });
     }
-    let chosen = summary.models.iter().find(|model| model.genotype == summary.chosen.genotype);
-    if let Some(model) = chosen {
+    if let Some(model) = finals.chosen_model() {
         figures.push(KeyFigure {
             name: "Parameters",
             value: words::large(model.parameters),

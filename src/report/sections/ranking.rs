@@ -23,7 +23,7 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
         );
         if ranking.failures > 0 {
             let failed = format!(
-                " {} failed and count for nothing here.",
+                " {} failed and count with the score of guessing.",
                 wording::count(ranking.failures, "trial")
             );
             note.push_str(&failed);

@@ -28,8 +28,10 @@ const REPEATS: [&str; 2] = ["repeat", "seed"];
 pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     let searches = &study.findings.searches;
     let mut blocks = Vec::new();
-    let long: Vec<&Search> =
-        searches.iter().filter(|search| search.trials.len() >= CURVE_TRIALS).collect();
+    // Genotypes that were only scored again come in the order of their rank: that is no curve.
+    let is_search =
+        |search: &&Search| search.trials.len() >= CURVE_TRIALS && search.agreement.is_none();
+    let long: Vec<&Search> = searches.iter().filter(is_search).collect();
     let groups = comparable(&long);
     for (i, group) in groups.iter().enumerate() {
         blocks.extend(comparison(group, i));

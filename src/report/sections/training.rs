@@ -11,9 +11,7 @@ const LINE_POINTS: usize = 600;
 
 /// Accuracy of the chosen network, and the loss of all.
 pub(super) fn figures(finals: &Finals, index: usize) -> Vec<Figure> {
-    let genotype = &finals.summary.chosen.genotype;
-    let rank = finals.summary.models.iter().find(|model| model.genotype == *genotype);
-    let chosen = rank.and_then(|model| history(finals, model.rank));
+    let chosen = finals.chosen_model().and_then(|model| history(finals, model.rank));
     let Some(chosen) = chosen.filter(|epochs| epochs.len() > 1) else { return Vec::new() };
     vec![accuracy(chosen, index), loss(finals, chosen, index)]
 }

@@ -4,7 +4,7 @@
 
 mod train;
 
-pub use train::TrainConfig;
+pub use train::{Retries, Score, TrainConfig};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@ use super::{ENGINE, RetrainConfig};
 use crate::dataset::Dataset;
 use crate::event::{Emit, Event};
 use crate::net::Network;
-use crate::results::{Ranked, Trials, top};
+use crate::results::{Ranked, Trials, TrialsCard, top};
 use crate::space::SpaceConfig;
 use crate::stage::{Job, StageError};
 use crate::train::{
@@ -50,12 +50,13 @@ pub(super) fn choose(config: &RetrainConfig, job: &Job<'_>) -> Result<Finals, St
     let folder = job.input("data").expect("BUG: the port `data` takes exactly one");
     let data = Dataset::open(folder).map_err(|error| StageError::caused_by(&error))?;
     let card = shared_card(&searches)?;
+    // Another size of images is another network of the same text; other classes are another task.
     let (image, classes) = (data.card.image, data.card.classes.len());
-    if (card.image, card.classes) != (image, classes) {
+    if card.classes != classes {
         return Err(StageError::Failed(format!(
-            "the trials are for {:?} and {} classes, the dataset has {image:?} and {classes}: \
+            "the searches told {} classes apart and the dataset has {classes}: \
              bind the dataset that was searched on",
-            card.image, card.classes
+            card.classes
         )));
     }
     let space: SpaceConfig = serde_json::from_value(card.space.clone()).map_err(|error| {
@@ -79,13 +80,13 @@ pub(super) fn choose(config: &RetrainConfig, job: &Job<'_>) -> Result<Finals, St
 }
 
 /// The card of all searches, which must agree on the space: a text means another network in another.
-fn shared_card(searches: &[Trials]) -> Result<&crate::results::TrialsCard, StageError> {
+fn shared_card(searches: &[Trials]) -> Result<&TrialsCard, StageError> {
     let Some((first, others)) = searches.split_first() else {
         return Err(StageError::Failed("no trials are bound".to_owned()));
     };
-    let facts =
-        |search: &Trials| (search.card.space.clone(), search.card.image, search.card.classes);
-    if others.iter().any(|other| facts(other) != facts(&first)) {
+    let is_other =
+        |card: &TrialsCard| (&card.space, card.classes) != (&first.card.space, first.card.classes);
+    if others.iter().any(|other| is_other(&other.card)) {
         return Err(StageError::Failed(
             "the trials come from different spaces, in which one text means different networks: \
              retrain them in stages of their own"

@@ -1,0 +1,353 @@
+//! Arguments: what people may type, with help and examples.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::spec;
+
+/// Grow neural networks under exactly repeatable conditions.
+#[derive(Debug, Parser)]
+#[command(name = "phytotron", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  phytotron run pipelines/quickstart.yaml              run what changed, restore the rest
+  phytotron run pipelines/quickstart.yaml -p trials=50 with another parameter
+  phytotron plan pipelines/quickstart.yaml             what would run, and why
+  phytotron check pipelines/quickstart.yaml            only look for mistakes
+  phytotron init quickstart my-study.yaml              start from a template
+
+Exit codes: 0 done, 1 a stage failed, 2 usage, 3 invalid pipeline, 4 store unusable,
+5 a check failed, 130 interrupted.";
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Folder of the store [default: .phytotron at the project's root]
+    #[arg(long, global = true, value_name = "DIR", env = "PHYTOTRON_STORE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Answer in JSON, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colour [default: on a terminal, unless `NO_COLOR` is set]
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: When,
+}
+
+/// When to do something that only a terminal understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal.
+    Auto,
+    /// In any case.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a pipeline: what changed runs, the rest is cached or restored
+    Run(RunArgs),
+    /// Say what a run would do, and why
+    Plan(PlanArgs),
+    /// Look for mistakes in a pipeline, all at once
+    Check(PipelineArgs),
+    /// Say what a stage's result depends on and what changed since the last run
+    Explain(ExplainArgs),
+    /// Draw the stages and how they feed each other
+    Graph(GraphArgs),
+    /// List the runs
+    Log(LogArgs),
+    /// Show one run: stages, costs, headline numbers
+    Show(ShowArgs),
+    /// Compare two runs: parameters, artifacts, numbers, costs
+    Diff(DiffArgs),
+    /// Put a stage's outputs into a folder
+    Get(GetArgs),
+    /// Compute a pipeline again in a scratch store and compare with its lock file
+    Verify(VerifyArgs),
+    /// Check every object of the store
+    Fsck(FsckArgs),
+    /// Free what no lock file and no recent run needs
+    Gc(GcArgs),
+    /// List the stage kinds with their ports and parameters
+    Kinds(KindsArgs),
+    /// Write the JSON Schemas that editors complete and check with
+    Schema(SchemaArgs),
+    /// Start a study from a template
+    Init(InitArgs),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Compute one job (started by `run`)
+    #[command(hide = true)]
+    Worker {
+        /// The attempt's `job.json`
+        job: PathBuf,
+    },
+}
+
+/// A pipeline and its parameters.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PipelineArgs {
+    /// The pipeline's file
+    pub(crate) pipeline: PathBuf,
+    /// Set a parameter; nested keys with dots, values typed as in YAML
+    #[arg(short = 'p', long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+}
+
+/// Which stages of a pipeline.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SelectionArgs {
+    /// Only these stages and what they need
+    #[arg(long, value_name = "STAGE", conflicts_with_all = ["from", "until"])]
+    pub(crate) only: Vec<String>,
+    /// These stages and all that depends on them
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) from: Vec<String>,
+    /// Everything up to these stages
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) until: Vec<String>,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    /// Stages running at once [default: number of cores]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) jobs: Option<u32>,
+    /// Threads of each stage [default: number of cores]; never changes a result
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) threads: Option<u32>,
+    /// Capacity of a pool: `gpu=1`
+    #[arg(long = "pool", value_name = "NAME=N", value_parser = key_value)]
+    pub(crate) pools: Vec<(String, String)>,
+    /// Start stages that do not depend on a failed one
+    #[arg(short = 'k', long)]
+    pub(crate) keep_going: bool,
+    /// Compute again although results are known
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Fail when a result differs from the lock file
+    #[arg(long)]
+    pub(crate) locked: bool,
+    /// Write the lock file although parameters were set with -p
+    #[arg(long)]
+    pub(crate) lock: bool,
+    /// Plan from the files instead of the last run's snapshot
+    #[arg(long)]
+    pub(crate) no_snapshot: bool,
+    /// Progress as bars, plain lines, or none [default: bars on a terminal]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) progress: Option<ProgressArg>,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressArg {
+    /// A bar for each running stage.
+    Bars,
+    /// A line for each event.
+    Plain,
+    /// Nothing.
+    None,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// The stage, or one cell: `search[repeat=1,strategy=random]`
+    pub(crate) stage: String,
+}
+
+/// `graph`.
+#[derive(Debug, Args)]
+pub(crate) struct GraphArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// How to draw it
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: GraphFormat,
+    /// Draw every cell of a matrix by itself
+    #[arg(long)]
+    pub(crate) cells: bool,
+}
+
+/// How to draw a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// For terminals.
+    Text,
+    /// For Markdown.
+    Mermaid,
+    /// For Graphviz.
+    Dot,
+    /// A picture.
+    Svg,
+}
+
+/// `log`.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Only runs of this pipeline (its name or file)
+    pub(crate) pipeline: Option<String>,
+    /// How many, newest first
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub(crate) most: usize,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// A run's id or its beginning [default: the newest]
+    pub(crate) run: Option<String>,
+    /// Print the log of this stage
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) log: Option<String>,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// A run's id or its beginning
+    pub(crate) before: String,
+    /// The run to compare with
+    pub(crate) after: String,
+}
+
+/// `get`.
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// The stage, one cell, or one output: `retrain.models`
+    pub(crate) stage: String,
+    /// Where to put the files [default: out/PIPELINE/STAGE]
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Stages running at once [default: number of cores]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) jobs: Option<u32>,
+}
+
+/// `fsck`.
+#[derive(Debug, Args)]
+pub(crate) struct FsckArgs {
+    /// Look only at names, sizes and checksums, not at every blob's content
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+/// `gc`.
+#[derive(Debug, Args)]
+pub(crate) struct GcArgs {
+    /// Say what would be freed; free nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Keep what the last N runs computed [default: `keep_runs` of phytotron.yaml, or 10]
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_runs: Option<usize>,
+    /// Keep what is younger than this: 30m, 12h, 7d
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
+    pub(crate) grace: Time,
+}
+
+/// `kinds`.
+#[derive(Debug, Args)]
+pub(crate) struct KindsArgs {
+    /// Show this kind's parameters
+    pub(crate) kind: Option<String>,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Folder for the schemas
+    #[arg(default_value = "schemas")]
+    pub(crate) folder: PathBuf,
+    /// Write nothing; fail when a schema there is stale
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The template [default: list them]
+    pub(crate) template: Option<String>,
+    /// The file to write [default: TEMPLATE.yaml]
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// A span of time as people write it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time(pub(crate) Duration);
+
+/// Reads `90s`, `12h`, `7d`; `0s` is a time too.
+fn time(text: &str) -> Result<Time, String> {
+    spec::time(text).map(Time).ok_or_else(|| format!("`{text}` is no time: write 30m, 12h or 7d"))
+}
+
+/// Splits `key=value`.
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not of the form KEY=VALUE")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_parameter_keeps_everything_after_its_first_equals_sign() {
+        assert_eq!(key_value("a.b=c=d"), Ok(("a.b".to_owned(), "c=d".to_owned())));
+        assert!(key_value("=x").is_err());
+        assert!(key_value("x").is_err());
+    }
+}

@@ -1,0 +1,28 @@
+//! `check`: look for mistakes in a pipeline, all at once.
+
+use crate::cli::args::PipelineArgs;
+use crate::cli::error::CliError;
+use crate::cli::project::Workplace;
+use crate::cli::{Exit, Terminal, diagnostics};
+use crate::diagnostic::Diagnostics;
+use crate::wording;
+
+/// Loads the pipeline and says that it is well, or returns its mistakes.
+pub(super) fn check(
+    workplace: &Workplace,
+    args: &PipelineArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let (study, warnings) = workplace.load(args)?;
+    let found = Diagnostics { list: warnings, sources: study.pipeline.sources.clone() };
+    if terminal.json {
+        terminal.say_json(&diagnostics::to_json(&found));
+        return Ok(Exit::Done);
+    }
+    if !found.list.is_empty() {
+        terminal.note(&terminal.draw(&found));
+    }
+    let stages = wording::count(study.stages.len(), "stage");
+    terminal.say(&format!("{}: {stages}, no mistakes", args.pipeline.display()));
+    Ok(Exit::Done)
+}

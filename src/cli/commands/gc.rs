@@ -1,0 +1,106 @@
+//! `gc`: free what no lock file and no recent run needs.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cli::args::GcArgs;
+use crate::cli::error::CliError;
+use crate::cli::project::Workplace;
+use crate::cli::{Exit, Terminal};
+use crate::manifest::Fingerprint;
+use crate::plan::LockFile;
+use crate::run::History;
+use crate::store::{Freed, GcReport, Keep, Store};
+use crate::wording;
+
+/// Sweeps the store.
+pub(super) fn gc(
+    workplace: &Workplace,
+    args: &GcArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let grace = args.grace.0;
+    let store = workplace.store()?;
+    let runs = args.keep_runs.unwrap_or(workplace.project.keep_runs as usize);
+    let keep = keep(&store, runs, terminal)?;
+    let report = store.gc(&keep, grace, args.dry_run)?;
+    if terminal.json {
+        terminal.say_json(&as_json(&report, args.dry_run));
+    } else {
+        terminal.say(&as_text(&report, args.dry_run, grace));
+    }
+    Ok(Exit::Done)
+}
+
+/// What every registered lock file and the last `runs` runs need. A lock file that cannot be read
+/// is named, and nothing is swept: what it needs is not known.
+fn keep(store: &Store, runs: usize, terminal: &Terminal) -> Result<Keep, CliError> {
+    let mut keep = Keep::default();
+    for root in store.roots()? {
+        let Some(lock_file) = root.lock_file else {
+            return Err(CliError::Usage(format!(
+                "cannot tell what `{}` in `roots/` keeps: run its pipeline once more, then remove it",
+                root.name
+            )));
+        };
+        if !lock_file.exists() {
+            terminal.note(&format!("note: lock file `{}` is gone", lock_file.display()));
+            continue;
+        }
+        for locked in LockFile::read(&lock_file)?.stages.into_values() {
+            keep.fingerprints.insert(locked.fingerprint);
+            keep.trees.extend(locked.outputs.into_values());
+        }
+    }
+    keep.fingerprints.extend(recent_results(store, runs)?);
+    Ok(keep)
+}
+
+/// Results that the last `runs` runs that computed something used or made.
+fn recent_results(store: &Store, runs: usize) -> Result<Vec<Fingerprint>, CliError> {
+    let history = History::new(store.runs());
+    let computed = history.runs()?.into_iter().filter(|run| run.has_folder).take(runs);
+    let mut used = Vec::new();
+    for run in computed {
+        let details = history.details(&run.run)?;
+        used.extend(details.stages.iter().filter_map(|end| end.fingerprint));
+    }
+    Ok(used)
+}
+
+fn as_text(report: &GcReport, dry_run: bool, grace: Duration) -> String {
+    let verb = if dry_run { "would free" } else { "freed" };
+    let total = report.total();
+    if total.count == 0 {
+        let age = wording::duration(grace);
+        return format!("nothing to free: all is needed or younger than {age}");
+    }
+    let mut lines = vec![format!("{verb} {}", wording::bytes(total.bytes))];
+    for (noun, freed) in sorts(report) {
+        if freed.count > 0 {
+            let count = wording::thousands(freed.count);
+            lines.push(format!("  {count:>9} {noun} ({})", wording::bytes(freed.bytes)));
+        }
+    }
+    lines.join("\n")
+}
+
+fn as_json(report: &GcReport, dry_run: bool) -> serde_json::Value {
+    let freed = |freed: Freed| json!({ "count": freed.count, "bytes": freed.bytes });
+    let sorts: serde_json::Map<String, serde_json::Value> =
+        sorts(report).into_iter().map(|(noun, sort)| (noun.to_owned(), freed(sort))).collect();
+    json!({ "dry_run": dry_run, "total": freed(report.total()), "freed": sorts })
+}
+
+fn sorts(report: &GcReport) -> [(&'static str, Freed); 7] {
+    [
+        ("results", report.results),
+        ("trees", report.trees),
+        ("blobs", report.blobs),
+        ("trials", report.trials),
+        ("work folders", report.work),
+        ("quarantined objects", report.quarantine),
+        ("leavings of killed processes", report.tmp),
+    ]
+}

@@ -1,0 +1,102 @@
+//! `get`: put a stage's outputs into a folder.
+
+use std::path::PathBuf;
+
+use crate::artifact::StageId;
+use crate::cli::args::{GetArgs, SelectionArgs};
+use crate::cli::error::CliError;
+use crate::cli::project::Workplace;
+use crate::cli::{Exit, Terminal};
+use crate::digest::Digest;
+use crate::plan::{StageIndex, Study};
+use crate::record::StageRecord;
+use crate::store::{LinkMode, Store};
+use crate::wording;
+
+/// Finds the stage's result as `plan` would and copies it out.
+pub(super) fn get(
+    workplace: &Workplace,
+    args: &GetArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let (study, _) = workplace.load(&args.pipeline)?;
+    let store = workplace.store()?;
+    let (index, output) = find(&study, &args.stage)?;
+    let record = record(workplace, args, &study, &store, index)?;
+    let trees = wanted(&record, output.as_deref(), &study.get(index).id)?;
+    let folder = args.output.clone().unwrap_or_else(|| study.folder(index));
+    for (name, tree) in &trees {
+        let place = if trees.len() == 1 { folder.clone() } else { folder.join(name) };
+        if args.output.is_some() {
+            store.materialize(tree, &place, LinkMode::Copy)?;
+        } else {
+            store.publish(tree, &workplace.project.root.join(&place))?;
+        }
+        terminal.say(&place.display().to_string());
+    }
+    Ok(Exit::Done)
+}
+
+/// Splits `stage`, `stage[cell]` or `stage.output` by what there is.
+fn find(study: &Study, text: &str) -> Result<(StageIndex, Option<String>), CliError> {
+    if let Ok(index) = super::find_stage(study, text) {
+        return Ok((index, None));
+    }
+    if let Some((stage, output)) = text.rsplit_once('.')
+        && let Ok(index) = super::find_stage(study, stage)
+    {
+        return Ok((index, Some(output.to_owned())));
+    }
+    super::find_stage(study, text).map(|index| (index, None))
+}
+
+/// The stage's record, resolving everything above it.
+fn record(
+    workplace: &Workplace,
+    args: &GetArgs,
+    study: &Study,
+    store: &Store,
+    wanted: StageIndex,
+) -> Result<StageRecord, CliError> {
+    let request = workplace.request(&args.pipeline, &SelectionArgs::default())?;
+    let mut planner = super::plan::planner(&request, study, store)?;
+    let mut needed = vec![wanted];
+    let mut above = Vec::new();
+    while let Some(index) = needed.pop() {
+        above.push(index);
+        let feeds = study.get(index).inputs.iter().flat_map(|(_, feeds)| feeds);
+        needed.extend(feeds.map(|feed| feed.stage));
+    }
+    above.sort_unstable();
+    above.dedup();
+    let mut last = None;
+    for index in above {
+        let resolved = planner.resolve(index)?;
+        let Some(record) = resolved.record else {
+            let stage = &study.get(index).id;
+            let file = args.pipeline.pipeline.display();
+            return Err(CliError::Usage(format!(
+                "stage `{stage}` has no result: compute it with `phytotron run {file}`"
+            )));
+        };
+        planner.know(index, &record.outputs);
+        last = Some(record);
+    }
+    Ok(last.expect("BUG: the wanted stage was resolved last"))
+}
+
+fn wanted(
+    record: &StageRecord,
+    output: Option<&str>,
+    stage: &StageId,
+) -> Result<Vec<(PathBuf, Digest)>, CliError> {
+    let all = record.outputs.iter().map(|(name, output)| (PathBuf::from(name), output.tree));
+    let Some(output) = output else { return Ok(all.collect()) };
+    let one: Vec<(PathBuf, Digest)> = all.filter(|(name, _)| name.as_os_str() == output).collect();
+    if one.is_empty() {
+        let names: Vec<&String> = record.outputs.keys().collect();
+        let there = wording::list(&names);
+        return Err(CliError::Usage(format!("`{stage}` has no output `{output}`, but {there}")));
+    }
+    Ok(one)
+}

@@ -1,0 +1,86 @@
+//! `log`, `show` and `diff`: what happened before.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::cli::args::{DiffArgs, LogArgs, ShowArgs};
+use crate::cli::error::CliError;
+use crate::cli::project::Workplace;
+use crate::cli::{Exit, Terminal};
+use crate::plan;
+use crate::run::{self, History, PastRun, PastRunDetails};
+use crate::wording;
+
+/// Lists the runs, newest first.
+pub(super) fn log(
+    workplace: &Workplace,
+    args: &LogArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let mut runs = history(workplace)?.runs()?;
+    if let Some(pipeline) = &args.pipeline {
+        let stem = pipeline.rsplit('/').next().and_then(|name| name.strip_suffix(".yaml"));
+        let is_wanted = |run: &PastRun| run.pipeline == *pipeline || Some(&*run.pipeline) == stem;
+        runs.retain(is_wanted);
+    }
+    runs.truncate(args.most);
+    if terminal.json {
+        terminal.say_json(&json!(runs));
+    } else if runs.is_empty() {
+        terminal.say("no runs yet");
+    } else {
+        terminal.say(&run::log_table(&runs));
+    }
+    Ok(Exit::Done)
+}
+
+/// Shows one run, or the log of one of its stages.
+pub(super) fn show(
+    workplace: &Workplace,
+    args: &ShowArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let details = history(workplace)?.details(args.run.as_deref().unwrap_or("last"))?;
+    if let Some(stage) = &args.log {
+        terminal.say(&stage_log(&details, stage)?);
+    } else if terminal.json {
+        terminal.say_json(&json!(details));
+    } else {
+        terminal.say(&run::details_text(&details));
+    }
+    Ok(Exit::Done)
+}
+
+/// Compares two runs.
+pub(super) fn diff(
+    workplace: &Workplace,
+    args: &DiffArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let history = history(workplace)?;
+    let (before, after) = (history.details(&args.before)?, history.details(&args.after)?);
+    let diff = run::compare(&before, &after, &workplace.store()?)?;
+    if terminal.json {
+        terminal.say_json(&json!(diff));
+    } else {
+        terminal.say(&run::diff_text(&diff));
+    }
+    Ok(Exit::Done)
+}
+
+fn history(workplace: &Workplace) -> Result<History, CliError> {
+    Ok(History::new(workplace.store()?.runs()))
+}
+
+fn stage_log(details: &PastRunDetails, stage: &str) -> Result<String, CliError> {
+    let path = details.logs.join(format!("{}.log", plan::safe_name(stage)));
+    fs::read(&path).map(|log| String::from_utf8_lossy(&log).into_owned()).map_err(|_| {
+        let names: Vec<String> = details.stages.iter().map(|end| end.stage.to_string()).collect();
+        let help = match wording::nearest(stage, names.iter().map(String::as_str)) {
+            Some(near) if near != stage => format!("; did you mean `{near}`?"),
+            _ => String::new(),
+        };
+        CliError::Usage(format!("run {} has no log of stage `{stage}`{help}", details.run.run))
+    })
+}

@@ -1,0 +1,52 @@
+//! `init`: start a study from a template.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use crate::cli::args::InitArgs;
+use crate::cli::error::CliError;
+use crate::cli::{Exit, Terminal};
+use crate::spec::builtin;
+use crate::wording;
+
+/// Writes a template, or lists them.
+pub(super) fn init(args: &InitArgs, terminal: &Terminal) -> Result<Exit, CliError> {
+    let Some(name) = &args.template else {
+        terminal.say(&list());
+        return Ok(Exit::Done);
+    };
+    let Some(template) = builtin::template(name) else {
+        let names: Vec<&str> = builtin::TEMPLATES.iter().map(|one| one.name).collect();
+        let help = match wording::nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the templates are {}", wording::list(&names)),
+        };
+        return Err(CliError::Usage(format!("there is no template `{name}`: {help}")));
+    };
+    let file = args.file.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.yaml")));
+    // `create_new`: a template never writes over somebody's study.
+    let mut out = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&file)
+        .map_err(CliError::io("cannot create", &file))?;
+    out.write_all(template.text.as_bytes()).map_err(CliError::io("cannot write", &file))?;
+    let path = file.display();
+    terminal.say(&format!("wrote {path}\nnext: phytotron plan {path}"));
+    Ok(Exit::Done)
+}
+
+/// Every template with the question that its head comment asks.
+fn list() -> String {
+    let lines: Vec<String> = builtin::TEMPLATES
+        .iter()
+        .map(|template| format!("{:<20} {}", template.name, question(template.text)))
+        .collect();
+    format!("{}\n\n`phytotron init TEMPLATE FILE` writes one.", lines.join("\n"))
+}
+
+/// The text after `# Question` in a template's head comment.
+fn question(text: &str) -> &str {
+    text.lines().find_map(|line| line.strip_prefix("# Question")).unwrap_or_default().trim()
+}

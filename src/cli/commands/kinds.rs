@@ -1,0 +1,132 @@
+//! `kinds`: the stage kinds with their parameters.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::cli::args::KindsArgs;
+use crate::cli::error::CliError;
+use crate::cli::{Exit, Terminal};
+use crate::stage::{Kind, Registry};
+use crate::wording;
+
+/// Lists the kinds, or shows one.
+pub(super) fn kinds(args: &KindsArgs, terminal: &Terminal) -> Result<Exit, CliError> {
+    let registry = Registry::standard();
+    match &args.kind {
+        None => list(&registry, terminal),
+        Some(name) => show(find(&registry, name)?, terminal),
+    }
+    Ok(Exit::Done)
+}
+
+fn find(registry: &Registry, name: &str) -> Result<&'static dyn Kind, CliError> {
+    registry.get(name).ok_or_else(|| {
+        let names = registry.names();
+        let help = match wording::nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the kinds are {}", wording::list(&names)),
+        };
+        CliError::Usage(format!("there is no stage kind `{name}`: {help}"))
+    })
+}
+
+fn list(registry: &Registry, terminal: &Terminal) {
+    if terminal.json {
+        let kinds = registry.iter().map(
+            |kind| json!({ "kind": kind.name(), "summary": kind.summary(), "with": kind.schema() }),
+        );
+        terminal.say_json(&kinds.collect());
+        return;
+    }
+    let mut text = String::new();
+    for kind in registry.iter() {
+        let _ = writeln!(text, "{:<10} {}", kind.name(), kind.summary());
+    }
+    text.push_str("\n`phytotron kinds KIND` shows a kind's parameters.");
+    terminal.say(&text);
+}
+
+fn show(kind: &dyn Kind, terminal: &Terminal) {
+    let schema = Value::from(kind.schema());
+    if terminal.json {
+        terminal.say_json(&schema);
+        return;
+    }
+    let mut text = format!("{}: {}\n\nwith:\n", kind.name(), kind.summary());
+    Parameters { root: &schema, text: &mut text }.fields(&schema, 1);
+    terminal.say(&text);
+}
+
+/// Writes a schema as an indented list of parameters.
+struct Parameters<'a> {
+    root: &'a Value,
+    text: &'a mut String,
+}
+
+impl Parameters<'_> {
+    /// Deeper than this a schema repeats itself.
+    const DEPTH_MAX: usize = 6;
+
+    fn fields(&mut self, schema: &Value, depth: usize) {
+        let schema = self.resolve(schema).clone();
+        if depth > Self::DEPTH_MAX {
+            return;
+        }
+        for variant in variants(&schema) {
+            self.variant(variant, depth);
+        }
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            let is_required = required.iter().any(|one| one == name);
+            self.field(name, field, is_required, depth);
+        }
+    }
+
+    fn field(&mut self, name: &str, field: &Value, is_required: bool, depth: usize) {
+        let resolved = self.resolve(field).clone();
+        if resolved.get("const").is_some() {
+            return;
+        }
+        let words = [&field["description"], &resolved["description"]]
+            .into_iter()
+            .find_map(Value::as_str)
+            .unwrap_or_default();
+        let first = words.split(". ").next().unwrap_or_default().replace('\n', " ");
+        let default = match field.get("default") {
+            _ if is_required => " (required)".to_owned(),
+            Some(value) if !value.is_null() && !value.is_object() => format!(" [{value}]"),
+            _ => String::new(),
+        };
+        let indent = "  ".repeat(depth);
+        let _ = writeln!(self.text, "{indent}{name}{default}: {first}");
+        self.fields(field, depth + 1);
+    }
+
+    fn variant(&mut self, variant: &Value, depth: usize) {
+        let resolved = self.resolve(variant).clone();
+        let name = resolved["properties"]["kind"]["const"]
+            .as_str()
+            .or_else(|| variant["properties"]["kind"]["const"].as_str());
+        if let Some(name) = name {
+            let words = variant["description"].as_str().unwrap_or_default();
+            let first = words.split(". ").next().unwrap_or_default().replace('\n', " ");
+            let _ = writeln!(self.text, "{}kind: {name}  {first}", "  ".repeat(depth));
+            self.fields(variant, depth + 1);
+        }
+    }
+
+    /// Follows `$ref` into the schema's own definitions, and single `allOf` members.
+    fn resolve<'s>(&'s self, schema: &'s Value) -> &'s Value {
+        let mut schema = schema;
+        while let Some(name) = schema["$ref"].as_str() {
+            schema = &self.root["$defs"][name.rsplit('/').next().unwrap_or_default()];
+        }
+        schema
+    }
+}
+
+/// The alternatives of a tagged choice.
+fn variants(schema: &Value) -> &[Value] {
+    schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array()).map_or(&[], Vec::as_slice)
+}

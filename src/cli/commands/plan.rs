@@ -1,0 +1,56 @@
+//! `plan` and `explain`: what a run would do, and why.
+
+use crate::cli::args::{ExplainArgs, PlanArgs, SelectionArgs};
+use crate::cli::error::CliError;
+use crate::cli::project::Workplace;
+use crate::cli::{Exit, Terminal};
+use crate::plan::{Explanation, LockFile, Plan, Planner, Request, Study, lock_path};
+use crate::store::Store;
+
+/// Says what a run would do with every stage.
+pub(super) fn plan(
+    workplace: &Workplace,
+    args: &PlanArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let request = workplace.request(&args.pipeline, &args.selection)?;
+    let (study, _) = workplace.load(&args.pipeline)?;
+    let store = workplace.store()?;
+    let selected = request.selection.of(&study)?;
+    let plan = Plan::of(&mut planner(&request, &study, &store)?, &selected, &[])?;
+    if terminal.json {
+        terminal.say_json(&plan.json());
+    } else {
+        terminal.say(&plan.text());
+    }
+    Ok(Exit::Done)
+}
+
+/// Says what a stage's result depends on, line by line.
+pub(super) fn explain(
+    workplace: &Workplace,
+    args: &ExplainArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let request = workplace.request(&args.pipeline, &SelectionArgs::default())?;
+    let (study, _) = workplace.load(&args.pipeline)?;
+    let store = workplace.store()?;
+    let index = super::find_stage(&study, &args.stage)?;
+    let explanation = Explanation::of(&mut planner(&request, &study, &store)?, index)?;
+    if terminal.json {
+        terminal.say_json(&explanation.json());
+    } else {
+        terminal.say(&explanation.text());
+    }
+    Ok(Exit::Done)
+}
+
+/// A planner that knows the lock file and the last run.
+pub(super) fn planner<'a>(
+    request: &Request,
+    study: &'a Study,
+    store: &'a Store,
+) -> Result<Planner<'a>, CliError> {
+    let lock = LockFile::read(&request.root.join(lock_path(&request.file)))?;
+    Ok(Planner::new(study, &request.root, store, request.last_run(), lock))
+}

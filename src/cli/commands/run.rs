@@ -1,0 +1,168 @@
+//! `run`: what changed runs, the rest is cached or restored.
+
+use serde_json::json;
+
+use crate::cli::args::{ProgressArg, RunArgs};
+use crate::cli::error::CliError;
+use crate::cli::project::Workplace;
+use crate::cli::{Exit, Terminal, view};
+use crate::diagnostic::Diagnostics;
+use crate::event::Ending;
+use crate::plan::{NoOp, Study};
+use crate::progress::{self, Mode, SummaryRow};
+use crate::run::{self, Interrupt, LockUse, PipelineReport, RunOptions, StageEnd};
+use crate::wording;
+
+/// Runs the pipeline, or finds in the last run's snapshot that nothing is to be done.
+pub(super) fn run(
+    workplace: &Workplace,
+    args: &RunArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let request = workplace.request(&args.pipeline, &args.selection)?;
+    let store = workplace.store()?;
+    let may_skip = !args.no_snapshot && !args.force && !args.locked && !args.lock;
+    if may_skip && let Some(no_op) = request.no_op(store.generation()?) {
+        let runs = store.runs();
+        run::note_no_op(&runs, &no_op).map_err(CliError::io("cannot write to", &runs))?;
+        say_no_op(&no_op, terminal);
+        return Ok(Exit::Done);
+    }
+    let (study, warnings) = workplace.load(&args.pipeline)?;
+    if !warnings.is_empty() {
+        let found = Diagnostics { list: warnings, sources: study.pipeline.sources.clone() };
+        terminal.note(&terminal.draw(&found));
+    }
+    let options = options(workplace, args)?;
+    let interrupt =
+        Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;
+    let _listening =
+        interrupt.listen().map_err(CliError::io("cannot listen to signals for", &request.file))?;
+    let form = progress::choose(mode(args, terminal), terminal.interactive);
+    let observer = progress::open(form, &terminal.progress());
+    let report = run::pipeline(
+        &request,
+        &study,
+        &store,
+        &options,
+        lock_use(args),
+        &interrupt,
+        observer.as_ref(),
+    )?;
+    drop(observer);
+    view::write(&study, &store, &request, &report.run);
+    say(&study, &report, terminal);
+    Ok(exit(&report))
+}
+
+fn options(workplace: &Workplace, args: &RunArgs) -> Result<RunOptions, CliError> {
+    let mut pools = workplace.project.pools.clone();
+    for (pool, capacity) in &args.pools {
+        let capacity = capacity.parse().map_err(|_| {
+            CliError::Usage(format!("`--pool {pool}={capacity}`: a capacity is a whole number"))
+        })?;
+        pools.insert(pool.clone(), capacity);
+    }
+    Ok(RunOptions {
+        program: workplace.program()?,
+        jobs: args.jobs.map(|jobs| jobs as usize),
+        threads: args.threads.map(|threads| threads as usize),
+        pools,
+        keep_going: args.keep_going,
+        force: args.force,
+    })
+}
+
+/// A run with `-p` is an experiment: it leaves the lock file to the study as written.
+fn lock_use(args: &RunArgs) -> LockUse {
+    if args.locked {
+        LockUse::Check
+    } else if args.pipeline.params.is_empty() || args.lock {
+        LockUse::Update
+    } else {
+        LockUse::Leave
+    }
+}
+
+fn mode(args: &RunArgs, terminal: &Terminal) -> Mode {
+    match args.progress {
+        _ if terminal.json => Mode::Json,
+        Some(ProgressArg::Plain) => Mode::Plain,
+        Some(ProgressArg::None) => Mode::Quiet,
+        Some(ProgressArg::Bars) | None => Mode::Auto,
+    }
+}
+
+fn say_no_op(no_op: &NoOp, terminal: &Terminal) {
+    if terminal.json {
+        let stages = no_op.stages;
+        terminal.say_json(&json!({ "pipeline": no_op.pipeline, "ok": true, "cached": stages }));
+    } else {
+        let stages = wording::count(no_op.stages, "stage");
+        terminal.say(&format!("{}: {stages}, all cached", no_op.pipeline));
+    }
+}
+
+fn say(study: &Study, report: &PipelineReport, terminal: &Terminal) {
+    if terminal.json {
+        return terminal.say_json(&summary_json(study, report));
+    }
+    let rows: Vec<SummaryRow> = report.run.stages.iter().map(row).collect();
+    terminal.say(&progress::summary(&rows, &terminal.progress()));
+    for finding in &report.run.findings {
+        terminal.note(&format!(
+            "nondeterministic: `{}` gave another `{}` than an earlier run",
+            finding.stage, finding.output
+        ));
+    }
+    for difference in &report.differences {
+        terminal.note(&format!("not as locked: `{}`: {}", difference.stage, difference.what));
+    }
+    for page in view::pages(study, &report.run) {
+        terminal.say(&format!("report: {}", page.display()));
+    }
+}
+
+fn row(end: &StageEnd) -> SummaryRow {
+    let computed = end.cost.map_or(0.0, |cost| cost.wall_secs);
+    let known = matches!(end.ending, Ending::Cached | Ending::Restored);
+    SummaryRow {
+        stage: end.stage.clone(),
+        ending: end.ending,
+        secs: if known { 0.0 } else { computed },
+        saved_secs: known.then_some(computed),
+        metrics: end.metrics.clone(),
+        reason: end.reason.clone(),
+    }
+}
+
+fn summary_json(study: &Study, report: &PipelineReport) -> serde_json::Value {
+    let differences = report.differences.iter();
+    let findings = report.run.findings.iter();
+    json!({
+        "run": report.run.run,
+        "pipeline": study.pipeline.name,
+        "ok": report.run.ok,
+        "interrupted": report.run.interrupted,
+        "secs": report.run.secs,
+        "stages": report.run.stages,
+        "differences": differences
+            .map(|difference| json!({ "stage": difference.stage, "what": difference.what }))
+            .collect::<Vec<_>>(),
+        "nondeterministic": findings
+            .map(|finding| json!({ "stage": finding.stage, "output": finding.output }))
+            .collect::<Vec<_>>(),
+    })
+}
+
+fn exit(report: &PipelineReport) -> Exit {
+    if report.run.interrupted {
+        Exit::Interrupted
+    } else if !report.run.ok {
+        Exit::StageFailed
+    } else if report.differences.is_empty() {
+        Exit::Done
+    } else {
+        Exit::CheckFailed
+    }
+}

@@ -1,0 +1,71 @@
+//! Events as lines of words, shared by all forms for people.
+
+use std::time::Duration;
+
+use crate::event::Ending;
+use crate::wording;
+
+/// `text` without control characters: names and notes may come from data, and a terminal obeys them.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The word for an ending.
+pub(super) fn word(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Done => "done",
+        Ending::Cached => "cached",
+        Ending::Restored => "restored",
+        Ending::Failed => "failed",
+        Ending::Skipped => "skipped",
+        Ending::Interrupted => "interrupted",
+    }
+}
+
+/// `1.2 s`; for any number of seconds a clock can give.
+pub(super) fn seconds(secs: f64) -> String {
+    wording::duration(Duration::try_from_secs_f64(secs.max(0.0)).unwrap_or(Duration::MAX))
+}
+
+/// How a stage ended: `done in 6.2 s`, `failed after 1.0 s: out of memory`, `skipped: search failed`.
+pub(super) fn ended(ending: Ending, secs: f64, reason: Option<&str>) -> String {
+    let word = word(ending);
+    let time = match ending {
+        Ending::Done | Ending::Restored => format!(" in {}", seconds(secs)),
+        Ending::Failed | Ending::Interrupted => format!(" after {}", seconds(secs)),
+        Ending::Cached | Ending::Skipped => String::new(),
+    };
+    let reason = reason.map_or_else(String::new, |reason| format!(": {}", clean(reason)));
+    format!("{word}{time}{reason}")
+}
+
+/// `100 of 300 trials`, with the note behind it.
+pub(super) fn progress(unit: &str, done: u64, total: u64, note: &str) -> String {
+    let done = wording::thousands(done);
+    let total =
+        if total > 0 { format!(" of {}", wording::thousands(total)) } else { String::new() };
+    let comma = if note.is_empty() { "" } else { ", " };
+    format!("{done}{total} {}{comma}{}", clean(unit), clean(note))
+}
+
+/// `01: epoch 3 of 12, loss 0.412, accuracy 85.2 %`.
+pub(super) fn epoch(
+    child: &str,
+    epoch: u64,
+    epochs: u64,
+    loss: f64,
+    accuracy: Option<f64>,
+) -> String {
+    let accuracy = accuracy.map_or_else(String::new, |a| format!(", accuracy {:.1} %", a * 100.0));
+    format!("{}: epoch {epoch} of {epochs}, loss {loss:.3}{accuracy}", clean(child))
+}
+
+/// How a run ended: `run done in 1 min 21 s`, with the stages that were known.
+pub(super) fn run_ended(ok: bool, secs: f64, cached: usize) -> String {
+    let word = if ok { "done" } else { "ended without success" };
+    let known = match cached {
+        0 => String::new(),
+        n => format!(", {} cached", wording::count(n, "stage")),
+    };
+    format!("run {word} in {}{known}", seconds(secs))
+}

@@ -1,0 +1,107 @@
+//! Plain: one line for each thing worth one, for pipes and logs.
+//!
+//! Cached stages are counted and not listed: a run that does nothing should print almost nothing.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::line;
+use super::pace::{Clock, Pace};
+use crate::artifact::StageId;
+use crate::event::{Emit, Ending, Event};
+
+/// A running stage says how far it is at most this often.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Writes lines.
+pub struct Plain<W> {
+    clock: Clock,
+    state: Mutex<State<W>>,
+}
+
+struct State<W> {
+    writer: W,
+    paces: HashMap<StageId, Pace>,
+    cached: usize,
+}
+
+impl<W: Write + Send> Plain<W> {
+    /// Lines to `writer`; `clock` only paces them and is not shown.
+    pub fn new(writer: W, clock: Clock) -> Self {
+        Self { clock, state: Mutex::new(State { writer, paces: HashMap::new(), cached: 0 }) }
+    }
+
+    /// The writer, with everything written.
+    pub fn into_writer(self) -> W {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).writer
+    }
+}
+
+impl<W: Write + Send> Emit for Plain<W> {
+    fn emit(&self, event: Event) {
+        let now = (self.clock)();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = state.line(event, now) {
+            // A reader that went away is no reason to stop a run.
+            let _ = writeln!(state.writer, "{text}");
+        }
+    }
+}
+
+impl<W> State<W> {
+    fn line(&mut self, event: Event, now: Duration) -> Option<String> {
+        match event {
+            Event::RunStarted { run, pipeline, stages } => {
+                let stages = crate::wording::count(stages, "stage");
+                Some(format!("{}: {stages}, run {run}", line::clean(&pipeline)))
+            }
+            Event::StageWaits { stage, holder } => {
+                Some(format!("{stage}: waits for {}", line::clean(&holder)))
+            }
+            Event::StageStarted { stage, attempt, .. } => {
+                // The first word on how far it is comes an interval after the start.
+                self.paces.insert(stage.clone(), Pace::after(INTERVAL, now));
+                let again =
+                    if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+                Some(format!("{stage}: started{again}"))
+            }
+            Event::Progress { stage, unit, done, total, note } => self
+                .is_due(&stage, now)
+                .then(|| format!("{stage}: {}", line::progress(&unit, done, total, &note))),
+            Event::EpochEnded { stage, child, epoch, epochs, loss, accuracy } => {
+                self.is_due(&stage, now).then(|| {
+                    format!("{stage}: {}", line::epoch(&child, epoch, epochs, loss, accuracy))
+                })
+            }
+            Event::TrialEnded { .. } => None,
+            Event::Warning { stage, text } => {
+                let of = stage.map_or_else(String::new, |stage| format!("{stage}: "));
+                Some(format!("{of}warning: {}", line::clean(&text)))
+            }
+            Event::StageRetries { stage, attempt, reason } => {
+                let reason = line::clean(&reason);
+                Some(format!("{stage}: attempt {attempt} failed: {reason}; trying again"))
+            }
+            Event::StageEnded { ending: Ending::Cached, .. } => {
+                self.cached += 1;
+                None
+            }
+            Event::StageEnded { stage, ending, secs, reason } => {
+                self.paces.remove(&stage);
+                Some(format!("{stage}: {}", line::ended(ending, secs, reason.as_deref())))
+            }
+            Event::RunEnded { ok, secs } => Some(line::run_ended(ok, secs, self.cached)),
+        }
+    }
+
+    fn is_due(&mut self, stage: &StageId, now: Duration) -> bool {
+        match self.paces.get_mut(stage) {
+            Some(pace) => pace.is_due(now),
+            None => {
+                self.paces.entry(stage.clone()).or_insert_with(|| Pace::new(INTERVAL)).is_due(now)
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The table at a run's end.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+
+use super::line;
+use super::terminal::Terminal;
+use crate::artifact::StageId;
+use crate::event::Ending;
+use crate::wording;
+
+/// Cached stages beyond this many are counted in one line: a study of a thousand stages is not a table.
+const CACHED_LISTED: usize = 12;
+/// Metrics shown for a stage.
+const METRICS: usize = 4;
+
+/// What a run did with one stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SummaryRow {
+    /// The stage.
+    pub stage: StageId,
+    /// How it ended.
+    pub ending: Ending,
+    /// Seconds it took in this run.
+    pub secs: f64,
+    /// Seconds it took when its result was computed, for one that was known.
+    pub saved_secs: Option<f64>,
+    /// Headline numbers of its record.
+    pub metrics: BTreeMap<String, f64>,
+    /// Why it failed or was skipped.
+    pub reason: Option<String>,
+}
+
+/// A line a stage: state, time, what was saved, headline numbers. Empty without rows.
+#[must_use]
+pub fn summary(rows: &[SummaryRow], terminal: &Terminal) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(terminal.width);
+    if terminal.colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table.set_header(["stage", "state", "time", "saved", "result"]);
+    let cached = rows.iter().filter(|row| row.ending == Ending::Cached).count();
+    let lists_cached = cached <= CACHED_LISTED;
+    for row in rows.iter().filter(|row| lists_cached || row.ending != Ending::Cached) {
+        table.add_row(cells(row));
+    }
+    if !lists_cached {
+        let saved = rows.iter().filter(|row| row.ending == Ending::Cached);
+        let secs: f64 = saved.filter_map(|row| row.saved_secs).sum();
+        let stages = wording::count(cached, "stage");
+        table.add_row([
+            stages,
+            "cached".to_owned(),
+            String::new(),
+            line::seconds(secs),
+            String::new(),
+        ]);
+    }
+    for column in [2, 3] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+fn cells(row: &SummaryRow) -> Vec<Cell> {
+    let colour = match row.ending {
+        Ending::Done | Ending::Restored => Color::Green,
+        Ending::Cached => Color::Reset,
+        Ending::Failed => Color::Red,
+        Ending::Skipped | Ending::Interrupted => Color::Yellow,
+    };
+    let did_nothing = matches!(row.ending, Ending::Cached | Ending::Skipped);
+    let time = if did_nothing { String::new() } else { line::seconds(row.secs) };
+    let result = row.reason.as_deref().map_or_else(|| metrics(&row.metrics), line::clean);
+    vec![
+        Cell::new(row.stage.to_string()),
+        Cell::new(line::word(row.ending)).fg(colour),
+        Cell::new(time),
+        Cell::new(row.saved_secs.map_or_else(String::new, line::seconds)),
+        Cell::new(result),
+    ]
+}
+
+/// `test accuracy 0.9120, trials 300`.
+fn metrics(metrics: &BTreeMap<String, f64>) -> String {
+    let words: Vec<String> = metrics
+        .iter()
+        .take(METRICS)
+        .map(|(name, value)| format!("{} {}", line::clean(name).replace('_', " "), number(*value)))
+        .collect();
+    words.join(", ")
+}
+
+/// Whole numbers whole, others with four digits.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be whole, positive and small"
+)]
+fn number(value: f64) -> String {
+    if (0.0..1e15).contains(&value) && value.fract().abs() < f64::EPSILON {
+        wording::thousands(value as u64)
+    } else if value.abs() >= 100.0 || !value.is_finite() {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.4}")
+    }
+}

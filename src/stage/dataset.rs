@@ -1,0 +1,277 @@
+//! The `dataset` kind: images from a source, split into training, validation and test.
+//!
+//! Binds parameters and speaks to the job; how images are found, split and kept is `dataset`'s.
+
+use std::path::Path;
+
+use rayon::ThreadPoolBuilder;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::mistakes::place;
+use super::{Component, Config, Job, Outcome, Output, Ports, Stage, StageError};
+use crate::artifact::ArtifactType;
+use crate::dataset::source::Source;
+use crate::dataset::{Amount, DatasetError, Fit, Made, ProjectFiles, Recipe, TestAmount};
+use crate::diagnostic::Diagnostic;
+use crate::event::Event;
+use crate::manifest::Manifest;
+use crate::spec::Node;
+use crate::wording;
+
+/// Name of the training and validation images.
+const DATASET: &str = "dataset";
+/// Name of the test images.
+const TEST: &str = "test";
+
+/// Images from a source, split into training, validation and test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetConfig {
+    /// Where the images come from.
+    pub source: Source,
+    /// How they are divided.
+    #[serde(default)]
+    pub split: Split,
+    /// Side in pixels that every image is scaled to, by a triangle filter; needed when sizes differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub resize: Option<usize>,
+    /// How an image that is not square becomes so when it is resized.
+    #[serde(default)]
+    pub fit: Fit,
+    /// One grey channel instead of three colours.
+    #[serde(default)]
+    pub grayscale: bool,
+    /// Most training and validation images of a class, drawn by the seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2))]
+    pub limit: Option<usize>,
+    /// Mixed into the pipeline's seed: another one, other leaves and another split.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+/// How the images are divided; every part holds the classes in proportion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Split {
+    /// Validation images: a share of the source's images (below 1) or a number of them. Images of the
+    /// source's own test part are not counted.
+    pub validation: Amount,
+    /// Test images: a share (below 1), a number, or `given` for the source's own test part. When
+    /// missing: `given` where there is one, half as many as `images` for leaves, else 0.15. With 0 there is
+    /// no `test` output.
+    pub test: Option<TestAmount>,
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Self { validation: Amount::Share(0.15), test: None }
+    }
+}
+
+/// The parameters that a result depends on, as the manifest lists them.
+#[derive(Serialize)]
+struct Parameters<'a> {
+    source: &'a Source,
+    split: Split,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resize: Option<usize>,
+    /// Means nothing where nothing is resized.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fit: Option<Fit>,
+    grayscale: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+}
+
+impl DatasetConfig {
+    /// The test images, the default filled in.
+    fn test(&self) -> TestAmount {
+        self.split.test.unwrap_or(match &self.source {
+            source if source.has_test_part() => TestAmount::Given,
+            Source::Leaves(_) => TestAmount::Some(Amount::Share(0.5)),
+            _ => TestAmount::Some(Amount::Share(0.15)),
+        })
+    }
+
+    /// Whether the shares take every image; counts are only known to be too many when they are read.
+    fn leaves_no_training(&self) -> bool {
+        // Generators and test parts bring test images of their own.
+        let is_split_off =
+            !self.source.has_test_part() && !matches!(self.source, Source::Leaves(_));
+        match (self.split.validation, self.test()) {
+            (Amount::Share(validation), TestAmount::Some(Amount::Share(test))) => {
+                is_split_off && validation + test >= 1.0
+            }
+            _ => false,
+        }
+    }
+
+    fn recipe(&self) -> Recipe<'_> {
+        Recipe {
+            source: &self.source,
+            validation: self.split.validation,
+            test: self.test(),
+            resize: self.resize,
+            fit: self.fit,
+            grayscale: self.grayscale,
+            limit: self.limit,
+        }
+    }
+}
+
+impl Config for DatasetConfig {
+    const KIND: &'static str = "dataset";
+    const SUMMARY: &'static str = "images from a source, split into training, validation and test";
+
+    fn check(&self, with: &Node) -> Vec<Diagnostic> {
+        let mut mistakes = Vec::new();
+        if self.split.test == Some(TestAmount::Given) && !self.source.has_test_part() {
+            let text = format!("the source `{}` has no test part of its own", self.source.word());
+            let mistake = Diagnostic::error("dataset::no_test_part", text)
+                .help("give a share such as `0.15`, or a number of images");
+            mistakes.push(place(with, &["split", "test"]).blame(mistake, "nothing is given"));
+        }
+        if self.leaves_no_training() {
+            let mistake =
+                Diagnostic::error("dataset::no_training", "no image is left for training")
+                    .help("usual shares are 0.15 for validation and 0.15 for the test");
+            mistakes.push(place(with, &["split"]).blame(mistake, "takes all images"));
+        }
+        mistakes.extend(source_mistakes(&self.source, with));
+        mistakes
+    }
+}
+
+/// What is wrong inside a source.
+fn source_mistakes(source: &Source, with: &Node) -> Option<Diagnostic> {
+    match source {
+        Source::Leaves(leaves) => {
+            let is_twice = |i: usize| leaves.species[..i].contains(&leaves.species[i]);
+            let twice = (0..leaves.species.len()).find(|&i| is_twice(i))?;
+            let text = format!("species `{}` is named twice", leaves.species[twice].word());
+            let mistake = Diagnostic::error("dataset::species_twice", text);
+            Some(place(with, &["source", "species"]).blame(mistake, "each is one class"))
+        }
+        Source::Idx(idx) if idx.test_images.is_some() != idx.test_labels.is_some() => {
+            let (given, missing) = match idx.test_images {
+                Some(_) => ("test_images", "test_labels"),
+                None => ("test_labels", "test_images"),
+            };
+            let text = format!("`{given}` needs `{missing}`");
+            let mistake = Diagnostic::error("dataset::half_test_part", text);
+            Some(place(with, &["source", given]).blame(mistake, "alone it is of no use"))
+        }
+        _ => None,
+    }
+}
+
+impl Stage for DatasetConfig {
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("BUG: a config is plain data")
+    }
+
+    fn ports(&self) -> Ports {
+        Ports::Fixed(Vec::new())
+    }
+
+    fn outputs(&self) -> Vec<Output> {
+        let dataset = Output { name: DATASET.to_owned(), kind: ArtifactType::Dataset };
+        let test = Output { name: TEST.to_owned(), kind: ArtifactType::Testset };
+        if self.test() == TestAmount::NONE { vec![dataset] } else { vec![dataset, test] }
+    }
+
+    fn components(&self) -> Vec<Component> {
+        let source = match &self.source {
+            Source::Leaves(_) => Component { name: "dataset.leaves", version: 1 },
+            Source::Folder(_) => Component { name: "dataset.folder", version: 1 },
+            Source::Idx(_) => Component { name: "dataset.idx", version: 1 },
+            Source::Cifar(_) => Component { name: "dataset.cifar", version: 1 },
+        };
+        vec![Component { name: "dataset", version: 1 }, source]
+    }
+
+    fn parameters(&self, manifest: &mut Manifest) {
+        let parameters = Parameters {
+            source: &self.source,
+            split: Split { test: Some(self.test()), ..self.split.clone() },
+            resize: self.resize,
+            fit: self.resize.map(|_| self.fit),
+            grayscale: self.grayscale,
+            limit: self.limit,
+        };
+        manifest.section("with", &parameters);
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.seed)
+    }
+
+    fn files(&self) -> Vec<String> {
+        self.source.files()
+    }
+
+    fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
+        let files = ProjectFiles::new(&job.file.paths.project, &job.file.files);
+        let watch = |done: u64, total: u64| {
+            let (stage, unit) = (job.file.stage.clone(), "images".to_owned());
+            job.events.emit(Event::Progress { stage, unit, done, total, note: String::new() });
+            !job.stop.is_requested()
+        };
+        let threads = ThreadPoolBuilder::new()
+            .num_threads(job.file.threads.max(1))
+            .build()
+            .map_err(|error| StageError::Failed(format!("cannot start threads: {error}")))?;
+        let seed = job.stage_seed(self.seed);
+        let made = threads.install(|| self.recipe().make(files, &seed, &watch))?;
+        write(&made, &job.output(DATASET), &job.output(TEST))?;
+        let broken = broken(&made);
+        if broken > 0 {
+            let text = format!(
+                "{} could not be read and left out: `card.json` names them",
+                wording::count(broken, "image")
+            );
+            job.events.emit(Event::Warning { stage: Some(job.file.stage.clone()), text });
+        }
+        Ok(outcome(&made, broken))
+    }
+}
+
+fn write(made: &Made, dataset: &Path, test: &Path) -> Result<(), DatasetError> {
+    made.dataset.write(dataset, &made.names)?;
+    match &made.test {
+        Some((testset, names)) => testset.write(test, names),
+        None => Ok(()),
+    }
+}
+
+fn broken(made: &Made) -> usize {
+    let in_test = made.test.as_ref().map_or(0, |(testset, _)| testset.card.broken.len());
+    made.dataset.card.broken.len() + in_test
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of images are far below 2^53")]
+fn outcome(made: &Made, broken: usize) -> Outcome {
+    let images = made.names.len() + made.test.as_ref().map_or(0, |(_, names)| names.len());
+    let classes = made.dataset.card.classes.len();
+    let metrics = [("images", images), ("classes", classes), ("broken", broken)];
+    let metrics = metrics.map(|(name, count)| (name.to_owned(), count as f64));
+    Outcome { metrics: metrics.into() }
+}
+
+impl From<DatasetError> for StageError {
+    fn from(error: DatasetError) -> Self {
+        match error {
+            DatasetError::Changed { path } => Self::Changed { path },
+            DatasetError::Interrupted => Self::Interrupted,
+            DatasetError::Io { action, path, source } => Self::Io { action, path, source },
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The run room through the real binary: kills, orphans, sharing, signals, full and read-only disks.
+
+mod disks;
+mod kills;
+mod sharing;
+mod signals;

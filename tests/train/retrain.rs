@@ -1,0 +1,229 @@
+//! `retrain`: what it writes, that the test set comes last, and that nothing outside changes a byte.
+
+use std::fs;
+use std::path::Path;
+
+use phytotron::artifact::ArtifactType;
+use phytotron::results::{
+    CARD_FILE, ModelsSummary, SUMMARY_FILE, TRIALS_FILE, TRIALS_FORMAT, Trial, TrialsCard,
+    write_card,
+};
+use phytotron::space::SpaceConfig;
+use phytotron::space::chain::ChainConfig;
+use phytotron::stage::{Outcome, RetrainConfig, Stage, StageError};
+use phytotron::train::{Augmentation, Optimizer, Recipe, Schedule};
+
+use super::job::{Bench, Heard, digest, files};
+use super::toy;
+
+/// Best first, by the scores in [`trials`].
+const GENOTYPES: [&str; 3] = [
+    "[C(8,3,1), P(2,2), C(12,3,1), SM(3)]",
+    "[C(8,3,1), C(8,3,1), GAP(3), SM(3)]",
+    "[C(8,1,1), P(2,2), SM(3)]",
+];
+
+fn config() -> RetrainConfig {
+    let augment = Augmentation { mirror: true, shift: 1 };
+    let recipe = Recipe { batch: 16, lr: 0.02, augment, ..Recipe::default() };
+    RetrainConfig { top: 2, epochs: 4, recipe, seed: 0 }
+}
+
+fn space() -> SpaceConfig {
+    SpaceConfig::Chain(ChainConfig {
+        filters: vec![8, 12],
+        batch_norm: true,
+        ..ChainConfig::default()
+    })
+}
+
+fn card(space: &SpaceConfig) -> TrialsCard {
+    TrialsCard {
+        format: TRIALS_FORMAT,
+        space: serde_json::to_value(space).unwrap(),
+        strategy: serde_json::Value::Null,
+        evaluator: serde_json::Value::Null,
+        image: toy::SHAPE,
+        classes: 3,
+        mock: true,
+    }
+}
+
+fn write_trials(folder: &Path, card: &TrialsCard, scores: &[(&str, f64)]) {
+    write_card(folder, card).unwrap();
+    assert!(folder.join(CARD_FILE).is_file());
+    let lines = scores.iter().zip(0..).map(|(&(genotype, score), trial)| {
+        let genotype = genotype.to_owned();
+        let (failure, epsilon, curve) = (None, None, Vec::new());
+        Trial {
+            trial,
+            genotype,
+            score,
+            failure,
+            reward: score,
+            parameters: 0,
+            multiply_adds: 0,
+            epochs: 0,
+            steps: 0,
+            epsilon,
+            curve,
+        }
+        .line()
+    });
+    fs::write(folder.join(TRIALS_FILE), lines.collect::<String>()).unwrap();
+}
+
+/// A bench with two searches, a dataset and a test set.
+fn bench() -> Bench {
+    let mut bench = Bench::new();
+    let names: Vec<String> = (0..200).map(|i| format!("{i}.png")).collect();
+    let [best, second, worst] = GENOTYPES;
+    bench.bind("trials", ArtifactType::Trials, |dir| {
+        write_trials(dir, &card(&space()), &[(worst, 0.3), (second, 0.7), (best, 0.6)]);
+    });
+    bench.bind("trials", ArtifactType::Trials, |dir| {
+        write_trials(dir, &card(&space()), &[(best, 0.9)]);
+    });
+    bench.bind("data", ArtifactType::Dataset, |dir| {
+        toy::dataset(60, 30).write(dir, &names[..90]).unwrap();
+    });
+    bench.bind("test", ArtifactType::Testset, |dir| {
+        toy::testset(45).write(dir, &names[..45]).unwrap();
+    });
+    bench
+}
+
+fn run(bench: &mut Bench, heard: &Heard) -> (Result<Outcome, StageError>, std::path::PathBuf) {
+    bench.attempt(heard, |job| config().run(job))
+}
+
+fn summary(models: &Path) -> ModelsSummary {
+    serde_json::from_slice(&fs::read(models.join(SUMMARY_FILE)).unwrap()).unwrap()
+}
+
+#[test]
+fn the_best_of_all_searches_are_trained_tested_and_written() {
+    let (mut bench, heard) = (bench(), Heard::default());
+    let (outcome, models) = run(&mut bench, &heard);
+    let summary = summary(&models);
+    let texts: Vec<&str> = summary.models.iter().map(|model| model.genotype.as_str()).collect();
+    assert_eq!(texts, GENOTYPES[..2], "by mean score, each text once");
+    assert_eq!(summary.chosen.genotype, GENOTYPES[0]);
+    let accuracy = summary.chosen.test_accuracy.to_bits();
+    assert_eq!(accuracy, summary.models[0].test_accuracy.to_bits());
+    assert!(summary.chosen.test_accuracy > 0.5, "{summary:?}");
+    assert_eq!((summary.test_images, &summary.test_images_by_class), (45, &vec![15; 3]));
+    assert_eq!(summary.ensemble.as_ref().unwrap().genotype, "2 networks");
+    let metrics = outcome.unwrap().metrics;
+    assert_eq!(metrics["test_accuracy"].to_bits(), accuracy);
+    assert!(metrics["test_accuracy_low"] < metrics["test_accuracy_high"]);
+    let names: Vec<String> = files(&models)
+        .iter()
+        .map(|path| path.strip_prefix(&models).unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "models/01/confusion.csv",
+            "models/01/history.jsonl",
+            "models/01/network.json",
+            "models/01/weights.safetensors",
+            "models/02/confusion.csv",
+            "models/02/history.jsonl",
+            "models/02/network.json",
+            "models/02/weights.safetensors",
+            "summary.json",
+        ]
+    );
+    let history = fs::read_to_string(models.join("models/01/history.jsonl")).unwrap();
+    assert_eq!(history.lines().count(), 4);
+    assert!(!history.contains("validation"), "finals learn from the validation images too");
+}
+
+#[test]
+fn threads_and_stops_do_not_change_a_byte() {
+    let (mut bench, heard) = (bench(), Heard::default());
+    let whole = digest(&run(&mut bench, &heard).1);
+    assert_eq!(heard.epochs(), 8);
+    bench.forget();
+    bench.threads = 1;
+    assert_eq!(digest(&run(&mut bench, &Heard::default()).1), whole);
+    for stop in 1..8 {
+        bench.forget();
+        let (stopped, _) = run(&mut bench, &Heard::stopping_after(stop));
+        assert!(matches!(stopped, Err(StageError::Interrupted)), "{stopped:?}");
+        let heard = Heard::default();
+        let (finished, models) = run(&mut bench, &heard);
+        finished.unwrap();
+        assert_eq!(heard.epochs(), 8 - stop, "epochs are not repeated");
+        assert_eq!(digest(&models), whole, "stopped after epoch {stop}");
+    }
+}
+
+#[test]
+fn the_test_set_is_not_touched_before_all_training_is_done() {
+    let (mut bench, heard) = (bench(), Heard::default());
+    fs::remove_dir_all(bench.folder("test-0")).unwrap();
+    let (outcome, models) = run(&mut bench, &heard);
+    assert!(outcome.unwrap_err().to_string().contains("test-0"));
+    assert_eq!((heard.epochs(), files(&models).len()), (8, 0));
+}
+
+#[test]
+fn test_labels_cannot_change_what_is_chosen_or_learned() {
+    let (mut honest, mut wrong) = (bench(), bench());
+    fs::remove_dir_all(wrong.folder("test-0")).unwrap();
+    fs::create_dir(wrong.folder("test-0")).unwrap();
+    let mut test = toy::testset(45);
+    test.images.labels.iter_mut().for_each(|label| *label = (*label + 1) % 3);
+    let names: Vec<String> = (0..45).map(|i| format!("{i}.png")).collect();
+    test.write(&wrong.folder("test-0"), &names).unwrap();
+    let (_, honest) = run(&mut honest, &Heard::default());
+    let (_, wrong) = run(&mut wrong, &Heard::default());
+    let (a, b) = (summary(&honest), summary(&wrong));
+    assert_ne!(a.chosen.interval.map(f64::to_bits), b.chosen.interval.map(f64::to_bits));
+    assert_eq!(a.chosen.genotype, b.chosen.genotype);
+    for file in ["models/01/weights.safetensors", "models/02/weights.safetensors"] {
+        assert_eq!(fs::read(honest.join(file)).unwrap(), fs::read(wrong.join(file)).unwrap());
+    }
+}
+
+#[test]
+fn a_network_that_diverges_is_named_and_all_of_them_fail_the_stage() {
+    let mut bench = bench();
+    let recipe = Recipe {
+        lr: 1e30,
+        optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true },
+        schedule: Schedule::Constant,
+        ..config().recipe
+    };
+    let wild = RetrainConfig { recipe, ..config() };
+    let (outcome, _) = bench.attempt(&Heard::default(), |job| wild.run(job));
+    let text = outcome.unwrap_err().to_string();
+    assert!(
+        text.contains("no network could be trained") && text.contains("diverged at epoch 1"),
+        "{text}"
+    );
+}
+
+#[test]
+fn trials_of_other_spaces_or_images_are_refused() {
+    let mut mixed = bench();
+    let other = SpaceConfig::Chain(ChainConfig { batch_norm: false, ..ChainConfig::default() });
+    mixed.bind("trials", ArtifactType::Trials, |dir| {
+        write_trials(dir, &card(&other), &[(GENOTYPES[0], 0.5)]);
+    });
+    let text = run(&mut mixed, &Heard::default()).0.unwrap_err().to_string();
+    assert!(text.contains("different spaces"), "{text}");
+    let mut foreign = Bench::new();
+    foreign.bind("trials", ArtifactType::Trials, |dir| {
+        let card = TrialsCard { classes: 10, ..card(&space()) };
+        write_trials(dir, &card, &[(GENOTYPES[0], 0.5)]);
+    });
+    foreign.bind("data", ArtifactType::Dataset, |dir| {
+        let names: Vec<String> = (0..90).map(|i| format!("{i}.png")).collect();
+        toy::dataset(60, 30).write(dir, &names).unwrap();
+    });
+    let text = run(&mut foreign, &Heard::default()).0.unwrap_err().to_string();
+    assert!(text.contains("10 classes apart") && text.contains("bind the dataset"), "{text}");
+}
