@@ -98,7 +98,7 @@ impl Request {
     }
 
     /// Keeps what a run left, for the next one. Call it when the lock file is written. `generation`
-    /// is the store's from before planning: what left the store since was not seen.
+    /// is the store's from when all that is reported here was known to be in it.
     pub fn save(&self, generation: u64, finished: &Finished<'_>) -> Result<(), PlanError> {
         let last = self.last_run();
         let path = self.state_path();

@@ -2,7 +2,7 @@
 //!
 //! Written once, at the end, by what ended well. Knows nothing of how stages run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::RunError;
 use super::execute::{RunOptions, RunReport, execute};
@@ -58,7 +58,8 @@ pub fn pipeline(
         if lock_use == LockUse::Check { lock.differences(&found) } else { Vec::new() };
     let mut locked = false;
     if lock_use == LockUse::Update {
-        let is_current = |id: &str| study.iter().any(|(_, stage)| stage.id.to_string() == id);
+        let ids: BTreeSet<String> = study.stages.iter().map(|stage| stage.id.to_string()).collect();
+        let is_current = |id: &str| ids.contains(id);
         locked = lock.update(&path, found, &is_current)?;
         if path.exists() {
             store.register_root(&study.pipeline.name, &path)?;
