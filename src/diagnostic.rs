@@ -120,3 +120,26 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_mistakes_are_told_once_in_the_order_of_the_file() {
+        let source = Sources::default().add("a.yaml", "");
+        let at = |start| Span { source, start, end: start + 1 };
+        let mistake =
+            |message: &str, start| Diagnostic::error("a::b", message).label(at(start), "");
+        let list = vec![
+            mistake("late", 9),
+            mistake("early", 1),
+            mistake("late", 9),
+            mistake("other", 9),
+            mistake("late", 9),
+            Diagnostic::error("a::b", "nowhere"),
+        ];
+        let messages: Vec<String> = in_file_order(list).into_iter().map(|d| d.message).collect();
+        assert_eq!(messages, ["nowhere", "early", "late", "other"]);
+    }
+}

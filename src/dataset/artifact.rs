@@ -65,8 +65,13 @@ impl Dataset {
         let labels: Vec<u16> = training.iter().map(|&row| rows[row].label).collect();
         let order = order::stratified(&labels);
         let training: Vec<usize> = order.into_iter().map(|place| training[place]).collect();
-        let training = gather(&pixels, &rows, &training, card.image);
-        let validation = gather(&pixels, &rows, &validation, card.image);
+        let is_in_place = training.iter().chain(&validation).copied().eq(0..rows.len());
+        let (training, validation) = if is_in_place {
+            halves(pixels, &rows, training.len(), card.image)
+        } else {
+            let part = |places: &[usize]| gather(&pixels, &rows, places, card.image);
+            (part(&training), part(&validation))
+        };
         if card.mean.is_empty() && card.deviation.is_empty() {
             (card.mean, card.deviation) = training.statistics();
         }
@@ -294,6 +299,16 @@ fn read_pixels(dir: &Path, image: Shape, rows: usize) -> Result<Vec<u8>, Dataset
         "has shape {shape:?}; {rows} rows of `{INDEX_FILE}` and the card's image ask for {full:?}"
     );
     Err(DatasetError::artifact(IMAGES_FILE, reason))
+}
+
+/// Two parts that already stand one after the other, as our own writer leaves them: pixels are the bulk
+/// of an artifact and need not be copied then.
+fn halves(mut pixels: Vec<u8>, rows: &[Row], first_len: usize, shape: Shape) -> (Images, Images) {
+    let labels = |rows: &[Row]| rows.iter().map(|row| row.label).collect();
+    let (first, second) = rows.split_at(first_len);
+    let rest = pixels.split_off(first_len * shape.len());
+    let first = Images { pixels, labels: labels(first), shape };
+    (first, Images { pixels: rest, labels: labels(second), shape })
 }
 
 /// The images at `places`, in that order.

@@ -46,6 +46,7 @@ pub struct Planner<'a> {
     known: Vec<Option<Outputs>>,
     reasons: Vec<Reason>,
     times: Option<Times>,
+    has_read_ahead: bool,
 }
 
 /// Trees of a stage's outputs by name.
@@ -71,6 +72,7 @@ impl<'a> Planner<'a> {
             known: vec![None; stages],
             reasons: vec![Reason::default(); stages],
             times: None,
+            has_read_ahead: false,
         }
     }
 
@@ -85,6 +87,7 @@ impl<'a> Planner<'a> {
         if self.study.get(index).settings.frozen {
             return self.resolve_frozen(index);
         }
+        self.read_ahead();
         let (manifest, files) = self.manifest(index)?;
         let fingerprint = manifest.fingerprint();
         let record = self.world.record(&fingerprint)?;
@@ -186,6 +189,26 @@ impl<'a> Planner<'a> {
         let manifest = contents::manifest(self.study, stage, &facts);
         let files = facts.files.into_iter().map(|(path, file)| (path, file.digest)).collect();
         Ok((manifest, files))
+    }
+
+    /// Hashes the project files of all stages in one batch, in parallel and with one write to the stat
+    /// cache; stage by stage, that write costs more than the hashing. What cannot be read is told by
+    /// the stage that needs it.
+    fn read_ahead(&mut self) {
+        if std::mem::replace(&mut self.has_read_ahead, true) {
+            return;
+        }
+        let mut paths = Vec::new();
+        for stage in self.study.stages.iter().filter(|stage| !stage.settings.frozen) {
+            for pattern in stage.stage.files() {
+                if let Ok(found) = self.reads.expand(&pattern) {
+                    paths.extend(found.iter().cloned());
+                }
+            }
+        }
+        paths.sort_unstable();
+        paths.dedup();
+        let _unreadable_is_told_later = self.reads.files(&paths, self.world);
     }
 
     fn input_trees(&self, index: StageIndex) -> Result<Vec<Vec<Digest>>, PlanError> {

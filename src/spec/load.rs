@@ -12,6 +12,7 @@ use super::matrix::{Matrix, STAGES_MAX};
 use super::overlay::{Layer, overlay, verbatim};
 use super::reference::{Directory, Written};
 use super::stage::{Draft, Nursery, Planted, key_span, unknown_key};
+use super::yaml::VALUES_MAX;
 use super::{Key, Node, Pipeline, Project, Reference, Stage, Value, bind, params};
 use crate::artifact::Coordinates;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, in_file_order};
@@ -56,6 +57,7 @@ pub fn load(
         files: Files::new(&project.root),
         expressions: Expressions::default(),
         kinds,
+        values_left: VALUES_MAX,
         pipeline: Pipeline {
             name: stem(file),
             description: None,
@@ -74,6 +76,7 @@ struct Loader<'l> {
     files: Files<'l>,
     expressions: Expressions,
     kinds: &'l [&'l str],
+    values_left: usize,
     pipeline: Pipeline,
 }
 
@@ -88,8 +91,8 @@ struct HeadKeys {
 
 impl<'l> Loader<'l> {
     fn nursery(&mut self) -> Nursery<'_, 'l> {
-        let Self { files, expressions, kinds, .. } = self;
-        Nursery { files, expressions, kinds }
+        let Self { files, expressions, kinds, values_left, .. } = self;
+        Nursery { files, expressions, kinds, values_left }
     }
 
     fn finish(self) -> Result<(Pipeline, Vec<Diagnostic>), Box<Invalid>> {

@@ -2,6 +2,7 @@
 //!
 //! `extends`, presets, `-p` and expressions work on this tree; `stage` binds typed configs from it last.
 
+use super::yaml::TEXT_BYTES_PER_VALUE;
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
 
@@ -54,6 +55,18 @@ impl Node {
                 entries.iter().find(|(k, _)| k.name == key).map(|(_, node)| node)
             }
             _ => None,
+        }
+    }
+
+    /// How many values it holds, itself among them, where a long text counts as several.
+    pub(super) fn weight(&self) -> usize {
+        match &self.value {
+            Value::Text(text) => 1 + text.len() / TEXT_BYTES_PER_VALUE,
+            Value::List(items) => 1 + items.iter().map(Self::weight).sum::<usize>(),
+            Value::Map(entries) => {
+                1 + entries.iter().map(|(_, value)| value.weight()).sum::<usize>()
+            }
+            _ => 1,
         }
     }
 

@@ -154,6 +154,7 @@ impl JsonSchema for TimeLimit {
 }
 
 /// Reads `1h30m` and the like; units may each stand once or more, in any order.
+#[must_use]
 pub fn time(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text.trim();

@@ -7,6 +7,7 @@ use super::overlay::{Layer, overlay};
 use super::preset::{Lead, Presets};
 use super::reference::Written;
 use super::settings::{SETTINGS_KEYS, SettingsKeys};
+use super::yaml::VALUES_MAX;
 use super::{Key, Node, Settings, Stage, Value, bind};
 use crate::artifact::{Coordinates, StageId};
 use crate::diagnostic::Diagnostic;
@@ -51,6 +52,8 @@ pub(super) struct Nursery<'f, 'p> {
     pub(super) files: &'f mut Files<'p>,
     pub(super) expressions: &'f mut Expressions,
     pub(super) kinds: &'f [&'f str],
+    /// Values that the pipeline's stages may still hold.
+    pub(super) values_left: &'f mut usize,
 }
 
 impl Nursery<'_, '_> {
@@ -92,22 +95,43 @@ impl Nursery<'_, '_> {
         scope: &Scope<'_>,
     ) -> Vec<Planted> {
         let Some(matrix) = matrix else {
-            return self.cell(draft, Coordinates::default(), scope).into_iter().collect();
+            let only = self.cell(draft, Coordinates::default(), scope);
+            return only.filter(|planted| self.spend(planted)).into_iter().collect();
         };
         self.expressions.forget_matrix();
         let before = self.expressions.mistakes.len();
-        let planted = cells
-            .iter()
-            .filter_map(|cell| {
-                let scope = scope.with("matrix", &cell.values);
-                self.cell(draft, cell.coordinates.clone(), &scope)
-            })
-            .collect();
+        let mut planted = Vec::with_capacity(cells.len());
+        for cell in cells {
+            let scope = scope.with("matrix", &cell.values);
+            if let Some(cell) = self.cell(draft, cell.coordinates.clone(), &scope) {
+                if !self.spend(&cell) {
+                    return planted;
+                }
+                planted.push(cell);
+            }
+        }
         // After a failed expression it is not known what it would have used.
         if self.expressions.mistakes.len() == before {
             self.check_use(draft, matrix);
         }
         planted
+    }
+
+    /// Counts a cell's values: a long list in each of thousands of cells is a bomb too.
+    fn spend(&mut self, planted: &Planted) -> bool {
+        let stage = &planted.stage;
+        if let Some(left) = self.values_left.checked_sub(stage.with.weight()) {
+            *self.values_left = left;
+            return true;
+        }
+        let most = wording::thousands(VALUES_MAX as u64);
+        let message = format!("the stages hold more than {most} parameters in all");
+        self.files.mistakes.push(
+            Diagnostic::error("spec::too_many_values", message)
+                .label(stage.span, "beyond the limit with this one")
+                .help("put long lists into a file that the stages read"),
+        );
+        false
     }
 
     /// One cell; nothing when anything in it is wrong.

@@ -20,10 +20,11 @@ use crate::wording;
 const DEPTH_MAX: usize = 64;
 /// Values that a file of no size may have; aliases may add as many as the file has bytes.
 const VALUES_MIN: usize = 50_000;
-/// Values that no file may exceed: what keeps memory within some hundred megabytes.
-const VALUES_MAX: usize = 2_000_000;
+/// Values that no file, and no pipeline with all its cells, may exceed: what keeps memory within some
+/// hundred megabytes.
+pub(super) const VALUES_MAX: usize = 2_000_000;
 /// Bytes of text that weigh as much as one value, so that an alias to a long text is no bomb either.
-const TEXT_BYTES_PER_VALUE: usize = 64;
+pub(super) const TEXT_BYTES_PER_VALUE: usize = 64;
 
 /// Reads all of `text`, which is `source`.
 ///

@@ -146,7 +146,7 @@ impl Store {
     }
 
     /// Appends whole records under a lock. After a torn write the file ends inside a record; the tail
-    /// is cut off, or every later record would be read from the wrong byte.
+    /// is written over, or every later record would be read from the wrong byte.
     fn append_stat_records(&self, records: &[u8]) -> Result<(), StoreError> {
         let _lock = locks::wait_exclusive(self, "stat.cache")?;
         let path = self.stat_cache_path();
@@ -167,7 +167,6 @@ impl Store {
             self.share(&file);
         } else {
             file.seek(SeekFrom::Start(whole)).map_err(storing)?;
-            file.set_len(whole).map_err(storing)?;
         }
         file.write_all(records).map_err(storing)
     }

@@ -11,8 +11,8 @@ fn record(labels: &[u8], planes: [u8; 3]) -> Vec<u8> {
 }
 
 pub(crate) fn write_cifar_10(project: &Project) {
-    let names: String = (0..10).map(|class| format!("class {class}\n")).collect();
-    project.write("cifar/batches.meta.txt", format!("{names}\n"));
+    let names: Vec<String> = (0..10).map(|class| format!("class {class}")).collect();
+    project.write("cifar/batches.meta.txt", names.join("\n") + "\n\n");
     for batch in 1..=5_u8 {
         let records: Vec<u8> =
             (0..10).flat_map(|class| record(&[class], [class, batch, 200])).collect();
@@ -23,7 +23,8 @@ pub(crate) fn write_cifar_10(project: &Project) {
 }
 
 fn write_cifar_100(project: &Project) {
-    let names = |count: u8| (0..count).map(|class| format!("{class}\n")).collect::<String>();
+    let names =
+        |count: u8| (0..count).map(|class| class.to_string()).collect::<Vec<_>>().join("\n");
     project.write("cifar/fine_label_names.txt", names(100));
     project.write("cifar/coarse_label_names.txt", names(20));
     for (file, copies) in [("train", 3), ("test", 1)] {

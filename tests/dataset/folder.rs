@@ -65,7 +65,9 @@ fn classes_are_folders_in_byte_order() {
 fn a_broken_image_is_refused_by_name() {
     let whole = png(4, 4, [1, 2, 3]);
     let jpeg = encoded(
-        &DynamicImage::ImageRgb8(RgbImage::from_fn(64, 64, |x, y| Rgb([x as u8, y as u8, 9]))),
+        &DynamicImage::ImageRgb8(RgbImage::from_fn(64, 64, |x, y| {
+            Rgb((x * y * 9).to_le_bytes()[..3].try_into().unwrap())
+        })),
         ImageFormat::Jpeg,
     );
     let cases: [(&str, &[u8], &str); 6] = [
@@ -207,6 +209,28 @@ fn cropping_keeps_the_middle_and_stretching_the_whole() {
     let stretched = project.run(&with).unwrap().dataset();
     let row = &stretched.training.image(0)[..4];
     assert!(row[0] < row[1] && row[1] == row[2] && row[3] == row[0], "{row:?}");
+}
+
+#[test]
+fn a_photograph_is_turned_as_its_camera_says() {
+    let project = Project::new();
+    for class in ["a", "b"] {
+        for i in 0..4 {
+            project.write(&format!("plants/{class}/{i}.png"), png(16, 8, [i; 3]));
+        }
+    }
+    let tall = DynamicImage::ImageRgb8(RgbImage::from_pixel(8, 16, Rgb([50, 60, 70])));
+    let jpeg = encoded(&tall, ImageFormat::Jpeg);
+    // A segment with one entry: orientation (0x0112) is 6, a quarter turn to the right.
+    let exif =
+        b"\xff\xe1\x00\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    project.write("plants/a/photo.jpg", [&jpeg[..2], exif, &jpeg[2..]].concat());
+    let with = json!({
+        "source": { "kind": "folder", "path": "plants" },
+        "split": { "validation": 2, "test": 2 },
+    });
+    let image = project.run(&with).unwrap().dataset().card.image;
+    assert_eq!((image.width, image.height), (16, 8));
 }
 
 #[test]

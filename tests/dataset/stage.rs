@@ -236,7 +236,7 @@ fn outputs_of_every_source_are_frozen() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn parts_are_disjoint_stratified_and_nested(

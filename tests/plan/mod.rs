@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what prepares a test may fail it")]
 
 mod bad;
+mod drawings;
 mod kinds;
 mod order;
 mod resolution;

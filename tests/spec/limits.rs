@@ -3,6 +3,9 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
+use phytotron::cli::diagnostics::{render, to_json};
+use proptest::prelude::*;
+
 use super::Space;
 
 /// Twice what a slow machine needs for a file that is refused early.
@@ -85,6 +88,18 @@ fn cells_find_their_counterpart_in_bounded_time() {
 }
 
 #[test]
+fn a_long_list_in_every_cell_is_refused() {
+    let list = (0..2_000).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "stages:\n  a:\n    use: search\n    matrix: {{r: [{list}]}}\n    \
+         with: {{r: \"${{{{ matrix.r }}}}\", l: \"${{{{ range(50000) }}}}\"}}\n"
+    );
+    let started = Instant::now();
+    assert_eq!(Space::new(&text).code(&[]), "spec::too_many_values");
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+}
+
+#[test]
 fn a_file_full_of_nothing_but_values_is_bounded() {
     let text = format!("x-a: [{}]\n", "a,".repeat(4 << 20));
     let started = Instant::now();
@@ -100,4 +115,45 @@ fn what_is_no_file_is_refused() {
     std::fs::create_dir(space.path("pipeline.yaml")).unwrap();
     let mistakes = space.load(&[]).unwrap_err();
     assert!(mistakes.to_string().contains("it is no file"), "{mistakes}");
+}
+
+const STUDY: &str = "\
+name: x
+extends: base.yaml
+params: {n: 3, l: [1, 2]}
+stages:
+  leaves: &l {use: dataset, with: {size: 64, kind: a}}
+  search:
+    use: mine
+    matrix: {s: [ppo, random], r: \"${{ params.l }}\", exclude: [{s: ppo, r: 1}]}
+    inputs: {data: leaves, more: \"leaves[*].x\"}
+    with: {s: \"${{ matrix.s }}\", t: a ${{ params.n * 2 }} b, r: \"${{ matrix.r }}\", <<: {a: b}}
+    timeout: 1h30m
+    retries: 2
+  report: {use: report, inputs: {t: \"search[s=random,r=2]\"}, needs: [search]}
+";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Damages a study anywhere; whatever comes of it, it is a pipeline or diagnostics that can be drawn.
+    #[test]
+    fn no_damage_makes_loading_panic(
+        cuts in prop::collection::vec((0..STUDY.len(), 0_usize..12, "[-a-z0-9:\\[\\]{},&*!|>'\"# \n\t%@`$?~<.=_ä]{0,4}"), 1..6)
+    ) {
+        let mut text = STUDY.to_owned();
+        for (at, length, inserted) in cuts {
+            let at = text.floor_char_boundary(at.min(text.len()));
+            let end = text.floor_char_boundary((at + length).min(text.len()));
+            text.replace_range(at..end, &inserted);
+        }
+        let space = Space::new(&text)
+            .file("base.yaml", "seed: 2\nparams: {m: 1}\nstages: {leaves: {retries: 1}}\n")
+            .file("stages/mine.yaml", "use: search\nwith: {s: {kind: ppo, c: 1}, q: \"${{ params.m }}\"}\n");
+        if let Err(mistakes) = space.load(&["n=4"]) {
+            prop_assert!(mistakes.has_errors());
+            let _ = render(&mistakes, false, 80);
+            let _ = to_json(&mistakes);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -41,6 +42,56 @@ fn eight_threads_take_the_same_content_in_and_one_record_is_new() {
     let report = room.store.fsck(true).unwrap();
     assert!(report.is_clean(), "{report:?}");
     assert_eq!((report.blobs, report.trees, report.records), (50, 1, 1));
+}
+
+#[test]
+fn of_different_results_at_once_one_is_kept_and_all_others_are_told() {
+    let room = Room::new();
+    let results: Vec<_> =
+        (0..CROWD).map(|number| room.artifact(&[("a", &number.to_string())])).collect();
+    for round in 0..40 {
+        let barrier = Barrier::new(CROWD);
+        let name = format!("stage {round}");
+        let puts: Vec<Put> = thread::scope(|scope| {
+            let put = |taken| {
+                let (room, barrier, record) = (&room, &barrier, record(&name, taken));
+                move || {
+                    barrier.wait();
+                    room.store.put_record(&record, false).unwrap()
+                }
+            };
+            let running: Vec<_> = results.iter().map(|taken| scope.spawn(put(*taken))).collect();
+            running.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let added: Vec<usize> = (0..CROWD).filter(|&i| puts[i] == Put::Added).collect();
+        assert_eq!(added.len(), 1, "{puts:?}");
+        let kept = room.store.record(&super::fingerprint(&name)).unwrap().unwrap();
+        assert_eq!(kept.outputs["files"].tree, results[added[0]].tree);
+    }
+}
+
+#[test]
+fn a_claim_is_never_granted_twice() {
+    let room = Room::new();
+    let (holders, granted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..CROWD {
+            scope.spawn(|| {
+                // Guards unlink their files while others open, lock and look at them.
+                for _ in 0..4_000 {
+                    let claim = room.store.claim(&super::fingerprint("stage"), "me").unwrap();
+                    if let Claim::Granted(guard) = claim {
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        thread::yield_now();
+                        holders.fetch_sub(1, Ordering::SeqCst);
+                        granted.fetch_add(1, Ordering::Relaxed);
+                        drop(guard);
+                    }
+                }
+            });
+        }
+    });
+    assert!(granted.into_inner() > CROWD);
 }
 
 #[test]

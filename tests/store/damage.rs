@@ -215,7 +215,7 @@ fn read_all(furnished: &Furnished, store: &Store) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_damage_to_any_file_is_a_miss_and_never_a_wrong_answer(

@@ -4,6 +4,7 @@ mod check;
 mod fsck;
 mod gc;
 mod get;
+mod graph;
 mod history;
 mod init;
 mod kinds;
@@ -32,6 +33,7 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         Command::Explain(args) => {
             plan::explain(&at(Some(&args.pipeline.pipeline))?, args, terminal)
         }
+        Command::Graph(args) => graph::graph(&at(Some(&args.pipeline.pipeline))?, args, terminal),
         Command::Log(args) => history::log(&at(None)?, args, terminal),
         Command::Show(args) => history::show(&at(None)?, args, terminal),
         Command::Diff(args) => history::diff(&at(None)?, args, terminal),
@@ -52,7 +54,6 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
             Ok(Exit::Done)
         }
         Command::Worker { job } => Ok(worker(job)),
-        _ => Ok(Exit::Usage),
     }
 }
 

@@ -51,15 +51,15 @@ pub enum Broken {
 #[schemars(tag = "kind")]
 pub enum Group {
     /// By the beginning of its file name: `oak7_3.jpg` and `oak7_4.jpg` with `before: _`.
-    Prefix(Prefix),
+    Prefix(GroupPrefix),
     /// By a CSV table with the columns `file` (class folder and name) and `group`.
-    Table(Table),
+    Table(GroupTable),
 }
 
 /// The file name's beginning is the group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Prefix {
+pub struct GroupPrefix {
     /// The group ends before the last of these in the name.
     #[schemars(length(min = 1))]
     pub before: String,
@@ -68,7 +68,7 @@ pub struct Prefix {
 /// A table has the groups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Table {
+pub struct GroupTable {
     /// The CSV file.
     pub path: String,
 }
@@ -177,7 +177,7 @@ fn format_of(name: &str) -> Option<ImageFormat> {
     }
 }
 
-impl Prefix {
+impl GroupPrefix {
     /// Class and beginning: equal beginnings in two classes are two plants.
     fn of(&self, name: &str) -> Option<String> {
         let (class, file) = name.split_once('/')?;
@@ -186,7 +186,7 @@ impl Prefix {
     }
 }
 
-impl Table {
+impl GroupTable {
     fn read(
         &self,
         files: ProjectFiles<'_>,
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_prefix_ends_before_the_last_mark() {
-        let prefix = Prefix { before: "_".to_owned() };
+        let prefix = GroupPrefix { before: "_".to_owned() };
         assert_eq!(prefix.of("oak/tree_7_3.jpg").as_deref(), Some("oak/tree_7"));
         assert_eq!(prefix.of("oak/single.jpg"), None);
     }

@@ -9,7 +9,7 @@ mod idx;
 mod leaves;
 
 pub use cifar::{Cifar, CifarVariant};
-pub use folder::{Broken, Folder, Group};
+pub use folder::{Broken, Folder, Group, GroupPrefix, GroupTable};
 pub use idx::Idx;
 pub use leaves::{Leaves, Preset, Species};
 

@@ -1,5 +1,6 @@
 //! Tests of reading YAML.
 
+use std::fmt::Write;
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -74,24 +75,25 @@ fn every_value_and_key_has_the_span_of_its_words() {
             "z",
         ]
     );
+}
 
-    fn collect<'t>(node: &Node, text: &'t str, words: &mut Vec<&'t str>) {
-        match &node.value {
-            Value::List(items) => {
-                for item in items {
-                    words.push(&text[item.span.range()]);
-                    collect(item, text, words);
-                }
+/// The words of every value and key below `node`, in their order.
+fn collect<'t>(node: &Node, text: &'t str, words: &mut Vec<&'t str>) {
+    match &node.value {
+        Value::List(items) => {
+            for item in items {
+                words.push(&text[item.span.range()]);
+                collect(item, text, words);
             }
-            Value::Map(entries) => {
-                for (key, value) in entries {
-                    words.push(&text[key.span.range()]);
-                    words.push(&text[value.span.range()]);
-                    collect(value, text, words);
-                }
-            }
-            _ => {}
         }
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                words.push(&text[key.span.range()]);
+                words.push(&text[value.span.range()]);
+                collect(value, text, words);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -160,7 +162,7 @@ fn bombs_of_aliases_end_soon_and_small() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let alias = format!("*a{}", level - 1);
-        text += &format!("a{level}: &a{level} [{}]\n", vec![alias; 9].join(", "));
+        writeln!(text, "a{level}: &a{level} [{}]", vec![alias; 9].join(", ")).unwrap();
     }
     let started = Instant::now();
     assert!(mistakes(&text)[0].starts_with("spec::too_many_values"));
