@@ -306,7 +306,8 @@ pub fn check_artifact(kind: ArtifactType, folder: &Path) -> Result<(), String> {
         ArtifactType::Models => {
             check_json::<results::ModelsSummary>(&folder.join(results::SUMMARY_FILE))
         }
-        kind => dataset::validate(kind, folder).map_err(|error| error.to_string()),
+        kind => dataset::validate(kind, folder)
+            .map_err(|error| StageError::caused_by(&error).to_string()),
     }
 }
 

@@ -48,7 +48,7 @@ fn a_full_disk_is_said_and_harms_nothing() {
     let text = text(&output);
     assert!(output.status.success(), "{text}");
     assert!(text.to_lowercase().contains("no space left"), "{text}");
-    assert!(text.contains("large done") && text.contains("3000000"), "{text}");
+    assert!(text.contains("large: done") && text.contains("3000000"), "{text}");
 }
 
 #[test]

@@ -53,6 +53,6 @@ fn a_waiting_run_says_for_whom_and_takes_over_when_that_one_is_killed() {
         nix::sys::signal::Signal::SIGINT,
     )
     .unwrap();
-    space.finish(second).code(130).says("waits for run ").says("a interrupted");
+    space.finish(second).code(130).says("waits for run ").says("a: interrupted");
     assert_eq!(space.processes(), Vec::<i32>::new());
 }

@@ -23,8 +23,10 @@ pub(super) fn run(
     let store = workplace.store()?;
     let may_skip = !args.no_snapshot && !args.force && !args.locked && !args.lock;
     if may_skip && let Some(no_op) = request.no_op(store.generation()?) {
-        let runs = store.runs();
-        run::note_no_op(&runs, &no_op).map_err(CliError::io("cannot write to", &runs))?;
+        if let Err(error) = run::note_no_op(&store.runs(), &no_op) {
+            // A store that can only be read still answers; the history is the poorer by a line.
+            terminal.note(&format!("note: this run is missing in the history: {error}"));
+        }
         say_no_op(&no_op, terminal);
         return Ok(Exit::Done);
     }
