@@ -83,6 +83,7 @@ impl Terminal {
     }
 
     /// Writes an answer to standard output; a reader that has gone away is no error.
+    #[expect(clippy::unused_self, reason = "who has no terminal cannot speak")]
     pub(crate) fn say(&self, text: &str) {
         let mut out = std::io::stdout().lock();
         let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
@@ -96,6 +97,7 @@ impl Terminal {
     }
 
     /// Writes a note to standard error.
+    #[expect(clippy::unused_self, reason = "who has no terminal cannot speak")]
     pub(crate) fn note(&self, text: &str) {
         let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
     }

@@ -77,8 +77,9 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
         .collect();
     let versions: BTreeMap<String, String> =
         run.stages.iter().filter_map(record).flat_map(|record| record.versions).collect();
-    let params: String =
-        request.params.iter().map(|(key, value)| format!(" -p {key}={value}")).collect();
+    let params = request.params.iter().flat_map(|(key, value)| [" -p ", key, "=", value]);
+    let command = format!("phytotron run {}", request.file.display());
+    let command: String = std::iter::once(command.as_str()).chain(params).collect();
     RunFacts {
         pipeline: study.pipeline.name.clone(),
         run: run.run.clone(),
@@ -87,7 +88,7 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
         host: run.host.clone(),
         hardware: crate::run::hardware(),
         versions,
-        command: format!("phytotron run {}{params}", request.file.display()),
+        command,
         stages,
     }
 }

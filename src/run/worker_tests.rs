@@ -89,6 +89,8 @@ impl Kind for WriterKind {
     }
 }
 
+static KIND: WriterKind = WriterKind;
+
 /// Runs the worker function on a job with `word`, and returns how it ended and what it wrote.
 fn work(folder: &Path, word: &str) -> (WorkerEnd, serde_json::Value) {
     fs::create_dir_all(folder.join("outputs/out")).unwrap();
@@ -111,7 +113,6 @@ fn work(folder: &Path, word: &str) -> (WorkerEnd, serde_json::Value) {
         threads: 1,
     };
     fs::write(path("job.json"), serde_json::to_vec(&job).unwrap()).unwrap();
-    static KIND: WriterKind = WriterKind;
     let end = worker(&path("job.json"), &Registry::default().with(&KIND));
     (end, serde_json::from_slice(&fs::read(path("result.json")).unwrap()).unwrap())
 }
@@ -161,7 +162,7 @@ fn the_result_file_counts_not_the_exit_code() {
     let mut space = scripted(&format!("{}exit 7", done()));
     let ran = space.run();
     assert_eq!(ran.endings(), "w done");
-    assert_eq!(ran.report.unwrap().stages[0].metrics["score"], 0.5);
+    assert_eq!(ran.report.unwrap().stages[0].metrics["score"].to_string(), "0.5");
     assert_eq!(space.read("out/test/w/word.txt"), "scripted\n");
 }
 

@@ -1,7 +1,7 @@
 //! `schema`: the JSON Schemas that editors complete and check with.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<Exit, Cli
         }
         stale.push(path.clone());
         if !args.check {
-            write(path, text)?;
+            write(&path, text)?;
         }
     }
     match (args.check, stale.as_slice()) {
@@ -42,10 +42,10 @@ pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<Exit, Cli
     Ok(Exit::Done)
 }
 
-fn write(path: PathBuf, text: &str) -> Result<(), CliError> {
-    let folder = path.parent().unwrap_or(&path).to_owned();
-    fs::create_dir_all(&folder).map_err(CliError::io("cannot create", &folder))?;
-    fs::write(&path, text).map_err(CliError::io("cannot write", &path))
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).map_err(CliError::io("cannot create", folder))?;
+    fs::write(path, text).map_err(CliError::io("cannot write", path))
 }
 
 /// File names and texts.

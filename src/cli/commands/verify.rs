@@ -25,7 +25,7 @@ pub(super) fn verify(
         .map_err(CliError::io("cannot create a folder in", workplace.store()?.root()))?;
     let store = Store::open(&scratch.path().join("store"), workplace.options())?;
     let mut request = workplace.request(&args.pipeline, &SelectionArgs::default())?;
-    request.store = store.root().to_owned();
+    store.root().clone_into(&mut request.store);
     let lock_file = lock_path(&request.file);
     if LockFile::read(&request.root.join(&lock_file))?.stages.is_empty() {
         let lock = lock_file.display();
