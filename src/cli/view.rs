@@ -78,8 +78,8 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
     let versions: BTreeMap<String, String> =
         run.stages.iter().filter_map(record).flat_map(|record| record.versions).collect();
     let params = request.params.iter().flat_map(|(key, value)| [" -p ", key, "=", value]);
-    let command = format!("phytotron run {}", request.file.display());
-    let command: String = std::iter::once(command.as_str()).chain(params).collect();
+    let file = request.file.display().to_string();
+    let command: String = ["phytotron run ", &file].into_iter().chain(params).collect();
     RunFacts {
         pipeline: study.pipeline.name.clone(),
         run: run.run.clone(),
