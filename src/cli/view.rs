@@ -78,8 +78,7 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
     let versions: BTreeMap<String, String> =
         run.stages.iter().filter_map(record).flat_map(|record| record.versions).collect();
     let params = request.params.iter().flat_map(|(key, value)| [" -p ", key, "=", value]);
-    let file = request.file.display().to_string();
-    let command: String = ["phytotron run ", &file].into_iter().chain(params).collect();
+    let params: String = params.collect();
     RunFacts {
         pipeline: study.pipeline.name.clone(),
         run: run.run.clone(),
@@ -88,7 +87,7 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
         host: run.host.clone(),
         hardware: crate::run::hardware(),
         versions,
-        command,
+        command: format!("phytotron run {}{params}", request.file.display()),
         stages,
     }
 }
