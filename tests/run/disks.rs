@@ -4,7 +4,7 @@
 
 use std::process::{Command, Output};
 
-use crate::support::{PROGRAM, TestSpace};
+use crate::support::{PROGRAM, TestSpace, skip};
 
 /// Runs `script` where file systems can be mounted; `$DISK` is a folder for one, `$PROGRAM` the binary.
 /// Nothing where the kernel does not allow it.
@@ -22,7 +22,7 @@ fn with_mounts(space: &TestSpace, script: &str) -> Option<Output> {
     };
     let allowed = unshare("mount -t tmpfs -o size=1m tmpfs $DISK");
     if !allowed.is_ok_and(|output| output.status.success()) {
-        println!("skipped: this machine lets nobody mount a file system in a namespace");
+        skip("this machine lets nobody mount a file system in a namespace");
         return None;
     }
     Some(unshare(script).unwrap())

@@ -14,6 +14,16 @@ use phytotron::run::{RunFile, ending_word};
 /// The binary under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_phytotron");
 
+/// Says that a test does nothing here, and why. Where everything must be tested, that is a failure.
+#[expect(clippy::print_stderr, reason = "a test that skips itself must say so")]
+pub(crate) fn skip(reason: &str) {
+    assert!(
+        std::env::var_os("PHYTOTRON_TEST_ALL").is_none(),
+        "skipped, but nothing may be: {reason}"
+    );
+    eprintln!("skipped: {reason}");
+}
+
 /// A project of its own.
 #[derive(Debug)]
 pub(crate) struct TestSpace {

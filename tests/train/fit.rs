@@ -198,7 +198,9 @@ fn golden_a_tiny_training_keeps_its_bits() {
     let mut hasher = Hasher::new();
     for (name, bits) in bits(&fitted.child.state()) {
         hasher.update(name.as_bytes());
-        bits.iter().for_each(|number| hasher.update(&number.to_le_bytes()));
+        for number in bits {
+            hasher.update(&number.to_le_bytes());
+        }
     }
     let versions = (CandleCpu.component().1, RECIPE_VERSION);
     assert_eq!((versions, hasher.digest().short().as_str()), ((1, 1), "9df76404d555"));
