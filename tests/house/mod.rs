@@ -1,3 +1,4 @@
 //! The house itself: floors, files, README, shipped pipelines.
 
 mod floors;
+mod shipped;

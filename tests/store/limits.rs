@@ -9,6 +9,8 @@ use phytotron::digest::Digest;
 use phytotron::store::{Keep, LinkMode, Store, StoreError, StoreOptions};
 use serde_json::json;
 
+use crate::support::skip;
+
 use super::{
     Room, another_process, blobs_of, content, files_of, fill, flip_a_byte, is_root, open, record,
     texts,
@@ -29,9 +31,7 @@ impl Mount {
                 .status()
                 .is_ok_and(|status| status.success());
         if !mounted {
-            eprintln!(
-                "SKIPPED: mounting a file system needs root, so a full or read-only one is not tried"
-            );
+            skip("mounting a file system needs root, so a full or read-only one is not tried");
         }
         mounted.then_some(Self(path))
     }
@@ -141,7 +141,7 @@ fn a_read_only_store_is_read_and_says_what_it_cannot() {
 #[test]
 fn a_store_of_somebody_else_is_read_only() {
     if !is_root() {
-        eprintln!("SKIPPED: becoming another user needs root");
+        skip("becoming another user needs root");
         return;
     }
     let room = Room::new();

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use phytotron::store::{Keep, LinkMode, Store, StoreOptions};
 
+use crate::support::skip;
+
 use super::{
     Room, another_process, blobs_of, content, files_of, fill, is_root, mode, open, record, texts,
 };
@@ -28,7 +30,7 @@ pub(super) fn expect_success(status: std::io::Result<ExitStatus>) {
     match status {
         Ok(status) => assert!(status.success()),
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            eprintln!("SKIPPED: another user cannot run this test's binary");
+            skip("another user cannot run this test's binary");
         }
         Err(error) => panic!("{error}"),
     }
@@ -37,7 +39,7 @@ pub(super) fn expect_success(status: std::io::Result<ExitStatus>) {
 #[test]
 fn members_of_a_group_share_a_store() {
     if !is_root() {
-        eprintln!("SKIPPED: becoming another user needs root");
+        skip("becoming another user needs root");
         return;
     }
     let room = Room::new();
@@ -107,7 +109,7 @@ fn check_modes(folder: &Path) {
 #[test]
 fn anybody_may_read_a_store() {
     if !is_root() {
-        eprintln!("SKIPPED: becoming another user needs root");
+        skip("becoming another user needs root");
         return;
     }
     let room = Room::new();
@@ -133,7 +135,7 @@ pub(super) fn read_as_a_stranger(root: &Path) {
 #[test]
 fn a_user_gets_hard_links_and_cannot_write_through_them() {
     if !is_root() {
-        eprintln!("SKIPPED: becoming another user needs root");
+        skip("becoming another user needs root");
         return;
     }
     let room = Room::new();

@@ -12,7 +12,7 @@ use crate::spec;
 use crate::stage::Registry;
 use crate::wording;
 
-/// Writes the schema of the pipeline file and one for each kind, or checks that they are fresh.
+/// Writes the schemas of pipelines, presets and the project's settings, and one for each kind, or checks that they are fresh.
 pub(super) fn schema(args: &SchemaArgs, terminal: &Terminal) -> Result<Exit, CliError> {
     let mut stale = Vec::new();
     let schemas = schemas();
@@ -55,6 +55,8 @@ fn schemas() -> Vec<(String, String)> {
         registry.iter().map(|kind| (kind.name(), kind.schema())).collect();
     let mut schemas =
         vec![("pipeline.schema.json".to_owned(), pretty(&spec::schema::pipeline_schema(&kinds)))];
+    schemas.push(("preset.schema.json".to_owned(), pretty(&spec::schema::preset_schema(&kinds))));
+    schemas.push(("project.schema.json".to_owned(), pretty(&spec::schema::project_schema())));
     for (name, schema) in &kinds {
         let schema = spec::schema::kind_schema(name, schema);
         schemas.push((format!("{name}.schema.json"), pretty(&schema)));
