@@ -27,14 +27,19 @@ pub(super) struct Facts {
     pub(super) tools: BTreeMap<String, Digest>,
 }
 
-/// Writes the manifest of a stage.
-pub(super) fn manifest(study: &Study, stage: &StudyStage, facts: &Facts) -> Manifest {
+/// Writes the manifest of a stage that is started by `launch`.
+pub(super) fn manifest(
+    study: &Study,
+    stage: &StudyStage,
+    launch: &Launch,
+    facts: &Facts,
+) -> Manifest {
     let mut manifest = Manifest::default();
     manifest.line("manifest", &MANIFEST_FORMAT);
     program(&mut manifest, stage.stage.as_ref(), study.pipeline.seed);
     inputs(&mut manifest, stage, &facts.inputs);
-    if let Launch::Command(command) = stage.stage.launch() {
-        command_lines(&mut manifest, &command, &facts.tools);
+    if let Launch::Command(command) = launch {
+        command_lines(&mut manifest, command, &facts.tools);
     }
     for (path, file) in &facts.files {
         let executable = if file.executable { " executable" } else { "" };

@@ -41,6 +41,8 @@ pub struct Planner<'a> {
     study: &'a Study,
     world: &'a dyn World,
     reads: Reads,
+    /// Text of each stage's id.
+    ids: Vec<String>,
     last: LastRun,
     lock: LockFile,
     known: Vec<Option<Outputs>>,
@@ -67,6 +69,7 @@ impl<'a> Planner<'a> {
             study,
             world,
             reads: Reads::new(root),
+            ids: study.stages.iter().map(|stage| stage.id.to_string()).collect(),
             last,
             lock,
             known: vec![None; stages],
@@ -124,11 +127,11 @@ impl<'a> Planner<'a> {
 
     /// Takes the outputs of the stage's last result for its next ones; whether there were any.
     pub(super) fn guess(&mut self, index: StageIndex) -> Result<bool, PlanError> {
-        let id = self.study.get(index).id.to_string();
+        let id = &self.ids[index.0];
         let last = self.last_fingerprint(index).map(|last| self.world.record(&last)).transpose()?;
         let outputs = match last.flatten() {
             Some(record) => Some(trees(&record.outputs)),
-            None => self.lock.stages.get(&id).map(|locked| locked.outputs.clone()),
+            None => self.lock.stages.get(id).map(|locked| locked.outputs.clone()),
         };
         // Outputs of another version may lack one that is read.
         let names = self.study.get(index).stage.outputs();
@@ -153,7 +156,7 @@ impl<'a> Planner<'a> {
 
     /// The locked result, whatever the manifest would say.
     fn resolve_frozen(&mut self, index: StageIndex) -> Result<Resolved, PlanError> {
-        let stage = self.study.get(index).id.to_string();
+        let stage = self.ids[index.0].clone();
         let Some(locked) = self.lock.stages.get(&stage) else {
             return Err(PlanError::NeverLocked { stage });
         };
@@ -181,12 +184,17 @@ impl<'a> Planner<'a> {
         index: StageIndex,
     ) -> Result<(Manifest, BTreeMap<String, Digest>), PlanError> {
         let stage = self.study.get(index);
+        let launch = stage.stage.launch();
+        let tools: &[String] = match &launch {
+            Launch::Command(command) => &command.tools,
+            Launch::Worker => &[],
+        };
         let facts = Facts {
             inputs: self.input_trees(index)?,
             files: self.read_files(index)?,
-            tools: self.read_tools(index)?,
+            tools: self.read_tools(index, tools)?,
         };
-        let manifest = contents::manifest(self.study, stage, &facts);
+        let manifest = contents::manifest(self.study, stage, &launch, &facts);
         let files = facts.files.into_iter().map(|(path, file)| (path, file.digest)).collect();
         Ok((manifest, files))
     }
@@ -240,21 +248,22 @@ impl<'a> Planner<'a> {
         Ok(files)
     }
 
-    fn read_tools(&mut self, index: StageIndex) -> Result<BTreeMap<String, Digest>, PlanError> {
-        let stage = self.study.get(index);
-        let Launch::Command(command) = stage.stage.launch() else { return Ok(BTreeMap::new()) };
+    fn read_tools(
+        &mut self,
+        index: StageIndex,
+        names: &[String],
+    ) -> Result<BTreeMap<String, Digest>, PlanError> {
         let mut tools = BTreeMap::new();
-        for tool in command.tools {
-            let stage = || stage.id.to_string();
-            let digest = self.reads.tool(&tool, self.world).map_err(|reason| PlanError::Input {
+        for tool in names {
+            let stage = || self.ids[index.0].clone();
+            let digest = self.reads.tool(tool, self.world).map_err(|reason| PlanError::Input {
                 stage: stage(),
                 path: tool.clone(),
                 reason: reason.to_string(),
             })?;
-            let Some(digest) = digest else {
-                return Err(PlanError::Tool { stage: stage(), tool });
-            };
-            tools.insert(tool, digest);
+            let digest =
+                digest.ok_or_else(|| PlanError::Tool { stage: stage(), tool: tool.clone() })?;
+            tools.insert(tool.clone(), digest);
         }
         Ok(tools)
     }
@@ -286,18 +295,18 @@ impl<'a> Planner<'a> {
 
     /// The stage's last result, by the last run or else by the lock file.
     pub(super) fn last_fingerprint(&self, index: StageIndex) -> Option<Fingerprint> {
-        let id = self.study.get(index).id.to_string();
-        let last = self.last.stages.get(&id).map(|last| last.fingerprint);
-        last.or_else(|| self.lock.stages.get(&id).map(|locked| locked.fingerprint))
+        let id = &self.ids[index.0];
+        let last = self.last.stages.get(id).map(|last| last.fingerprint);
+        last.or_else(|| self.lock.stages.get(id).map(|locked| locked.fingerprint))
     }
 
     fn secs(&self, index: StageIndex) -> Option<f64> {
-        let id = self.study.get(index).id.to_string();
-        if let Some(last) = self.last.stages.get(&id) {
+        let id = &self.ids[index.0];
+        if let Some(last) = self.last.stages.get(id) {
             return Some(last.secs);
         }
         // An estimate is not worth an error.
-        let locked = self.world.record(&self.lock.stages.get(&id)?.fingerprint).ok()??;
+        let locked = self.world.record(&self.lock.stages.get(id)?.fingerprint).ok()??;
         Some(locked.cost.wall_secs)
     }
 }
