@@ -95,8 +95,6 @@ struct Facts {
     /// What to do when it gets a place.
     work: Work,
     tokens: Tokens,
-    /// Another run has the claim: when to try again.
-    held_until: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -156,6 +154,8 @@ struct Scheduler<'r, 's> {
     running: usize,
     /// A stage ended, or has something else to do, since the last look at what may start.
     has_news: bool,
+    /// Stages whose claim another run has, and when to try again.
+    held: BTreeMap<StageIndex, Instant>,
     /// Orphans of killed runs are looked for once, before the first stage is computed.
     has_swept: bool,
     failed: Option<StageId>,
@@ -184,6 +184,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             wanted: wanted(study, &policy.selected),
             running: 0,
             has_news: false,
+            held: BTreeMap::new(),
             has_swept: false,
             failed: None,
             findings: Vec::new(),
@@ -218,7 +219,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             if self.running == 0 && (is_stopping || self.states.count(StageState::Queued) == 0) {
                 break;
             }
-            let report = if !is_stopping && self.is_waiting_for_others() {
+            let report = if !is_stopping && !self.held.is_empty() {
                 reports.recv_timeout(POLL).ok()
             } else {
                 reports.recv().ok()
@@ -237,10 +238,6 @@ impl<'r, 's> Scheduler<'r, 's> {
 
     fn is_interrupted(&self) -> bool {
         self.site.interrupt.urgency() != Urgency::None
-    }
-
-    fn is_waiting_for_others(&self) -> bool {
-        self.states.queued().iter().any(|stage| self.facts[stage.0].held_until.is_some())
     }
 
     // ---- planning ----
@@ -313,7 +310,9 @@ impl<'r, 's> Scheduler<'r, 's> {
     where
         'r: 'scope,
     {
-        for stage in self.states.queued() {
+        let mut from = StageIndex(0);
+        while let Some(stage) = self.states.next_queued(from) {
+            from = StageIndex(stage.0 + 1);
             if self.running >= self.policy.jobs || self.is_stopping() {
                 return;
             }
@@ -328,7 +327,7 @@ impl<'r, 's> Scheduler<'r, 's> {
     where
         'r: 'scope,
     {
-        if self.facts[stage.0].held_until.is_some_and(|until| until > Instant::now()) {
+        if self.held.get(&stage).is_some_and(|until| *until > Instant::now()) {
             return;
         }
         if !self.has_swept {
@@ -355,16 +354,14 @@ impl<'r, 's> Scheduler<'r, 's> {
         let fingerprint = resolved.expect("BUG: a queued stage is resolved").fingerprint;
         match self.site.store.claim(&fingerprint, &self.policy.holder)? {
             Claim::Held(holder) => {
-                let facts = &mut self.facts[stage.0];
-                if facts.held_until.is_none() {
+                if self.held.insert(stage, Instant::now() + POLL).is_none() {
                     let stage = self.study.get(stage).id.clone();
                     self.site.events.emit(Event::StageWaits { stage, holder });
                 }
-                facts.held_until = Some(Instant::now() + POLL);
                 Ok(None)
             }
             Claim::Granted(guard) => {
-                self.facts[stage.0].held_until = None;
+                self.held.remove(&stage);
                 match self.done_meanwhile(stage)? {
                     Some(record) => {
                         drop(guard);

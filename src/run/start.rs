@@ -15,6 +15,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use super::attempt::{Attempt, Attempts, make};
 use super::collect::INPUTS;
 use super::error::JobError;
+use super::interrupt::Urgency;
 use super::job::{Layout, Site, Task};
 use super::journal::write_json;
 use super::process::{self, Ended, Exit, Patience, Program, Stopped, Unwatched, Watch};
@@ -64,6 +65,7 @@ pub(super) fn command(
         grace: GRACE,
         grace_when_interrupted: Some(GRACE),
     };
+    start_nothing_new(site)?;
     let ended = process::run(&program, patience, site.interrupt, &mut Unwatched)
         .map_err(|error| not_started(&line.argv[0], &error))?;
     judge(task, &ended, &log)?;
@@ -73,6 +75,14 @@ pub(super) fn command(
     }
     log.close();
     Ok(Produced { cost: ended.cost, outcome: Outcome::default() })
+}
+
+/// Staging may have taken long enough for a person to change their mind.
+fn start_nothing_new(site: &Site<'_>) -> Result<(), JobError> {
+    match site.interrupt.urgency() {
+        Urgency::None => Ok(()),
+        Urgency::Soon | Urgency::Now => Err(JobError::Interrupted),
+    }
 }
 
 /// Everything a command sees of the world around it.
@@ -176,6 +186,7 @@ pub(super) fn worker(
         grace: GRACE,
         grace_when_interrupted: None,
     };
+    start_nothing_new(site)?;
     let ended = process::run(&program, patience, site.interrupt, &mut pump)
         .map_err(|error| not_started(&argv[0], &error))?;
     let outcome = outcome(task, &ended, &log, ResultFile::read(&layout.result_file()))?;

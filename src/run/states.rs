@@ -173,10 +173,10 @@ impl States {
         self.ready.first().copied()
     }
 
-    /// The stages that wait for a place, in topological order.
+    /// The first stage from `from` on that waits for a place, in topological order.
     #[must_use]
-    pub fn queued(&self) -> Vec<StageIndex> {
-        self.queued.iter().copied().collect()
+    pub fn next_queued(&self, from: StageIndex) -> Option<StageIndex> {
+        self.queued.range(from..).next().copied()
     }
 
     /// Whether every stage has ended.
@@ -261,7 +261,8 @@ mod tests {
         states.set(A, StageState::Cached);
         states.set(B, StageState::Queued);
         states.set(A, StageState::Queued);
-        assert_eq!(states.queued(), [A]);
+        assert_eq!(states.next_queued(A), Some(A));
+        assert_eq!(states.next_queued(B), None);
         assert_eq!(states.get(B), StageState::Waiting);
     }
 
