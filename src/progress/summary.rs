@@ -10,8 +10,9 @@ use crate::artifact::StageId;
 use crate::event::Ending;
 use crate::wording;
 
-/// Cached stages beyond this many are counted in one line: a study of a thousand stages is not a table.
-const CACHED_LISTED: usize = 12;
+/// Stages that ended well in one way, beyond this many, are counted in one line: a study of a thousand
+/// stages is not a table. What failed is always listed.
+const LISTED: usize = 12;
 /// Metrics shown for a stage.
 const METRICS: usize = 4;
 
@@ -47,20 +48,25 @@ pub fn summary(rows: &[SummaryRow], terminal: &Terminal) -> String {
         table.force_no_tty();
     }
     table.set_header(["stage", "state", "time", "saved", "result"]);
-    let cached = rows.iter().filter(|row| row.ending == Ending::Cached).count();
-    let lists_cached = cached <= CACHED_LISTED;
-    for row in rows.iter().filter(|row| lists_cached || row.ending != Ending::Cached) {
+    let with = |ending: Ending| rows.iter().filter(move |row| row.ending == ending);
+    let is_counted = |ending: Ending| ending.is_well() && with(ending).count() > LISTED;
+    let counted: Vec<Ending> = [Ending::Done, Ending::Restored, Ending::Cached]
+        .into_iter()
+        .filter(|ending| is_counted(*ending))
+        .collect();
+    for row in rows.iter().filter(|row| !counted.contains(&row.ending)) {
         table.add_row(cells(row));
     }
-    if !lists_cached {
-        let saved = rows.iter().filter(|row| row.ending == Ending::Cached);
-        let secs: f64 = saved.filter_map(|row| row.saved_secs).sum();
-        let stages = wording::count(cached, "stage");
+    for ending in counted {
+        let stages = wording::count(with(ending).count(), "stage");
+        let secs: f64 = with(ending).map(|row| row.secs).sum();
+        let saved: f64 = with(ending).filter_map(|row| row.saved_secs).sum();
+        let shown = |secs: f64| if secs > 0.0 { line::seconds(secs) } else { String::new() };
         table.add_row([
             stages,
-            "cached".to_owned(),
-            String::new(),
-            line::seconds(secs),
+            line::word(ending).to_owned(),
+            shown(secs),
+            shown(saved),
             String::new(),
         ]);
     }

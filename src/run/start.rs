@@ -264,11 +264,20 @@ impl Log {
             text.lines().filter(|line| !line.trim().is_empty()).rev().take(LINES).collect();
         lines.reverse();
         if lines.is_empty() {
-            return "; it said nothing".to_owned();
+            return if is_full(&self.path) {
+                format!("; it said nothing, and no space left at `{}`", self.path.display())
+            } else {
+                "; it said nothing".to_owned()
+            };
         }
         let lines: Vec<String> = lines.into_iter().map(|line| format!("\n  {line}")).collect();
         format!("; the end of {}:{}", self.path.display(), lines.concat())
     }
+}
+
+/// Whether the disk below `path` is full, so that a program could not even say why it failed.
+fn is_full(path: &Path) -> bool {
+    nix::sys::statvfs::statvfs(path).is_ok_and(|disk| disk.blocks_available() == 0)
 }
 
 /// Passes on the events that a worker writes into its pipe.

@@ -1,5 +1,6 @@
 //! The run room through the real binary: kills, orphans, sharing, signals, full and read-only disks.
 
+mod bits;
 mod disks;
 mod kills;
 mod sharing;

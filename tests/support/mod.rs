@@ -138,6 +138,20 @@ impl TestSpace {
         }
         panic!("`{file}` never appeared");
     }
+
+    /// Waits until the files below `folder` hold `words` so many `times`.
+    pub(crate) fn wait_for_words(&self, folder: &str, words: &str, times: usize) {
+        for _ in 0..6000 {
+            let files = self.files(folder);
+            let found =
+                files.values().map(|text| String::from_utf8_lossy(text).matches(words).count());
+            if found.sum::<usize>() >= times {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        panic!("`{words}` never stood {times} times below `{folder}`");
+    }
 }
 
 /// Files that come and go while a run works are passed over.

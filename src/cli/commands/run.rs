@@ -98,7 +98,8 @@ fn mode(args: &RunArgs, terminal: &Terminal) -> Mode {
 fn say_no_op(no_op: &NoOp, terminal: &Terminal) {
     if terminal.json {
         let stages = no_op.stages;
-        terminal.say_json(&json!({ "pipeline": no_op.pipeline, "ok": true, "cached": stages }));
+        let line = json!({ "pipeline": no_op.pipeline, "ok": true, "cached": stages });
+        terminal.say(&line.to_string());
     } else {
         let stages = wording::count(no_op.stages, "stage");
         terminal.say(&format!("{}: {stages}, all cached", no_op.pipeline));
@@ -107,7 +108,8 @@ fn say_no_op(no_op: &NoOp, terminal: &Terminal) {
 
 fn say(study: &Study, report: &PipelineReport, terminal: &Terminal) {
     if terminal.json {
-        return terminal.say_json(&summary_json(study, report));
+        // One line, as the events before it are.
+        return terminal.say(&summary_json(study, report).to_string());
     }
     let rows: Vec<SummaryRow> = report.run.stages.iter().map(row).collect();
     terminal.say(&progress::summary(&rows, &terminal.progress()));
