@@ -39,14 +39,13 @@ pub(crate) fn write(study: &Study, store: &Store, request: &Request, run: &RunRe
 /// Report stages that have a result, with the name of their report.
 fn reports<'r>(study: &Study, run: &'r RunReport) -> Vec<(&'r StageEnd, String)> {
     let mut found = Vec::new();
-    for end in run.stages.iter().filter(|end| end.ending.is_well()) {
-        let Some((_, stage)) = study.iter().find(|(_, stage)| stage.id == end.stage) else {
+    for (_, stage) in study.iter() {
+        let outputs = stage.stage.outputs();
+        let Some(output) = outputs.iter().find(|o| o.kind == ArtifactType::Report) else {
             continue;
         };
-        let outputs = stage.stage.outputs();
-        if let Some(output) = outputs.iter().find(|o| o.kind == ArtifactType::Report) {
-            found.push((end, output.name.clone()));
-        }
+        let end = run.stages.iter().find(|end| end.stage == stage.id && end.ending.is_well());
+        found.extend(end.map(|end| (end, output.name.clone())));
     }
     found
 }

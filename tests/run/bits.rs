@@ -64,7 +64,8 @@ fn a_killed_training_goes_on_from_its_checkpoint_to_the_same_bytes() {
     space.run(&["--until", "score", "--until", "train"]).success();
     // The journal's line tells when an epoch has ended; its checkpoint is written by then.
     let mut run = space.start(&["--progress", "plain"]);
-    space.wait_for_words(".phytotron/runs", "\"epoch_ended\"", 2);
+    let ended = r#""event":"epoch_ended","stage":{"name":"retrain"}"#;
+    space.wait_for_words(".phytotron/runs", ended, 3);
     std::thread::sleep(Duration::from_millis(20));
     run.kill().unwrap();
     run.wait().unwrap();

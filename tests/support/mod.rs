@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -15,13 +16,13 @@ use phytotron::run::{RunFile, ending_word};
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_phytotron");
 
 /// Says that a test does nothing here, and why. Where everything must be tested, that is a failure.
-#[expect(clippy::print_stderr, reason = "a test that skips itself must say so")]
 pub(crate) fn skip(reason: &str) {
     assert!(
         std::env::var_os("PHYTOTRON_TEST_ALL").is_none(),
         "skipped, but nothing may be: {reason}"
     );
-    eprintln!("skipped: {reason}");
+    // Not `eprintln!`, which the test runner keeps to itself when a test passes.
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
 }
 
 /// A project of its own.
@@ -109,7 +110,8 @@ impl TestSpace {
         self.ran(child.wait_with_output().unwrap())
     }
 
-    fn ran(&self, output: Output) -> Ran {
+    /// The binary's output with what it says of this project's last run.
+    pub(crate) fn ran(&self, output: Output) -> Ran {
         Ran { output, store: self.path(".phytotron") }
     }
 
@@ -193,6 +195,11 @@ impl Ran {
     pub(crate) fn stages(self, expected: &str) -> Self {
         assert_eq!(self.endings(), expected, "{}", self.text());
         self
+    }
+
+    /// What was written to standard output.
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
     /// All that was written to the terminal.

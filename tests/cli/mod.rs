@@ -1,0 +1,170 @@
+//! The command line: what each command answers, and its exit code.
+
+use crate::support::{Ran, TestSpace};
+
+const TWO: &str = "name: two\nparams: { word: one }\nstages:\n  \
+    a: { use: command, with: { run: \"echo ${{ params.word }} > o\", outputs: [o] } }\n  \
+    b: { use: command, inputs: { x: a }, with: { run: \"cat inputs/x/o > o; wc -c < o >> o\", outputs: [o] } }\n";
+
+fn two() -> TestSpace {
+    TestSpace::new().pipeline(TWO)
+}
+
+impl TestSpace {
+    fn phytotron(&self, arguments: &str) -> Ran {
+        let words: Vec<&str> = arguments.split_whitespace().collect();
+        self.ran(self.command(&words).output().unwrap())
+    }
+}
+
+#[test]
+fn a_changed_parameter_reruns_what_depends_and_setting_it_back_restores() {
+    let space = two();
+    space.run(&[]).success().stages("a done, b done");
+    space.run(&[]).success().stages("2 cached");
+    space.run(&["-p", "word=two"]).success().stages("a done, b done");
+    space.run(&[]).success().says("restored");
+    assert_eq!(space.read("out/two/b/o"), "one\n4\n");
+    space.run(&[]).success().stages("2 cached");
+}
+
+#[test]
+fn equal_bytes_stop_a_rerun_early() {
+    let space = two();
+    space.run(&[]).success();
+    space.write("pipeline.yaml", &TWO.replace("echo ${{", "printf '%s\\\\n' ${{"));
+    space.run(&[]).success().stages("a done, b cached");
+}
+
+#[test]
+fn plan_says_why() {
+    let space = two();
+    space.phytotron("plan pipeline.yaml").success().says("2 to run");
+    space.run(&[]).success();
+    space.phytotron("plan pipeline.yaml").success().says("2 cached");
+    let plan = space.phytotron("plan pipeline.yaml -p word=two").success();
+    plan.says("one → ").says("depends");
+    space.phytotron("explain pipeline.yaml a -p word=two").success().says("(was ");
+    space.phytotron("explain pipeline.yaml c").code(2).says("there is no stage `c`");
+}
+
+#[test]
+fn a_mistake_has_exit_code_3_and_an_answer_for_editors() {
+    let space = TestSpace::new().pipeline("stages: { a: { use: comand } }");
+    space.phytotron("check pipeline.yaml").code(3).says("did you mean `command`");
+    space.phytotron("run pipeline.yaml").code(3);
+    let json = space.phytotron("check pipeline.yaml --json").code(3).stdout();
+    let answer: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(answer["diagnostics"][0]["line"], 1, "{json}");
+    two().phytotron("check pipeline.yaml").success().says("2 stages, no mistakes");
+    space.phytotron("check nothing.yaml").code(3).says("nothing.yaml");
+    space.phytotron("runn").code(2);
+}
+
+#[test]
+fn runs_are_listed_shown_and_compared() {
+    let space = two();
+    space.phytotron("log").success().says("no runs yet");
+    space.run(&[]).success();
+    space.run(&["-p", "word=longer"]).success();
+    let log = space.phytotron("log --json").success().stdout();
+    let runs: serde_json::Value = serde_json::from_str(&log).unwrap();
+    let id = |index: usize| runs[index]["run"].as_str().unwrap().to_owned();
+    space.phytotron("show").success().says(&id(0));
+    let diff = space.phytotron(&format!("diff {} {}", id(1), id(0))).success();
+    diff.says("one").says("longer");
+    space.phytotron("show nonsense").code(2).says("no run is called");
+}
+
+#[test]
+fn results_are_taken_out_by_get() {
+    let space = two();
+    space.phytotron("get pipeline.yaml a").code(2).says("has no result");
+    space.run(&[]).success();
+    space.phytotron("get pipeline.yaml a --output here").success();
+    assert_eq!(space.read("here/o"), "one\n");
+    space.phytotron("get pipeline.yaml a.files --output there").success();
+    assert_eq!(space.read("there/o"), "one\n");
+    space.phytotron("get pipeline.yaml a.nothing").code(2);
+}
+
+#[test]
+fn locked_runs_and_verify_find_what_differs() {
+    let space = TestSpace::new().pipeline(
+        "stages:\n  same: { use: command, with: { run: \"echo x > o\", outputs: [o] } }\n  \
+         chance: { use: command, with: { run: \"date +%N > o\", outputs: [o] } }\n",
+    );
+    space.phytotron("verify pipeline.yaml").code(2).says("nothing is locked");
+    space.run(&[]).success();
+    let verified = space.phytotron("verify pipeline.yaml").code(5);
+    verified.says("same: equal").says("chance: different");
+    space.run(&["--locked"]).success();
+    let lock = space.read("pipeline.lock");
+    space.write(
+        "pipeline.yaml",
+        "stages: { same: { use: command, with: { run: \"echo y > o\", outputs: [o] } } }",
+    );
+    space.run(&["--locked"]).code(5).says("not as locked: `same`");
+    assert_eq!(space.read("pipeline.lock"), lock, "`--locked` never writes");
+}
+
+#[test]
+fn the_store_is_checked_and_swept() {
+    let space = two();
+    space.run(&[]).success();
+    space.phytotron("fsck").success().says("the store is whole");
+    space.phytotron("gc --grace 0s").success().says("nothing to free");
+    space.run(&["-p", "word=two"]).success();
+    let dry = space.phytotron("gc --grace 0s --keep-runs 0 --dry-run").success();
+    dry.says("would free");
+    space.phytotron("gc --grace 0s --keep-runs 0").success().says("freed");
+    space.run(&[]).success();
+    assert_eq!(space.read("out/two/b/o"), "one\n4\n", "what is locked survives");
+    let store = space.files(".phytotron/blobs");
+    let blob = store.keys().next().unwrap();
+    let path = space.path(".phytotron/blobs").join(blob);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "damaged").unwrap();
+    space.phytotron("fsck").code(5).says("quarantine");
+    space.run(&["--no-snapshot"]).success();
+}
+
+#[test]
+fn graphs_come_in_four_forms() {
+    let space = two();
+    for (form, words) in
+        [("text", "a"), ("mermaid", "flowchart"), ("dot", "digraph"), ("svg", "<svg")]
+    {
+        space.phytotron(&format!("graph pipeline.yaml --format {form}")).success().says(words);
+    }
+}
+
+#[test]
+fn templates_are_written_once() {
+    let space = TestSpace::new();
+    space.phytotron("init").success().says("quickstart");
+    space.phytotron("init quickstart mine.yaml").success();
+    assert!(space.read("mine.yaml").contains("name: quickstart"));
+    space.phytotron("init quickstart mine.yaml").code(2).says("mine.yaml");
+    space.phytotron("init quickstat").code(2).says("did you mean `quickstart`");
+}
+
+#[test]
+fn kinds_and_completions_are_printed() {
+    let space = TestSpace::new();
+    space.phytotron("kinds").success().says("retrain");
+    space.phytotron("kinds search").success().says("q_learning");
+    space.phytotron("kinds serch").code(2).says("did you mean `search`");
+    space.phytotron("completions bash").success().says("phytotron");
+}
+
+#[test]
+fn json_events_are_lines() {
+    let space = two();
+    let lines = space.run(&["--json"]).success().stdout();
+    for line in lines.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(line.is_object());
+    }
+    assert!(lines.contains("\"run_started\""));
+}
