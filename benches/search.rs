@@ -17,7 +17,7 @@ const TRIALS: u64 = 2700;
 
 /// Searches and writes every trial's line into memory; returns their length.
 fn search(space: &ChainSpace, strategy: &StrategyConfig) -> usize {
-    let controller = strategy.open(space.process(), TRIALS).expect("the space can be counted");
+    let controller = strategy.open(space, TRIALS).expect("the space can be counted");
     let mut search = Search::new(space, controller, Seed::root(7));
     let mut mock = MockEvaluator::new(&MockConfig::default(), space.classes());
     let trial_seeds = Seed::root(7).child("trial").nth(0);

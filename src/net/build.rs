@@ -45,7 +45,13 @@ impl Builder {
     /// The finished network, whose logits are the last node.
     #[must_use]
     pub fn finish(self) -> Network {
-        Network { nodes: self.nodes }
+        Network { nodes: self.nodes, auxiliary: None }
+    }
+
+    /// The finished network with an auxiliary head, whose logits are `auxiliary`.
+    #[must_use]
+    pub fn finish_with_auxiliary(self, auxiliary: NodeId) -> Network {
+        Network { nodes: self.nodes, auxiliary: Some(auxiliary) }
     }
 }
 
@@ -63,7 +69,14 @@ fn infer(op: Op, inputs: &[Shape]) -> Option<Shape> {
             let (height, width) = window.slide(only()?, 1)?;
             Some(Shape { channels: first.channels, height, width })
         }
-        Op::BatchNorm | Op::Relu | Op::Dropout { .. } => only(),
+        Op::BatchNorm | Op::Relu | Op::Dropout { .. } | Op::DropPath { .. } => only(),
+        Op::Pad { rows, columns } => {
+            let grown = |side: usize, (before, after): (isize, isize)| {
+                side.checked_add_signed(before + after).filter(|&side| side > 0)
+            };
+            let (height, width) = (grown(only()?.height, rows)?, grown(first.width, columns)?);
+            Some(Shape { channels: first.channels, height, width })
+        }
         Op::GlobalAvgPool => only().map(|s| Shape { channels: s.channels, height: 1, width: 1 }),
         Op::Flatten => only().map(|s| Shape { channels: s.len(), height: 1, width: 1 }),
         Op::Dense { units } => only().filter(|s| s.height == 1 && s.width == 1).map(|_| Shape {

@@ -27,16 +27,41 @@ impl Network {
         self.nodes[self.nodes.len() - 1].shape.len()
     }
 
-    /// Trainable parameters: weights, biases, batch norm's scale and shift.
+    /// Logits of the auxiliary head, when there is one.
+    #[must_use]
+    pub fn auxiliary(&self) -> Option<NodeId> {
+        self.auxiliary
+    }
+
+    /// Whether each node leads to the logits; the rest is the auxiliary head.
+    #[must_use]
+    pub fn used(&self) -> Vec<bool> {
+        let mut used = vec![false; self.nodes.len()];
+        used[self.nodes.len() - 1] = true;
+        for place in (0..self.nodes.len()).rev() {
+            if used[place] {
+                self.nodes[place].inputs.iter().for_each(|input| used[input.0] = true);
+            }
+        }
+        used
+    }
+
+    /// Trainable parameters: weights, biases, batch norm's scale and shift; without the auxiliary head.
     #[must_use]
     pub fn parameters(&self) -> u64 {
-        self.nodes.iter().map(|node| self.node_parameters(node)).sum()
+        self.counted().map(|node| self.node_parameters(node)).sum()
     }
 
     /// Multiply-adds of convolutions and dense layers for one image; nothing else is counted.
     #[must_use]
     pub fn multiply_adds(&self) -> u64 {
-        self.nodes.iter().map(|node| self.node_multiply_adds(node)).sum()
+        self.counted().map(|node| self.node_multiply_adds(node)).sum()
+    }
+
+    /// The nodes that lead to the logits.
+    fn counted(&self) -> impl Iterator<Item = &Node> {
+        let used = self.used();
+        self.nodes.iter().zip(used).filter_map(|(node, used)| used.then_some(node))
     }
 
     /// Trainable parameters of one node.

@@ -103,6 +103,20 @@ pub enum Op {
         /// Probability of dropping.
         rate: f64,
     },
+    /// Drops the whole map of an image in training and scales what is kept by one over the probability
+    /// to keep. How likely that is, the recipe says; without a word from it nothing is dropped
+    /// (`ScheduledDropPath`, Zoph et al. 2018, section 3).
+    DropPath {
+        /// Depth of the cell in its network, above 0 and at most 1: deeper paths are dropped more.
+        share: f64,
+    },
+    /// Zeros around the map; negative numbers cut rows and columns off.
+    Pad {
+        /// Rows above and below.
+        rows: (isize, isize),
+        /// Columns left and right.
+        columns: (isize, isize),
+    },
     /// Sum of all inputs.
     Add,
     /// Inputs one after another on the channel axis.
@@ -126,4 +140,7 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
     nodes: Vec<Node>,
+    /// Logits of the auxiliary head: trained with the network, never counted, evaluated or kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auxiliary: Option<NodeId>,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::SearchError;
 use crate::seed::Stream;
-use crate::space::{Genotype, Process};
+use crate::space::{Genotype, Space};
 
 /// A network that was evaluated.
 #[derive(Debug, Clone, Copy)]
@@ -34,14 +34,14 @@ pub trait Controller: fmt::Debug {
     /// Returns the exploration rate it walked with, when it has one.
     fn propose(
         &mut self,
-        process: &Process,
+        space: &dyn Space,
         unique: u64,
         stream: &mut Stream,
         genotype: &mut Genotype,
     ) -> Option<f64>;
 
     /// Learns from a network; a repeated one is presented again with the reward it had.
-    fn observe(&mut self, process: &Process, finished: Finished<'_>, stream: &mut Stream);
+    fn observe(&mut self, space: &dyn Space, finished: Finished<'_>, stream: &mut Stream);
 
     /// What was learned, beyond what [`Controller::restore`] is told of the networks.
     fn save(&self) -> serde_json::Value;
@@ -53,14 +53,14 @@ pub trait Controller: fmt::Debug {
     /// When it does not fit.
     fn restore(
         &mut self,
-        process: &Process,
+        space: &dyn Space,
         networks: &[(Genotype, f64)],
         saved: &serde_json::Value,
     ) -> Result<(), SearchError>;
 
     /// What was learned as a table that people read, when there is one.
-    fn table(&self, process: &Process) -> Option<Table> {
-        let _ = process;
+    fn table(&self, space: &dyn Space) -> Option<Table> {
+        let _ = space;
         None
     }
 }

@@ -172,7 +172,7 @@ impl<'s> Search<'s> {
         if !saved.networks.iter().all(fits) {
             return Err(SearchError::Unfit("a network is not of this space".to_owned()));
         }
-        self.controller.restore(process, &saved.networks, &saved.controller)?;
+        self.controller.restore(self.space, &saved.networks, &saved.controller)?;
         let numbered = saved.networks.iter().enumerate();
         self.numbers = numbered.map(|(n, (genotype, _))| (genotype.clone(), n)).collect();
         self.counts = saved.counts;
@@ -187,8 +187,7 @@ impl<'s> Search<'s> {
         self.counts.episodes += 1;
         let unique = self.numbers.len() as u64;
         let mut genotype = Genotype::default();
-        let process = self.space.process();
-        let epsilon = self.controller.propose(process, unique, &mut stream, &mut genotype);
+        let epsilon = self.controller.propose(self.space, unique, &mut stream, &mut genotype);
         if let Some(&network) = self.numbers.get(&genotype) {
             self.repeat(network);
             return None;
@@ -221,6 +220,6 @@ impl<'s> Search<'s> {
         self.counts.updates += 1;
         let (genotype, reward) = &self.evaluated[network];
         let finished = Finished { network, genotype, reward: *reward };
-        self.controller.observe(self.space.process(), finished, &mut stream);
+        self.controller.observe(self.space, finished, &mut stream);
     }
 }

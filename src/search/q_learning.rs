@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::controller::Table;
 use super::{Controller, Finished, SearchError};
 use crate::seed::Stream;
-use crate::space::{Genotype, Process, RowId, StateId};
+use crate::space::{Genotype, Process, RowId, Space, StateId};
 
 /// Version of the algorithm: raised when the same seed and rewards give other networks.
 pub(super) const VERSION: u32 = 1;
@@ -323,11 +323,12 @@ fn transitions<'a>(
 impl Controller for QLearning {
     fn propose(
         &mut self,
-        process: &Process,
+        space: &dyn Space,
         unique: u64,
         stream: &mut Stream,
         genotype: &mut Genotype,
     ) -> Option<f64> {
+        let process = space.process();
         let epsilon = self.schedule.epsilon(unique);
         process.episode(genotype, |state| {
             if stream.unit() < epsilon {
@@ -339,7 +340,8 @@ impl Controller for QLearning {
         Some(epsilon)
     }
 
-    fn observe(&mut self, process: &Process, finished: Finished<'_>, stream: &mut Stream) {
+    fn observe(&mut self, space: &dyn Space, finished: Finished<'_>, stream: &mut Stream) {
+        let process = space.process();
         if finished.network == self.memory.rewards.len() {
             self.memory.add(transitions(process, finished.genotype), finished.reward);
         }
@@ -359,10 +361,11 @@ impl Controller for QLearning {
 
     fn restore(
         &mut self,
-        process: &Process,
+        space: &dyn Space,
         networks: &[(Genotype, f64)],
         saved: &serde_json::Value,
     ) -> Result<(), SearchError> {
+        let process = space.process();
         let unfit = |reason: &str| SearchError::Unfit(reason.to_owned());
         let saved = Saved::deserialize(saved).map_err(|error| unfit(&error.to_string()))?;
         if saved.values.len() != process.pairs() || saved.visits.len() != process.pairs() {
@@ -382,7 +385,8 @@ impl Controller for QLearning {
         Ok(())
     }
 
-    fn table(&self, process: &Process) -> Option<Table> {
+    fn table(&self, space: &dyn Space) -> Option<Table> {
+        let process = space.process();
         let mut text = "state,action,value,visits\n".to_owned();
         for row in process.rows() {
             for (pair, action) in process.values(row).zip(process.row_actions(row)) {
@@ -404,7 +408,6 @@ mod tests {
     use super::*;
     use crate::net::Shape;
     use crate::seed::Seed;
-    use crate::space::Space;
     use crate::space::chain::{ChainConfig, ChainSpace};
 
     fn space() -> ChainSpace {
@@ -425,7 +428,7 @@ mod tests {
             process.draw(&mut stream, &mut genotype);
             let reward = stream.unit();
             let finished = Finished { network, genotype: &genotype, reward };
-            controller.observe(process, finished, &mut stream);
+            controller.observe(space, finished, &mut stream);
         }
         controller
     }
@@ -464,7 +467,7 @@ mod tests {
             .map(|index| {
                 let mut genotype = Genotype::default();
                 let mut stream = Seed::root(9).stream("walk", index);
-                controller.propose(process, 0, &mut stream, &mut genotype);
+                controller.propose(&space, 0, &mut stream, &mut genotype);
                 genotype
             })
             .collect();
@@ -485,7 +488,7 @@ mod tests {
         for index in 0..14_000 {
             let mut genotype = Genotype::default();
             let mut stream = Seed::root(9).stream("walk", index);
-            assert_eq!(controller.propose(process, 0, &mut stream, &mut genotype), Some(1.0));
+            assert_eq!(controller.propose(&space, 0, &mut stream, &mut genotype), Some(1.0));
             counts[usize::from(genotype.0[0])] += 1;
         }
         // 1,000 expected for each of 14 actions, standard deviation 30.

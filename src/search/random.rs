@@ -5,7 +5,7 @@
 
 use super::{Controller, Finished, SearchError};
 use crate::seed::Stream;
-use crate::space::{Genotype, Process};
+use crate::space::{Genotype, Space};
 
 /// Version of both laws: raised when the same seed gives other networks.
 pub(super) const VERSION: u32 = 1;
@@ -30,9 +30,9 @@ impl Random {
     ///
     /// # Errors
     /// When networks are to be drawn and there are too many to count.
-    pub fn new(law: Law, process: &Process) -> Result<Self, SearchError> {
+    pub fn new(law: Law, space: &dyn Space) -> Result<Self, SearchError> {
         match law {
-            Law::Networks if process.count().is_none() => Err(SearchError::Uncountable),
+            Law::Networks if space.process().count().is_none() => Err(SearchError::Uncountable),
             _ => Ok(Self { law }),
         }
     }
@@ -41,19 +41,19 @@ impl Random {
 impl Controller for Random {
     fn propose(
         &mut self,
-        process: &Process,
+        space: &dyn Space,
         _: u64,
         stream: &mut Stream,
         genotype: &mut Genotype,
     ) -> Option<f64> {
         match self.law {
-            Law::Decisions => process.draw(stream, genotype),
-            Law::Networks => process.draw_uniform(stream, genotype),
+            Law::Decisions => space.process().draw(stream, genotype),
+            Law::Networks => space.process().draw_uniform(stream, genotype),
         }
         None
     }
 
-    fn observe(&mut self, _: &Process, _: Finished<'_>, _: &mut Stream) {}
+    fn observe(&mut self, _: &dyn Space, _: Finished<'_>, _: &mut Stream) {}
 
     fn save(&self) -> serde_json::Value {
         serde_json::Value::Null
@@ -61,7 +61,7 @@ impl Controller for Random {
 
     fn restore(
         &mut self,
-        _: &Process,
+        _: &dyn Space,
         _: &[(Genotype, f64)],
         _: &serde_json::Value,
     ) -> Result<(), SearchError> {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Controller, Law, QLearning, QLearningConfig, Random, SearchError, q_learning, random};
-use crate::space::Process;
+use crate::space::Space;
 
 /// What proposes genotypes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,15 +39,15 @@ impl StrategyConfig {
         }
     }
 
-    /// The controller for a search of `trials` trials on `process`.
+    /// The controller for a search of `trials` trials in `space`.
     ///
     /// # Errors
     /// When the strategy does not suit the space.
-    pub fn open(&self, process: &Process, trials: u64) -> Result<Box<dyn Controller>, SearchError> {
+    pub fn open(&self, space: &dyn Space, trials: u64) -> Result<Box<dyn Controller>, SearchError> {
         Ok(match self {
-            Self::Random => Box::new(Random::new(Law::Decisions, process)?),
-            Self::RandomUniform => Box::new(Random::new(Law::Networks, process)?),
-            Self::QLearning(config) => Box::new(QLearning::new(config, process, trials)),
+            Self::Random => Box::new(Random::new(Law::Decisions, space)?),
+            Self::RandomUniform => Box::new(Random::new(Law::Networks, space)?),
+            Self::QLearning(config) => Box::new(QLearning::new(config, space.process(), trials)),
         })
     }
 }

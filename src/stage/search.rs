@@ -137,7 +137,7 @@ impl Stage for SearchConfig {
         let task = Task::of(job, self.image)?;
         let failed = |error: &dyn std::error::Error| StageError::Failed(sentence(error));
         let space = self.space.open(task.image, task.classes).map_err(|e| failed(&e))?;
-        let controller = self.strategy.open(space.process(), self.budget.trials);
+        let controller = self.strategy.open(&*space, self.budget.trials);
         let controller = controller.map_err(|e| failed(&e))?;
         let scorer = self.evaluator.open(job, task.data, task.classes)?;
         let (log, resumed) = TrialLog::open(job)?;
@@ -288,7 +288,7 @@ fn write_controller(
     let mut text = serde_json::to_string_pretty(&card).expect("counts and configs serialize");
     text.push('\n');
     write(&folder.join(CONTROLLER_FILE), &text)?;
-    match search.controller().table(search.space().process()) {
+    match search.controller().table(search.space()) {
         Some(table) => write(&folder.join(table.name), &table.text),
         None => Ok(()),
     }

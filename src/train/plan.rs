@@ -129,6 +129,7 @@ impl Layers {
             Op::GlobalAvgPool => Work::AvgPool(AvgPool::global(input)),
             Op::Flatten => Work::Flatten,
             Op::Dropout { rate } => Work::Dropout { rate },
+            Op::DropPath { .. } | Op::Pad { .. } => todo!("the engine's next operations"),
             Op::Add => Work::Add,
             Op::Concat => Work::Concat,
         }

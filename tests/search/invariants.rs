@@ -37,7 +37,7 @@ struct Run<'s> {
 
 impl<'s> Run<'s> {
     fn new(space: &'s ChainSpace, strategy: &StrategyConfig, trials: u64, seed: u64) -> Self {
-        let controller = strategy.open(space.process(), trials).expect("countable");
+        let controller = strategy.open(space, trials).expect("countable");
         let search = Search::new(space, controller, Seed::root(seed));
         let mock = MockEvaluator::new(&MockConfig::default(), space.classes());
         Self { search, mock, history: Vec::new() }
@@ -116,10 +116,9 @@ proptest! {
         second.history = first.history;
         let second = second.finished(60, batch);
         prop_assert_eq!(&second.history, &whole.history);
-        let process = space.process();
         prop_assert_eq!(
-            second.search.controller().table(process),
-            whole.search.controller().table(process)
+            second.search.controller().table(&space),
+            whole.search.controller().table(&space)
         );
         prop_assert_eq!(second.search.counts(), whole.search.counts());
     }
@@ -161,7 +160,7 @@ fn rejected_networks_never_reach_the_table() {
             walked.insert(format!("\"{state}\",\"{action}\""));
         }
     }
-    let table = run.search.controller().table(process).expect("Q-learning has one");
+    let table = run.search.controller().table(&space).expect("Q-learning has one");
     let visited: Vec<&str> = table
         .text
         .lines()
@@ -219,7 +218,7 @@ fn q_learning_finds_a_known_optimum_more_often_than_random_walks() {
         ..ChainConfig::default()
     });
     let finds = |strategy: &StrategyConfig, seed| {
-        let controller = strategy.open(space.process(), 120).expect("countable");
+        let controller = strategy.open(&space, 120).expect("countable");
         let mut search = Search::new(&space, controller, Seed::root(seed));
         (0..120).any(|_| {
             let proposals = search.propose(1);

@@ -89,7 +89,7 @@ fn layers(network: &Network) -> Vec<Layer<'_>> {
 
 /// Whether it changes numbers but no shape, and reads best with the layer before it.
 fn is_companion(op: Op) -> bool {
-    matches!(op, Op::BatchNorm | Op::Relu | Op::Dropout { .. })
+    matches!(op, Op::BatchNorm | Op::Relu | Op::Dropout { .. } | Op::DropPath { .. })
 }
 
 fn words_of(node: &Node) -> String {
@@ -125,6 +125,8 @@ fn words_of(node: &Node) -> String {
         Op::Flatten => "flatten".to_owned(),
         Op::Dense { units } => format!("dense, {units} units"),
         Op::Dropout { rate } => format!("dropout {rate}"),
+        Op::DropPath { .. } => "drop path".to_owned(),
+        Op::Pad { .. } => "pad".to_owned(),
         Op::Add => "add".to_owned(),
         Op::Concat => "concatenate".to_owned(),
     }
