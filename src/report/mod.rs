@@ -15,7 +15,6 @@ mod plot;
 mod ranking;
 mod records;
 mod sections;
-mod statistics;
 mod table;
 mod words;
 

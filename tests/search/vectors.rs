@@ -39,7 +39,6 @@ const LATER: &[(&str, &[&str])] = &[
         "budgets of several fidelities",
         &["hb-81-3-table", "hb-16-2-table", "sha-1", "median-stop-2"],
     ),
-    ("several objectives", &["nsga-2"]),
     ("zero-cost proxies", &["zc-nwot-1", "zc-synflow-1", "zc-gradnorm-1"]),
 ];
 
@@ -79,6 +78,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("rank-1", rank_correlation),
     ("best-of-n-1", best_of_n),
     ("wilcoxon-2", wilcoxon),
+    ("nsga-2", fronts_and_hypervolume),
     ("mock-1", mock_of_a_chain),
     ("mock-2", mock_of_a_chain),
     ("mock-6", mock_of_features),
@@ -396,4 +396,26 @@ fn reals(value: &Value) -> Vec<f64> {
 fn number(value: &Value) -> usize {
     let number = value.as_u64().unwrap_or_else(|| panic!("{value} is no whole number"));
     usize::try_from(number).expect("64 bits")
+}
+
+fn fronts_and_hypervolume(vector: &Vector<'_>) {
+    let named = vector.input["points"].as_object().expect("points by name");
+    let names: Vec<&String> = named.keys().collect();
+    let numbers = |value: &Value| -> Vec<f64> {
+        value.as_array().expect("a list").iter().map(real).collect()
+    };
+    let points: Vec<Vec<f64>> = named.values().map(numbers).collect();
+    let fronts = statistics::fronts(&points);
+    let found: Vec<Vec<&str>> =
+        fronts.iter().map(|front| front.iter().map(|&i| names[i].as_str()).collect()).collect();
+    assert_eq!(serde_json::json!(found), vector.expect["fronts"]);
+    let first: Vec<&Vec<f64>> = fronts[0].iter().map(|&i| &points[i]).collect();
+    for (&i, distance) in fronts[0].iter().zip(statistics::crowding(&first)) {
+        match &vector.expect["crowding_first_front"][names[i]] {
+            Value::String(infinite) => assert!(infinite == "inf" && distance.is_infinite()),
+            finite => assert!((distance - real(finite)).abs() <= vector.tolerance),
+        }
+    }
+    let volume = statistics::hypervolume(&points, &numbers(&vector.input["ref"]));
+    assert!((volume - real(&vector.expect["hypervolume"])).abs() <= vector.tolerance);
 }

@@ -7,10 +7,10 @@ use crate::report::document::{Block, Prose};
 use crate::report::findings::{Search, word};
 use crate::report::plot::{Axis, Band, Chart, Figure, Mark, Shape, Ticks, thinned};
 use crate::report::ranking::incumbents;
-use crate::report::statistics::{mean, moving_average, quantile};
 use crate::report::table::{Cell, Table};
 use crate::report::words;
 use crate::results::Trial;
+use crate::statistics::{mean, moving_average, quantile};
 use crate::wording;
 
 /// Points drawn in one chart; more would only make the page heavy.
