@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 
 use phytotron::net::{Op, Shape};
-use phytotron::search::{MockConfig, MockEvaluator, QLearning, QLearningConfig, Schedule};
+use phytotron::search::{
+    FidelityConfig, Formula, MockConfig, MockEvaluator, QLearning, QLearningConfig, Schedule,
+    promoted, should_stop,
+};
 use phytotron::space::chain::{Chain, ChainConfig, ChainSpace, Layer};
 use phytotron::space::{Features, Space, StateId};
 use phytotron::statistics;
@@ -35,10 +38,6 @@ const LATER: &[(&str, &[&str])] = &[
     ),
     ("the table evaluator and its space", &["nb201-1", "nb201-2", "nb201-tab-1"]),
     ("evolution", &["re-1"]),
-    (
-        "budgets of several fidelities",
-        &["hb-81-3-table", "hb-16-2-table", "sha-1", "median-stop-2"],
-    ),
     ("zero-cost proxies", &["zc-nwot-1", "zc-synflow-1", "zc-gradnorm-1"]),
 ];
 
@@ -79,6 +78,10 @@ const CHECKS: &[(&str, Check)] = &[
     ("best-of-n-1", best_of_n),
     ("wilcoxon-2", wilcoxon),
     ("nsga-2", fronts_and_hypervolume),
+    ("hb-81-3-table", hyperband),
+    ("hb-16-2-table", hyperband),
+    ("sha-1", halving),
+    ("median-stop-2", median_stopping),
     ("mock-1", mock_of_a_chain),
     ("mock-2", mock_of_a_chain),
     ("mock-6", mock_of_features),
@@ -418,4 +421,47 @@ fn fronts_and_hypervolume(vector: &Vector<'_>) {
     }
     let volume = statistics::hypervolume(&points, &numbers(&vector.input["ref"]));
     assert!((volume - real(&vector.expect["hypervolume"])).abs() <= vector.tolerance);
+}
+
+fn hyperband(vector: &Vector<'_>) {
+    let whole = |name: &str| number(&vector.input[name]) as u64;
+    let config = FidelityConfig::Hyperband {
+        epochs_max: whole("R"),
+        eta: whole("eta"),
+        formula: Formula::Table,
+    };
+    let brackets = config.brackets();
+    let expected = vector.expect["brackets"].as_array().expect("a list");
+    assert_eq!(brackets.len(), expected.len());
+    for (bracket, expected) in brackets.iter().zip(expected) {
+        let found: Vec<Vec<f64>> =
+            bracket.iter().map(|rung| vec![rung.networks as f64, rung.epochs as f64]).collect();
+        let expected: Vec<Vec<f64>> =
+            expected["n_r"].as_array().expect("rungs").iter().map(reals).collect();
+        assert_eq!(found, expected);
+    }
+    let total: u64 = brackets.iter().flatten().map(|rung| rung.networks * rung.epochs).sum();
+    assert_eq!(total as f64, real(&vector.expect["total_resource"]));
+}
+
+fn halving(vector: &Vector<'_>) {
+    let eta = number(&vector.input["eta"]);
+    let scores = vector.input["scores"].as_object().expect("scores by name");
+    let names: Vec<&str> = scores.keys().map(String::as_str).collect();
+    let values: Vec<f64> = scores.values().map(real).collect();
+    let promote = |left: &[usize]| -> Vec<usize> {
+        let scores: Vec<f64> = left.iter().map(|&i| values[i]).collect();
+        promoted(&scores, left.len() / eta).into_iter().map(|place| left[place]).collect()
+    };
+    let first = promote(&(0..values.len()).collect::<Vec<usize>>());
+    let named = |places: &[usize]| -> Vec<&str> { places.iter().map(|&i| names[i]).collect() };
+    assert_eq!(serde_json::json!(named(&first)), vector.expect["promoted"]);
+    assert_eq!(serde_json::json!(named(&promote(&first))), vector.expect["then"]);
+}
+
+fn median_stopping(vector: &Vector<'_>) {
+    let finished: Vec<Vec<f64>> =
+        vector.input["completed"].as_array().expect("curves").iter().map(reals).collect();
+    let stop = should_stop(&reals(&vector.input["running"]), &finished);
+    assert_eq!(Some(stop), vector.expect["stop"].as_bool());
 }
