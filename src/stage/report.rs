@@ -62,7 +62,7 @@ impl Stage for ReportConfig {
     }
 
     fn components(&self) -> Vec<Component> {
-        vec![Component { name: Self::KIND, version: 1 }]
+        vec![Component { name: Self::KIND, version: 2 }]
     }
 
     fn parameters(&self, manifest: &mut Manifest) {

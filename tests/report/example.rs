@@ -70,9 +70,14 @@ impl Example {
 
     /// Two strategies by six repeats.
     pub(super) fn matrix(&self) -> Sources {
+        self.matrix_of(6)
+    }
+
+    /// Two strategies by so many repeats.
+    pub(super) fn matrix_of(&self, repeats: u64) -> Sources {
         let mut sources = Vec::new();
         for strategy in ["q_learning", "random"] {
-            for repeat in 1..=6 {
+            for repeat in 1..=repeats {
                 let cells = [("repeat", repeat.to_string()), ("strategy", strategy.to_owned())];
                 let cells = cells.map(|(key, value)| (key.to_owned(), value));
                 let name = format!("{strategy}-{repeat}");

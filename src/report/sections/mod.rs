@@ -2,9 +2,11 @@
 
 mod agreement;
 mod architecture;
+mod comparison;
 mod confusion;
 mod data;
 mod finals;
+mod front;
 mod headline;
 mod provenance;
 mod ranking;
@@ -37,6 +39,7 @@ pub(super) fn compose(findings: &Findings, options: &Options) -> Document {
     let sections = [
         ("search", "Search", search::blocks(&study)),
         ("networks", "Best networks", ranking::blocks(&study)),
+        ("front", "Score and cost", front::blocks(&study)),
         ("agreement", "Agreement of evaluators", agreement::blocks(&study)),
         ("finals", "Retrained networks", finals::blocks(&study)),
         ("architecture", "Architecture", architecture::blocks(&study)),

@@ -1,8 +1,8 @@
-//! The search: how scores grew, and how strategies compare at equal numbers of trials.
+//! The search: how scores grew over its trials.
 
 use std::collections::BTreeSet;
 
-use super::{Study, figure_name, headed};
+use super::{Study, comparison, figure_name, headed};
 use crate::report::document::{Block, Prose};
 use crate::report::findings::{Search, word};
 use crate::report::plot::{Axis, Band, Chart, Figure, Mark, Shape, Ticks, thinned};
@@ -10,19 +10,17 @@ use crate::report::ranking::incumbents;
 use crate::report::table::{Cell, Table};
 use crate::report::words;
 use crate::results::Trial;
-use crate::statistics::{mean, moving_average, quantile};
+use crate::statistics::{mean, moving_average};
 use crate::wording;
 
 /// Points drawn in one chart; more would only make the page heavy.
 const DOTS: usize = 3000;
 /// Points of a line; finer than the pixels of a wide screen.
-const LINE_POINTS: usize = 900;
+pub(super) const LINE_POINTS: usize = 900;
 /// Fewer trials than this make no curve.
 const CURVE_TRIALS: usize = 10;
 /// Curves of single searches in one page.
 const CURVES: usize = 12;
-/// Coordinates that repeat one setting; groups are compared across them.
-const REPEATS: [&str; 2] = ["repeat", "seed"];
 
 /// The section.
 pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
@@ -32,9 +30,9 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     let is_search =
         |search: &&Search| search.trials.len() >= CURVE_TRIALS && search.agreement.is_none();
     let long: Vec<&Search> = searches.iter().filter(is_search).collect();
-    let groups = comparable(&long);
+    let groups = comparison::comparable(&long);
     for (i, group) in groups.iter().enumerate() {
-        blocks.extend(comparison(group, i));
+        blocks.extend(comparison::blocks(group, i));
     }
     let mut curves = long.iter().take(CURVES).enumerate();
     // One curve is always in sight; beside a comparison, single curves are details.
@@ -194,138 +192,6 @@ fn epsilon_table(search: &Search, levels: &[(f64, usize, usize)]) -> Table {
     table
 }
 
-/// Searches whose scores measure the same thing: one evaluator, one space.
-fn comparable<'a>(searches: &[&'a Search]) -> Vec<Vec<&'a Search>> {
-    let mut groups: Vec<Vec<&Search>> = Vec::new();
-    for &search in searches {
-        let alike = |group: &&mut Vec<&Search>| {
-            let card = &group[0].card;
-            card.evaluator == search.card.evaluator && card.space == search.card.space
-        };
-        match groups.iter_mut().find(alike) {
-            Some(group) => group.push(search),
-            None => groups.push(vec![search]),
-        }
-    }
-    groups.retain(|group| group.len() > 1);
-    groups
-}
-
-/// One setting and its repeats.
-struct Setting<'a> {
-    label: String,
-    searches: Vec<&'a Search>,
-}
-
-fn settings<'a>(group: &[&'a Search]) -> Vec<Setting<'a>> {
-    let mut settings: Vec<Setting<'a>> = Vec::new();
-    for &search in group {
-        let mut coordinates = search.coordinates.clone();
-        coordinates.0.retain(|key, _| !REPEATS.contains(&key.as_str()));
-        let label = if search.coordinates.0.is_empty() {
-            search.label.clone()
-        } else if coordinates.0.is_empty() {
-            word(&search.card.strategy).to_owned()
-        } else {
-            coordinates.to_string()
-        };
-        match settings.iter_mut().find(|setting| setting.label == label) {
-            Some(setting) => setting.searches.push(search),
-            None => settings.push(Setting { label, searches: vec![search] }),
-        }
-    }
-    settings
-}
-
-/// The best score so far of each setting: median over repeats, quartiles as a band.
-fn comparison(group: &[&Search], index: usize) -> Vec<Block> {
-    let mock = group[0].card.mock;
-    let settings = settings(group);
-    let mut marks = Vec::new();
-    for (series, setting) in settings.iter().enumerate() {
-        let spread = spread(setting);
-        let [lower, median, upper] = [0, 1, 2].map(|part| {
-            let points: Vec<(f64, f64)> =
-                spread.iter().map(|(x, values)| (*x, values[part])).collect();
-            thinned(&points, LINE_POINTS)
-        });
-        if setting.searches.len() > 2 {
-            marks.push(Mark { shape: Shape::Area(lower), series, word: None, points: upper });
-        }
-        marks.push(mark(Shape::Line, series, &setting.label, median));
-    }
-    let heights: Vec<f64> = marks
-        .iter()
-        .flat_map(|mark| {
-            let lower = if let Shape::Area(lower) = &mark.shape { lower.as_slice() } else { &[] };
-            mark.points.iter().chain(lower).map(|point| point.1)
-        })
-        .collect();
-    let last = marks.iter().flat_map(|mark| &mark.points).map(|point| point.0).fold(2.0, f64::max);
-    let chart = Chart {
-        x: Axis::exact("trials", 1.0, last, Ticks::Whole),
-        y: score_axis(mock, heights),
-        bands: Vec::new(),
-        marks,
-    };
-    let repeats = settings.iter().map(|setting| setting.searches.len()).max().unwrap_or(1);
-    let caption = if repeats > 2 {
-        "Best score so far after equally many trials: the median over repeats, and the quartiles as a band."
-    } else {
-        "Best score so far after equally many trials."
-    };
-    let name = figure_name("search-comparison", index);
-    let figure = figure(name, "Strategies compared", caption.to_owned(), &chart);
-    let mut blocks = vec![Block::Figure(figure)];
-    if repeats > 1 {
-        blocks.push(Block::Table(comparison_table(&settings, mock)));
-    }
-    blocks
-}
-
-/// Lower quartile, median and upper quartile of the incumbents after each trial that all repeats reached.
-#[expect(clippy::cast_precision_loss, reason = "trial numbers stay far below 2^53")]
-fn spread(setting: &Setting<'_>) -> Vec<(f64, [f64; 3])> {
-    let curves: Vec<Vec<Option<f64>>> =
-        setting.searches.iter().map(|search| incumbents(&search.trials)).collect();
-    let shortest = curves.iter().map(Vec::len).min().unwrap_or(0);
-    (0..shortest)
-        .filter_map(|i| {
-            let mut values: Vec<f64> =
-                curves.iter().map(|curve| curve[i]).collect::<Option<_>>()?;
-            values.sort_by(f64::total_cmp);
-            let [low, median, high] = [0.25, 0.5, 0.75].map(|share| quantile(&values, share));
-            Some(((i + 1) as f64, [low?, median?, high?]))
-        })
-        .collect()
-}
-
-fn comparison_table(settings: &[Setting<'_>], mock: bool) -> Table {
-    let columns = [
-        "setting",
-        "#repeats",
-        "#trials each",
-        "#median best",
-        "#lower quartile",
-        "#upper quartile",
-    ];
-    let mut table = Table::new("Best score by setting, over repeats", &columns);
-    for setting in settings {
-        let spread = spread(setting);
-        let last = spread.last();
-        let part = |part: usize| score_cell(last.map(|(_, values)| values[part]), mock);
-        table.row(vec![
-            Cell::text(&setting.label),
-            Cell::count(setting.searches.len() as u64),
-            Cell::count(spread.len() as u64),
-            part(1),
-            part(0),
-            part(2),
-        ]);
-    }
-    table
-}
-
 fn overview(searches: &[Search]) -> Table {
     let columns =
         ["trials of", "strategy", "evaluator", "#trials", "#networks", "#failed", "#best score"];
@@ -348,7 +214,7 @@ fn overview(searches: &[Search]) -> Table {
     table
 }
 
-fn score_cell(score: Option<f64>, mock: bool) -> Cell {
+pub(super) fn score_cell(score: Option<f64>, mock: bool) -> Cell {
     score.map_or_else(Cell::none, |score| Cell::number(score, words::score(score, mock)))
 }
 
