@@ -21,8 +21,10 @@ use crate::manifest::Manifest;
 use crate::results::{
     self, AGREEMENT_FILE, Agreement, Ranked, TRIALS_FORMAT, Trial, Trials, TrialsCard, write_card,
 };
+use crate::seed::Seed;
 use crate::space::{self, Genotype, Space, SpaceConfig};
 use crate::spec::Node;
+use crate::statistics;
 
 /// Version of the kind: raised when the same inputs give other files.
 const VERSION: u32 = 1;
@@ -44,9 +46,24 @@ pub struct EvaluateConfig {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub sample: Option<usize>,
+    /// Times that each genotype is scored, each with a seed of its own; a ranking takes the mean. Finals
+    /// chosen after a second look with three seeds owe less to luck.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 100))]
+    pub seeds: u64,
     /// Another number is another repeat: other trial seeds, another sample.
     #[serde(default)]
     pub seed: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+// Left out of manifests: results from before the parameter was there stay known.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_one(seeds: &u64) -> bool {
+    *seeds == 1
 }
 
 impl Config for EvaluateConfig {
@@ -114,7 +131,7 @@ impl Stage for EvaluateConfig {
         let data = task.and_then(|task| task.data);
         let scorer = self.evaluator.open(job, data, space.classes())?;
         let (log, resumed) = TrialLog::open(job)?;
-        let announcer = Announcer::new(job, chosen.len() as u64);
+        let announcer = Announcer::new(job, chosen.len() as u64 * self.seeds);
         let mut rescoring = Rescoring {
             config: self,
             job,
@@ -211,7 +228,7 @@ struct Rescoring<'a> {
     scorer: Scorer<'a>,
     log: TrialLog,
     announcer: Announcer<'a>,
-    /// Scores so far, in the order of `chosen`.
+    /// Scores so far: all of a genotype's one after another, in the order of `chosen`.
     now: Vec<f64>,
 }
 
@@ -222,7 +239,7 @@ impl Rescoring<'_> {
             self.announcer.count(&trial);
             self.now.push(trial.score);
         }
-        while self.now.len() < self.chosen.len() {
+        while self.now.len() < self.chosen.len() * self.repeats() {
             if self.job.stop.is_requested() {
                 self.log.save(&())?;
                 return Err(StageError::Interrupted);
@@ -235,8 +252,14 @@ impl Rescoring<'_> {
         Ok(())
     }
 
+    /// Trials of each genotype.
+    fn repeats(&self) -> usize {
+        usize::try_from(self.config.seeds).expect("a schema bounds the number of seeds")
+    }
+
     fn score_next(&mut self) -> Result<(), StageError> {
-        let text = self.chosen[self.now.len()].genotype.clone();
+        let (place, repeat) = (self.now.len() / self.repeats(), self.now.len() % self.repeats());
+        let text = self.chosen[place].genotype.clone();
         let genotype: Genotype = self.space.parse(&text).map_err(|error| {
             let message = format!("`{text}` is not legal for the images of the dataset: {error}");
             StageError::Failed(message)
@@ -244,7 +267,7 @@ impl Rescoring<'_> {
         let subject = Subject {
             trial: self.now.len() as u64,
             features: self.space.features(&genotype),
-            seed: self.job.trial_seed(self.config.seed, &text),
+            seed: self.seed(&text, repeat),
             genotype,
             text,
         };
@@ -257,6 +280,17 @@ impl Rescoring<'_> {
             self.now.push(trial.score);
         }
         Ok(())
+    }
+
+    /// The first repeat shares its seed, and so its training, with a search of the same `seed`.
+    fn seed(&self, text: &str, repeat: usize) -> Seed {
+        let first = self.job.trial_seed(self.config.seed, text);
+        if repeat == 0 { first } else { first.nth(repeat as u64) }
+    }
+
+    /// Mean score of each genotype.
+    fn means(&self) -> Vec<f64> {
+        self.now.chunks(self.repeats()).filter_map(statistics::mean).collect()
     }
 
     /// Writes the artifact.
@@ -272,8 +306,8 @@ impl Rescoring<'_> {
         };
         let folder = self.job.output(TRIALS);
         write_card(&folder, &card).map_err(|error| StageError::Failed(sentence(&error)))?;
+        let agreement = Agreement::of(&self.chosen, &self.means());
         self.log.finish(&folder)?;
-        let agreement = Agreement::of(&self.chosen, &self.now);
         let mut text = serde_json::to_string_pretty(&agreement).expect("numbers and text");
         text.push('\n');
         write(&folder.join(AGREEMENT_FILE), &text)?;

@@ -415,6 +415,31 @@ fn the_best_of_all_searches_are_scored_again() {
 }
 
 #[test]
+fn several_seeds_give_several_trials_and_one_mean() {
+    let searches = two_searches();
+    let scored = |seeds: Option<u64>| {
+        let folders = reading(&searches);
+        let mut config = json!({"evaluator": {"mock": {}}, "top": 5});
+        if let Some(seeds) = seeds {
+            config["seeds"] = json!(seeds);
+        }
+        folders.run("evaluate", &config);
+        let agreement = folders.outputs()["trials/agreement.json"].clone();
+        let agreement: Agreement = serde_json::from_slice(&agreement).expect("JSON");
+        (folders.trials().trials, agreement)
+    };
+    let ((single, _), (one, _), (three, agreement)) =
+        (scored(None), scored(Some(1)), scored(Some(3)));
+    assert_eq!(single, one);
+    assert_eq!((three.len(), agreement.n), (15, 5));
+    for (place, repeats) in three.chunks(3).enumerate() {
+        assert_eq!(repeats[0].score, single[place].score, "the first repeat is the single one");
+        assert!(repeats.iter().all(|trial| trial.genotype == single[place].genotype));
+        assert!(repeats[1].score != repeats[0].score, "repeats share a seed");
+    }
+}
+
+#[test]
 fn a_sample_is_random_and_without_choice_all_are_taken() {
     let searches = two_searches();
     let folders = reading(&searches);
