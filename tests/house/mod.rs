@@ -1,4 +1,5 @@
 //! The house itself: floors, files, README, shipped pipelines.
 
 mod floors;
+mod golden;
 mod shipped;
