@@ -8,7 +8,8 @@ use phytotron::event::{Emit, Event, Silent};
 use phytotron::seed::Seed;
 use phytotron::train::{
     Assignment, Augmentation, CandleCpu, Checkpoint, Engine, Examples, Fitted, Gate, Optimizer,
-    Outcome, RECIPE_VERSION, Recipe, Schedule, Standard, State, TrainError, Watch, fit, predict,
+    Outcome, Preprocessing, RECIPE_VERSION, Recipe, Schedule, Standard, State, TrainError, Watch,
+    fit, predict,
 };
 
 use super::toy;
@@ -22,7 +23,7 @@ fn recipe() -> Recipe {
     Recipe {
         batch: 16,
         lr: 0.01,
-        augment: Augmentation { mirror: true, shift: 1 },
+        augment: vec![Augmentation::Mirror, Augmentation::Shift { pixels: 1 }],
         ..Recipe::default()
     }
 }
@@ -31,7 +32,7 @@ fn recipe() -> Recipe {
 fn train(recipe: &Recipe, epochs: u64, stops: &[u64], gate: Option<Gate>) -> Fitted {
     let data = toy::dataset(70, 30);
     let network = toy::network();
-    let standard = Standard::of(&data.card).unwrap();
+    let standard = Standard::of(&data.card, Preprocessing::Standard).unwrap();
     let assignment = Assignment {
         engine: &CandleCpu,
         network: &network,
@@ -73,7 +74,7 @@ fn train(recipe: &Recipe, epochs: u64, stops: &[u64], gate: Option<Gate>) -> Fit
 }
 
 fn bits(state: &State) -> Vec<(String, Vec<u32>)> {
-    let named = state.weights.iter().chain(&state.moments);
+    let named = state.weights.iter().chain(&state.training);
     named.map(|(k, v)| (k.clone(), v.values.iter().map(|x| x.to_bits()).collect())).collect()
 }
 
@@ -108,10 +109,10 @@ fn one_thread_and_many_give_the_same_bits() {
 
 #[test]
 fn a_small_network_learns_a_small_set_by_heart() {
-    let recipe = Recipe { augment: Augmentation::default(), dropout: false, ..recipe() };
+    let recipe = Recipe { augment: Vec::new(), dropout: false, ..recipe() };
     let fitted = train(&recipe, 25, &[], None);
     let data = toy::dataset(70, 30);
-    let standard = Standard::of(&data.card).unwrap();
+    let standard = Standard::of(&data.card, Preprocessing::Standard).unwrap();
     let all = Examples::all(&data.training);
     let scores = predict(fitted.child.as_ref(), &all, &standard, 3, &|| false).unwrap();
     assert_eq!(fitted.outcome, Outcome::Finished);
@@ -159,7 +160,7 @@ fn every_epoch_is_announced_and_nothing_twice_after_a_stop() {
         }
     }
     let (data, network, recipe) = (toy::dataset(40, 10), toy::network(), recipe());
-    let standard = Standard::of(&data.card).unwrap();
+    let standard = Standard::of(&data.card, Preprocessing::Standard).unwrap();
     let heard = Heard::default();
     let assignment = Assignment {
         engine: &CandleCpu,

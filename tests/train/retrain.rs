@@ -24,7 +24,7 @@ const GENOTYPES: [&str; 3] = [
 ];
 
 fn config() -> RetrainConfig {
-    let augment = Augmentation { mirror: true, shift: 1 };
+    let augment = vec![Augmentation::Mirror, Augmentation::Shift { pixels: 1 }];
     let recipe = Recipe { batch: 16, lr: 0.02, augment, ..Recipe::default() };
     RetrainConfig { top: 2, epochs: 4, recipe, seed: 0 }
 }

@@ -135,7 +135,8 @@ impl TrainConfig {
                         give its `split` a `validation` share";
             return Err(StageError::Failed(text.to_owned()));
         }
-        let standard = Standard::of(&data.card).map_err(|error| StageError::caused_by(&error))?;
+        let standard = Standard::of(&data.card, self.recipe.preprocessing)
+            .map_err(|error| StageError::caused_by(&error))?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(job.file.threads.max(1));
         let store = Store::open(&job.file.paths.store, StoreOptions::default());
         Ok(Box::new(TrainEvaluator {

@@ -75,7 +75,8 @@ pub(super) fn choose(config: &RetrainConfig, job: &Job<'_>) -> Result<Finals, St
     if networks.is_empty() {
         return Err(StageError::Failed("there is no trial to train a network of".to_owned()));
     }
-    let standard = Standard::of(&data.card).map_err(|error| StageError::caused_by(&error))?;
+    let standard = Standard::of(&data.card, config.recipe.preprocessing)
+        .map_err(|error| StageError::caused_by(&error))?;
     Ok(Finals { networks, data, standard })
 }
 
