@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn whole_images_are_dropped_as_often_as_said() {
-        let ys = DropPath::new(Seed::root(2), 0.75).apply(&[1.0; 8000], 4000);
+        let ys = DropPath::new(Seed::root(2), 0.75).apply(&vec![1.0; 8000], 4000);
         let kept = ys.chunks(2).filter(|image| image[0] > 0.0).count();
         assert!(ys.chunks(2).all(|image| image[0].to_bits() == image[1].to_bits()));
         // Four standard deviations of a binomial share are 110.

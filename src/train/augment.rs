@@ -49,7 +49,7 @@ pub enum Augmentation {
         pixels: usize,
     },
     /// A square around a pixel anywhere in the image becomes the channel's mean; near the border less than
-    /// the square is inside (DeVries and Taylor 2017).
+    /// the square is inside (`DeVries` and Taylor 2017).
     Cutout {
         /// Side of the square, in pixels.
         #[serde(default = "sixteen")]

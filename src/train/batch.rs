@@ -228,7 +228,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "quarters are exact")]
     fn pixels_are_standardised_and_what_moves_in_is_zero() {
         let (images, standard) = (images(), standard(5.0, 2.0, Preprocessing::Standard));
         let examples = Examples::all(&images);

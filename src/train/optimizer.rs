@@ -52,7 +52,7 @@ pub enum Optimizer {
         #[serde(default)]
         #[schemars(range(min = 0.0, max = 0.9999))]
         momentum: f64,
-        /// Added to the root; NASNet's ImageNet training has 1.
+        /// Added to the root; the Inception papers have 1.
         #[serde(default = "epsilon")]
         #[schemars(range(min = 0.000_000_000_1, max = 10.0))]
         epsilon: f64,
@@ -144,7 +144,7 @@ fn sgd(weights: Weights<'_>, lr: f32, momentum: f32, nesterov: bool) {
     }
 }
 
-/// `s ← ρs + (1 - ρ)g²`, `v ← μv + g / (√s + ε)`, `w ← w - lr v`, as PyTorch has it.
+/// `s ← ρs + (1 - ρ)g²`, `v ← μv + g / (√s + ε)`, `w ← w - lr v`, as `torch.optim` has it.
 #[expect(clippy::cast_possible_truncation, reason = "rates as f32")]
 fn rmsprop(weights: Weights<'_>, lr: f32, [rho, momentum, epsilon]: [f32; 3]) {
     let decay = weights.decay as f32;

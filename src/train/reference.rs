@@ -15,6 +15,8 @@ pub struct Reference<'a, F> {
     network: &'a Network,
     weights: BTreeMap<String, Vec<F>>,
     norms: Norms,
+    /// Whether each node is run.
+    run: Vec<bool>,
 }
 
 /// What batch norms do.
@@ -39,14 +41,24 @@ impl<'a, F: Float> Reference<'a, F> {
     /// `network` with `weights`: `PATH.weight`, `PATH.bias`, `PATH.scale`, `PATH.shift`.
     #[must_use]
     pub fn new(network: &'a Network, weights: BTreeMap<String, Vec<F>>, norms: Norms) -> Self {
-        Self { network, weights, norms }
+        Self { network, weights, norms, run: vec![true; network.nodes().len()] }
+    }
+
+    /// Without what does not lead to the logits, whose maps stay empty and whose weights may be missing.
+    #[must_use]
+    pub fn without_auxiliary(self) -> Self {
+        Self { run: self.network.used(), ..self }
     }
 
     /// What every node gives for `images` (image, row, column, channel), in the order of the nodes.
     #[must_use]
     pub fn forward(&self, images: &[F]) -> Vec<Vec<F>> {
         let mut maps: Vec<Vec<F>> = Vec::with_capacity(self.network.nodes().len());
-        for node in self.network.nodes() {
+        for (node, &run) in self.network.nodes().iter().zip(&self.run) {
+            if !run {
+                maps.push(Vec::new());
+                continue;
+            }
             let inputs: Vec<&[F]> =
                 node.inputs.iter().map(|input| maps[input.0].as_slice()).collect();
             let map =
@@ -60,7 +72,9 @@ impl<'a, F: Float> Reference<'a, F> {
     #[must_use]
     pub fn backward(&self, maps: &[Vec<F>], from: Vec<(NodeId, Vec<F>)>) -> Gradients<F> {
         let mut found: Vec<Option<Vec<F>>> = vec![None; maps.len()];
-        from.into_iter().for_each(|(node, gradient)| add(&mut found[node.0], gradient));
+        for (node, gradient) in from {
+            add(&mut found[node.0], gradient);
+        }
         let mut weights = BTreeMap::new();
         for (place, node) in self.network.nodes().iter().enumerate().skip(1).rev() {
             let Some(gradient) = found[place].take() else { continue };

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use phytotron::artifact::{Coordinates, StageId};
 use phytotron::digest::Hasher;
 use phytotron::event::{Emit, Event, Silent};
+use phytotron::results::Epoch;
 use phytotron::seed::Seed;
 use phytotron::train::{
-    Assignment, Augmentation, CandleCpu, Checkpoint, Engine, Examples, Fitted, Gate, Optimizer,
-    Outcome, Preprocessing, RECIPE_VERSION, Recipe, Schedule, Standard, State, TrainError, Watch,
-    fit, predict,
+    Assignment, Augmentation, CandleCpu, Checkpoint, ClassWeights, Engine, Examples, Fitted, Gate,
+    Kept, Optimizer, Outcome, Preprocessing, RECIPE_VERSION, Recipe, Schedule, Standard, State,
+    TrainError, Watch, fit, predict,
 };
 
 use super::toy;
@@ -32,7 +33,7 @@ fn recipe() -> Recipe {
 fn train(recipe: &Recipe, epochs: u64, stops: &[u64], gate: Option<Gate>) -> Fitted {
     let data = toy::dataset(70, 30);
     let network = toy::network();
-    let standard = Standard::of(&data.card, Preprocessing::Standard).unwrap();
+    let standard = Standard::of(&data.card, recipe.preprocessing).unwrap();
     let assignment = Assignment {
         engine: &CandleCpu,
         network: &network,
@@ -146,6 +147,72 @@ fn a_child_that_does_not_pass_the_gate_ends_there() {
     assert_eq!((fitted.steps, fitted.history.len()), (6, 1));
     let resumed = train(&hopeless, 3, &[5], gate);
     assert_eq!((resumed.outcome, resumed.steps), (fitted.outcome, 6));
+}
+
+#[test]
+fn a_training_without_progress_ends_after_its_patience_at_the_same_step_when_resumed() {
+    // A learning rate that changes nothing leaves the first epoch the best.
+    let recipe = Recipe { lr: 1e-8, patience: Some(2), ..recipe() };
+    let whole = train(&recipe, 9, &[], None);
+    assert_eq!((whole.history.len(), whole.steps, whole.outcome), (3, 12, Outcome::Finished));
+    for stop in [3, 11] {
+        let resumed = train(&recipe, 9, &[stop], None);
+        assert_eq!((&resumed.history, resumed.steps), (&whole.history, 12));
+    }
+}
+
+#[test]
+fn the_best_epochs_weights_are_kept_also_through_a_stop() {
+    let best = |history: &[Epoch]| {
+        let accuracies: Vec<f64> = history.iter().filter_map(|epoch| epoch.validation).collect();
+        accuracies.iter().copied().fold(0.0, f64::max)
+    };
+    let accuracy = |fitted: &Fitted| {
+        let data = toy::dataset(70, 30);
+        let standard = Standard::of(&data.card, Preprocessing::Standard).unwrap();
+        let all = Examples::all(&data.validation);
+        let scores = predict(fitted.child.as_ref(), &all, &standard, 3, &|| false).unwrap();
+        scores.accuracy(all.labels())
+    };
+    // A learning rate that is too high makes accuracies go up and down.
+    let recipe = Recipe { lr: 0.1, schedule: Schedule::Constant, weights: Kept::Best, ..recipe() };
+    let whole = train(&recipe, 6, &[], None);
+    assert_eq!(accuracy(&whole).to_bits(), best(&whole.history).to_bits(), "{:?}", whole.history);
+    let last = train(&Recipe { weights: Kept::Last, ..recipe.clone() }, 6, &[], None);
+    assert!(accuracy(&last) <= accuracy(&whole));
+    for stop in [13, 22] {
+        let resumed = train(&recipe, 6, &[stop], None);
+        assert_eq!(bits(&resumed.child.state()), bits(&whole.child.state()), "stop {stop}");
+    }
+}
+
+#[test]
+fn every_word_of_a_recipe_trains_to_the_same_bits_through_stops_and_threads() {
+    let augment = vec![
+        Augmentation::Rot90,
+        Augmentation::Rotate { degrees: 20.0 },
+        Augmentation::MirrorVertical,
+        Augmentation::Gain { image: 0.2, channel: 0.1 },
+        Augmentation::Cutout { side: 3 },
+    ];
+    let recipe = Recipe {
+        augment,
+        optimizer: Optimizer::Rmsprop { decay: 0.9, momentum: 0.9, epsilon: 1e-3 },
+        schedule: Schedule::Cosine { end: 0.0, restarts: 1, stretch: 2.0 },
+        clip: Some(1.0),
+        label_smoothing: 0.1,
+        class_weights: ClassWeights::Balanced,
+        drop_path: Some(0.5),
+        preprocessing: Preprocessing::GlobalContrast,
+        ..recipe()
+    };
+    let run = |threads: usize, stops: &[u64]| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| bits(&train(&recipe, 2, stops, None).child.state()))
+    };
+    let whole = run(2, &[]);
+    assert_eq!(run(1, &[3, 6]), whole);
+    assert!(whole.iter().flat_map(|(_, bits)| bits).all(|&bits| f32::from_bits(bits).is_finite()));
 }
 
 #[test]

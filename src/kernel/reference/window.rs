@@ -141,7 +141,9 @@ pub(crate) fn max_pool<F: Float>(slide: &Slide, xs: &[F]) -> Vec<F> {
 pub(crate) fn max_pool_gradient<F: Float>(slide: &Slide, xs: &[F], gradient: &[F]) -> Vec<F> {
     let mut dx = vec![F::ZERO; xs.len()];
     for (winner, &g) in maxima(slide, xs).1.into_iter().zip(gradient) {
-        winner.into_iter().for_each(|place| dx[place] += g);
+        if let Some(place) = winner {
+            dx[place] += g;
+        }
     }
     dx
 }
