@@ -15,6 +15,7 @@ use phytotron::train::{Augmentation, Kept, Optimizer, Recipe, Schedule};
 
 use super::job::{Bench, Heard, digest, files};
 use super::toy;
+use crate::dataset::project::bind_as;
 
 /// Best first, by the scores in [`trials`].
 const GENOTYPES: [&str; 3] = [
@@ -252,4 +253,24 @@ fn the_ensemble_is_of_the_first_finals_that_were_asked_for() {
         (summary.models.len(), summary.ensemble.unwrap().genotype.as_str()),
         (3, "2 networks")
     );
+}
+
+#[test]
+fn words_that_need_validation_images_are_mistakes_where_these_are_trained_on() {
+    let with = |validation: &str| {
+        serde_json::json!({
+            "validation": validation,
+            "recipe": {
+                "patience": 3,
+                "weights": "best",
+                "augment": ["mirror", { "kind": "shift", "pixels": 5 }],
+                "schedule": { "kind": "levels", "levels": [{ "from": 0.5, "share": 0.1 }] },
+            },
+        })
+    };
+    let mistakes = bind_as("retrain", &with("train")).unwrap_err();
+    let codes: Vec<&str> = mistakes.iter().map(|mistake| mistake.code).collect();
+    assert_eq!(codes, ["retrain::no_validation"; 2]);
+    assert!(mistakes[0].message.starts_with("`patience` goes by validation images"));
+    bind_as("retrain", &with("watch")).unwrap();
 }
