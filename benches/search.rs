@@ -41,6 +41,7 @@ fn search(space: &ChainSpace, strategy: &StrategyConfig) -> usize {
                 steps: evaluation.steps,
                 epsilon: proposal.epsilon,
                 curve: evaluation.curve,
+                measures: evaluation.measures,
             }
             .line();
             bytes += black_box(line).len();

@@ -10,7 +10,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use phytotron::kernel::{Conv, keep_freed_memory};
 use phytotron::net::{Builder, Network, NodeId, Op, Shape, Window};
 use phytotron::seed::Seed;
-use phytotron::train::{Batch, CandleCpu, Engine, Init, Moment, Optimizer, Outline};
+use phytotron::train::{Batch, CandleCpu, Engine, Moment, Outline, Recipe};
 
 /// Images in a step.
 const BATCH: usize = 64;
@@ -99,13 +99,12 @@ fn children(criterion: &mut Criterion) {
     let plain = chain(map(3, 64), [32, 64, 128], false);
     let grey = chain(map(1, 28), [32, 64, 64], true);
     for (name, network) in [("plain, 3 x 64 x 64", plain), ("batch norm, 1 x 28 x 28", grey)] {
+        let recipe = Recipe::default();
         let outline = Outline {
             network: &network,
-            optimizer: Optimizer::default(),
-            weight_decay: 0.0005,
-            label_smoothing: 0.0,
-            dropout: true,
-            init: Init::He,
+            recipe: &recipe,
+            class_weights: Vec::new(),
+            steps: 1,
             seed: Seed::root(1),
         };
         let mut child = CandleCpu.plan(&outline).expect("the engine knows every operation");

@@ -4,7 +4,7 @@
 
 mod amount;
 mod artifact;
-mod csv;
+pub(crate) mod csv;
 mod error;
 mod files;
 mod make;

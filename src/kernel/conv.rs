@@ -60,6 +60,12 @@ impl Conv {
         Self { relu, ..self }
     }
 
+    /// Whether negative results become zero.
+    #[must_use]
+    pub fn rectifies(&self) -> bool {
+        self.relu
+    }
+
     /// Whether the input's gradient is computed.
     #[must_use]
     pub fn input_gradient(self, wanted: bool) -> Self {

@@ -11,13 +11,26 @@ use super::access::{floats, input, tensor};
 pub struct CrossEntropy {
     labels: Arc<[u16]>,
     smoothing: f32,
+    /// Of each class; empty when all are 1.
+    weights: Arc<[f32]>,
 }
 
 impl CrossEntropy {
     /// Against `labels`; with `smoothing` that share of the target is spread over all classes.
     #[must_use]
     pub fn new(labels: Arc<[u16]>, smoothing: f32) -> Self {
-        Self { labels, smoothing }
+        Self { labels, smoothing, weights: Arc::from([]) }
+    }
+
+    /// With the loss of each image multiplied by the weight of its class, none when `weights` is empty.
+    /// The sum is still divided by the number of images.
+    #[must_use]
+    pub fn class_weights(self, weights: Arc<[f32]>) -> Self {
+        Self { weights, ..self }
+    }
+
+    fn weight(&self, label: u16) -> f32 {
+        self.weights.get(usize::from(label)).copied().unwrap_or(1.0)
     }
 
     /// Class probabilities of each row of `classes` logits.
@@ -46,7 +59,7 @@ impl CrossEntropy {
 
     fn loss(&self, logits: &[f32], classes: usize) -> f64 {
         let rows = logits.chunks_exact(classes).zip(self.labels.iter());
-        rows.map(|(row, &label)| self.row_loss(row, label)).sum()
+        rows.map(|(row, &label)| f64::from(self.weight(label)) * self.row_loss(row, label)).sum()
     }
 
     fn row_loss(&self, row: &[f32], label: u16) -> f64 {
@@ -84,6 +97,7 @@ impl CustomOp1 for CrossEntropy {
         let scale = gradient.to_scalar::<f32>()? / images as f32;
         let mut dx = Self::softmax(&floats(xs)?, classes);
         for (row, &label) in dx.chunks_exact_mut(classes).zip(self.labels.iter()) {
+            let scale = self.weight(label) * scale;
             for (class, x) in row.iter_mut().enumerate() {
                 *x = (*x - self.target(class, label, classes)) * scale;
             }
@@ -107,6 +121,27 @@ mod tests {
                 |xs| vec![reference::cross_entropy(&xs[0], &labels, f64::from(smoothing))],
             );
         }
+    }
+
+    #[test]
+    fn classes_weigh_as_much_as_they_are_told() {
+        let labels: Arc<[u16]> = vec![2, 0, 3].into();
+        let weights = [0.5, 1.0, 2.0, 3.0];
+        check(
+            &[numbers("logits", &[3, 4])],
+            |xs| {
+                let plain = CrossEntropy::new(labels.clone(), 0.1);
+                xs[0].apply_op1(plain.class_weights(Arc::from(weights)))
+            },
+            |xs| {
+                let rows = xs[0].chunks_exact(4).zip(labels.iter());
+                let losses = rows.map(|(row, &label)| {
+                    f64::from(weights[usize::from(label)])
+                        * reference::cross_entropy(row, &[label], f64::from(0.1_f32))
+                });
+                vec![losses.sum::<f64>() / 3.0]
+            },
+        );
     }
 
     /// candle's own loss is a chain of stock operations, none of which is among the wrong ones.

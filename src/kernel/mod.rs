@@ -2,7 +2,7 @@
 //!
 //! Every map is `[image, row, column, channel]`, every convolution weight `[row, column, in, out]`, so a
 //! kernel row is one contiguous run. Each file holds one operation: its fast forward pass, its
-//! gradient, and in its tests the slow obvious twin both are held against. Sums run in an order that is
+//! gradient, and in its tests the slow obvious twin of [`reference`] both are held against. Sums run in an order that is
 //! fixed by shape alone (`ARCHITECTURE.md`, "Chance comes by name"): work is cut into chunks before
 //! anybody asks how many threads there are.
 //!
@@ -18,15 +18,16 @@ mod chunks;
 mod conv;
 mod cross_entropy;
 mod depthwise;
+mod drop_path;
 mod dropout;
 mod gemm;
 mod max_pool;
 mod memory;
+mod pad;
 mod relu;
 mod slide;
 mod sum;
 
-#[cfg(test)]
 pub(crate) mod reference;
 
 pub use access::{floats, tensor};
@@ -35,8 +36,12 @@ pub use batch_norm::{BatchNorm, EPSILON, Moments};
 pub use conv::Conv;
 pub use cross_entropy::CrossEntropy;
 pub use depthwise::Depthwise;
+pub use drop_path::DropPath;
 pub use dropout::Dropout;
 pub use max_pool::MaxPool;
 pub use memory::keep_freed_memory;
+pub use pad::Pad;
+pub use reference::Float;
 pub use relu::Relu;
+pub(crate) use slide::Slide;
 pub use sum::sum;

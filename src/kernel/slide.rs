@@ -16,6 +16,11 @@ pub(crate) struct Slide {
 }
 
 impl Slide {
+    /// From maps of `input` to maps of `output`.
+    pub(crate) fn new(input: Shape, output: Shape, window: Window, dilation: usize) -> Self {
+        Self { input, output, window, dilation }
+    }
+
     /// Numbers that the window sees at one place.
     pub(super) fn patch(&self) -> usize {
         self.window.kernel.0 * self.window.kernel.1 * self.input.channels

@@ -121,6 +121,7 @@ mod tests {
             steps: 0,
             epsilon: None,
             curve: Vec::new(),
+            measures: std::collections::BTreeMap::new(),
         }
     }
 

@@ -66,6 +66,7 @@ mod tests {
             steps: 0,
             epsilon: None,
             curve: Vec::new(),
+            measures: BTreeMap::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! `trials` artifacts: `card.json`, and one trial a line in `trials.jsonl`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -42,7 +43,8 @@ pub struct Trial {
     pub trial: u64,
     /// Canonical text.
     pub genotype: String,
-    /// Validation accuracy, 0 to 1.
+    /// What it is worth, 0 to 1: a validation accuracy, or what its evaluator makes of a measure in
+    /// `measures`.
     pub score: f64,
     /// Why it failed, when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +65,9 @@ pub struct Trial {
     /// Validation accuracy after each epoch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<f64>,
+    /// Raw values that its evaluator measured, by name; those that are not finite are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, f64>,
 }
 
 /// A whole `trials` artifact in memory.
@@ -182,6 +187,7 @@ mod tests {
             steps: 0,
             epsilon: Some(0.1),
             curve: vec![],
+            measures: BTreeMap::from([("synflow".to_owned(), 41.25)]),
         }
     }
 

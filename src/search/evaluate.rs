@@ -2,6 +2,8 @@
 //!
 //! `search` never trains; `stage` puts an evaluator behind this trait.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::net::Network;
@@ -21,9 +23,10 @@ pub struct Candidate {
 }
 
 /// What became of a candidate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Validation accuracy in `0.0..=1.0`; a failed child has chance level, never NaN.
+    /// Validation accuracy in `0.0..=1.0`, a failed child's at chance level; or a measure mapped there
+    /// without changing its order. Never NaN.
     pub score: f64,
     /// Why it failed, when it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,6 +38,9 @@ pub struct Evaluation {
     /// Validation accuracy after each epoch of the last attempt; empty for evaluators that do not train.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<f64>,
+    /// Raw values that were measured, by name; those that are not finite are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, f64>,
 }
 
 /// Scores genotypes.

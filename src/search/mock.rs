@@ -5,6 +5,7 @@
 //! constants are frozen: the same seed, text, epochs and fraction give the same bits everywhere. Knows
 //! nothing of images.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use schemars::JsonSchema;
@@ -72,6 +73,7 @@ impl MockEvaluator {
             epochs: u64::from(self.config.epochs),
             steps: 0,
             curve: Vec::new(),
+            measures: BTreeMap::new(),
         }
     }
 

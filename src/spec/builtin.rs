@@ -33,7 +33,8 @@ macro_rules! built_in {
 }
 
 /// Presets: partial stages of `stages/`.
-pub const PRESETS: &[BuiltIn] = built_in!("stages": "metaqnn-search");
+pub const PRESETS: &[BuiltIn] = built_in!("stages":
+    "metaqnn-retrain" "metaqnn-score" "metaqnn-search" "nasnet-retrain" "nasnet-score" "zoph-score");
 
 /// Ready studies of `pipelines/`, which `init` copies.
 pub const TEMPLATES: &[BuiltIn] = built_in!("pipelines": "metaqnn-leaves" "quickstart");

@@ -123,6 +123,10 @@ impl Stage for EvaluateConfig {
         self.evaluator.numerics()
     }
 
+    fn files(&self) -> Vec<String> {
+        self.evaluator.files()
+    }
+
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
         let found = Found::read(job)?;
         let task = Task::of_data(job)?;

@@ -24,7 +24,7 @@ pub use evaluate::EvaluateConfig;
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 pub use report::ReportConfig;
-pub use retrain::RetrainConfig;
+pub use retrain::{RetrainConfig, Validation};
 pub use search::{Budget, SearchConfig};
 pub use task::ImageConfig;
 

@@ -1,7 +1,7 @@
 //! The `retrain` kind: the best networks of a search, trained in full and examined once.
 //!
-//! The order is the point. The finals are ranked by what the search knew, trained on training and
-//! validation images for a number of epochs fixed beforehand, and one of them is chosen; only then
+//! The order is the point. The finals are ranked by what the search knew, trained on training and, unless
+//! they are to be watched, validation images, and one of them is chosen; only then
 //! [`exam::sit`] opens the test set, for all of them at once. Nothing that it says can change a rank.
 
 mod exam;
@@ -11,10 +11,13 @@ mod folder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::mistakes::place;
 use super::{Arity, Component, Config, Job, Outcome, Output, Port, Ports, Stage, StageError};
 use crate::artifact::ArtifactType;
+use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
 use crate::space;
+use crate::spec::Node;
 use crate::train::{CandleCpu, Engine, RECIPE_VERSION, Recipe};
 
 /// Version of the kind: how finals are chosen, trained, examined and written.
@@ -30,24 +33,61 @@ pub struct RetrainConfig {
     /// Networks that are trained: the best by mean score, each text once.
     #[schemars(range(min = 1, max = 1000))]
     pub top: usize,
-    /// Passes over training and validation images, fixed beforehand: nothing stops early.
+    /// Passes over the images, fixed beforehand unless `recipe.patience` ends a training early.
     #[schemars(range(min = 1, max = 100_000))]
     pub epochs: u64,
     /// How they are trained.
     pub recipe: Recipe,
+    /// What the validation images are for.
+    pub validation: Validation,
+    /// Networks whose class probabilities are averaged for the ensemble's test accuracy: the best by
+    /// search score. Missing: all of them. MetaQNN has 5 of 10.
+    #[schemars(range(min = 2, max = 1000))]
+    pub ensemble: Option<usize>,
     /// Mixed into the pipeline's seed: another number gives another, independent training.
     pub seed: u64,
 }
 
+/// What the validation images are for when the finals are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Validation {
+    /// They are trained on, too: the most data, and nothing left to stop by.
+    Train,
+    /// They are kept apart: the history has their accuracy, and the recipe's `patience` and
+    /// `weights: best` go by it.
+    Watch,
+}
+
 impl Default for RetrainConfig {
     fn default() -> Self {
-        Self { top: 10, epochs: 40, recipe: Recipe::default(), seed: 0 }
+        Self {
+            top: 10,
+            epochs: 40,
+            recipe: Recipe::default(),
+            validation: Validation::Train,
+            ensemble: None,
+            seed: 0,
+        }
     }
 }
 
 impl Config for RetrainConfig {
     const KIND: &'static str = "retrain";
     const SUMMARY: &'static str = "train the best networks of a search in full, and test them once";
+
+    fn check(&self, with: &Node) -> Vec<Diagnostic> {
+        if self.validation == Validation::Watch {
+            return Vec::new();
+        }
+        let mistake = |key: &str| {
+            let text = format!("`{key}` goes by validation images, which are trained on here");
+            let diagnostic = Diagnostic::error("retrain::no_validation", text)
+                .help("set `validation: watch` to keep them apart");
+            place(with, &["recipe", key]).blame(diagnostic, "")
+        };
+        self.recipe.words_on_validation().into_iter().map(mistake).collect()
+    }
 }
 
 impl Stage for RetrainConfig {
@@ -87,10 +127,12 @@ impl Stage for RetrainConfig {
 
     fn parameters(&self, manifest: &mut Manifest) {
         // The seed has a line of its own.
-        let Self { top, epochs, recipe, seed: _ } = self;
+        let Self { top, epochs, recipe, validation, ensemble, seed: _ } = self;
         manifest.section("with.top", top);
         manifest.section("with.epochs", epochs);
         manifest.section("with.recipe", recipe);
+        manifest.section("with.validation", validation);
+        manifest.section("with.ensemble", ensemble);
     }
 
     fn seed(&self) -> Option<u64> {
@@ -108,7 +150,7 @@ impl Stage for RetrainConfig {
         let pool = pool.map_err(|error| StageError::caused_by(&error))?;
         pool.install(|| {
             let trained = finals.train(self, job)?;
-            let results = exam::sit(trained, job)?;
+            let results = exam::sit(trained, self.ensemble, job)?;
             results.write(&job.output("models"))?;
             Ok(results.outcome())
         })

@@ -133,6 +133,10 @@ impl Stage for SearchConfig {
         self.evaluator.numerics()
     }
 
+    fn files(&self) -> Vec<String> {
+        self.evaluator.files()
+    }
+
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
         let task = Task::of(job, self.image)?;
         let failed = |error: &dyn std::error::Error| StageError::Failed(sentence(error));
@@ -317,6 +321,7 @@ pub(super) fn trial_of(subject: Subject, epsilon: Option<f64>, evaluation: Evalu
         steps: evaluation.steps,
         epsilon,
         curve: evaluation.curve,
+        measures: evaluation.measures,
     }
 }
 

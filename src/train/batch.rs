@@ -2,8 +2,10 @@
 
 use rayon::prelude::*;
 
+use super::TrainError;
+use super::augment::{Augmentation, Picture, vary};
 use super::engine::Batch;
-use super::recipe::Augmentation;
+use super::recipe::Preprocessing;
 use crate::dataset::{Card, Images};
 use crate::net::Shape;
 use crate::seed::Seed;
@@ -77,37 +79,47 @@ impl<'a> Examples<'a> {
     }
 }
 
-/// Takes bytes to numbers with mean 0 and deviation 1 in each channel.
+/// Added to an image's variance before global contrast normalisation divides by its root, in squared
+/// bytes: without it the noise of an empty image would be blown up.
+const CONTRAST_BIAS: f64 = 10.0;
+
+/// Takes bytes to the numbers that networks read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standard {
     shape: Shape,
-    /// Number of each byte, by channel.
+    preprocessing: Preprocessing,
+    /// Mean of each channel over the training images.
+    mean: Vec<f64>,
+    /// One over the deviation of each channel.
+    scale: Vec<f64>,
+    /// Standardised number of each byte, by channel.
     table: Vec<[f32; 256]>,
 }
 
 impl Standard {
-    /// By the statistics of a dataset's training images.
+    /// By `preprocessing` and the statistics of a dataset's training images.
     ///
     /// # Errors
     /// When the card has no statistics, as a test set's.
     #[expect(clippy::cast_possible_truncation, reason = "numbers near 1")]
-    pub fn of(card: &Card) -> Result<Self, super::TrainError> {
+    pub fn of(card: &Card, preprocessing: Preprocessing) -> Result<Self, TrainError> {
         let channels = card.image.channels;
         if card.mean.len() != channels || card.deviation.len() != channels {
             let text = "the dataset has no mean and deviation for each of its channels";
-            return Err(super::TrainError::Data(text.to_owned()));
+            return Err(TrainError::Data(text.to_owned()));
         }
-        let channel = |(mean, deviation): (&f64, &f64)| {
-            // A channel that never changes carries nothing; a deviation under one byte is noise.
-            let scale = 1.0 / deviation.max(1.0);
+        // A channel that never changes carries nothing; a deviation under one byte is noise.
+        let scale: Vec<f64> =
+            card.deviation.iter().map(|deviation| 1.0 / deviation.max(1.0)).collect();
+        let channel = |(mean, scale): (&f64, &f64)| {
             let mut table = [0.0; 256];
             for (byte, number) in (0..=u8::MAX).zip(&mut table) {
                 *number = ((f64::from(byte) - mean) * scale) as f32;
             }
             table
         };
-        let table = card.mean.iter().zip(&card.deviation).map(channel).collect();
-        Ok(Self { shape: card.image, table })
+        let table = card.mean.iter().zip(&scale).map(channel).collect();
+        Ok(Self { shape: card.image, preprocessing, mean: card.mean.clone(), scale, table })
     }
 
     /// Shape of one image.
@@ -119,78 +131,77 @@ impl Standard {
     /// The examples at `indices`, as they are.
     #[must_use]
     pub fn plain(&self, examples: &Examples<'_>, indices: &[usize]) -> Batch {
-        self.assemble(examples, indices, |_| Variation::default())
+        self.varied(examples, indices, &[], &Seed::root(0))
     }
 
-    /// The examples at `indices`, varied; `seed` is the step's.
+    /// The examples at `indices`, varied in the ways of `augment`; `seed` is the step's.
     #[must_use]
     pub fn varied(
         &self,
         examples: &Examples<'_>,
         indices: &[usize],
-        augment: Augmentation,
+        augment: &[Augmentation],
         seed: &Seed,
-    ) -> Batch {
-        self.assemble(examples, indices, |index| Variation::draw(augment, seed, index))
-    }
-
-    fn assemble(
-        &self,
-        examples: &Examples<'_>,
-        indices: &[usize],
-        variation: impl Fn(usize) -> Variation + Sync,
     ) -> Batch {
         let mut images = vec![0.0; indices.len() * self.shape.len()];
         images.par_chunks_mut(self.shape.len()).zip(indices).for_each(|(numbers, &index)| {
-            self.write(examples.get(index).0, variation(index), numbers);
+            let bytes = examples.get(index).0;
+            if augment.is_empty() && self.preprocessing == Preprocessing::Standard {
+                self.look_up(bytes, numbers);
+            } else {
+                let mut picture = self.picture(bytes);
+                vary(&mut picture, augment, seed, index);
+                self.finish(&picture.numbers, numbers);
+            }
         });
         let labels = indices.iter().map(|&index| examples.get(index).1).collect();
         Batch { images, labels }
     }
 
-    /// Writes one image; what a shift brings in from outside is 0, the channel's mean.
-    fn write(&self, bytes: &[u8], variation: Variation, numbers: &mut [f32]) {
-        let Shape { channels, width, .. } = self.shape;
-        for (row, line) in numbers.chunks_exact_mut(width * channels).enumerate() {
-            for (column, pixel) in line.chunks_exact_mut(channels).enumerate() {
-                let Some(place) = variation.source(self.shape, row, column) else { continue };
-                let bytes = &bytes[place * channels..][..channels];
-                for ((number, &byte), table) in pixel.iter_mut().zip(bytes).zip(&self.table) {
-                    *number = table[usize::from(byte)];
+    /// What [`Standard::finish`] would write for an image that nothing varies, from a table.
+    fn look_up(&self, bytes: &[u8], numbers: &mut [f32]) {
+        let channels = self.shape.channels;
+        let pixels = numbers.chunks_exact_mut(channels).zip(bytes.chunks_exact(channels));
+        for (pixel, bytes) in pixels {
+            for ((number, &byte), table) in pixel.iter_mut().zip(bytes).zip(&self.table) {
+                *number = table[usize::from(byte)];
+            }
+        }
+    }
+
+    fn picture(&self, bytes: &[u8]) -> Picture<'_> {
+        let numbers = bytes.iter().map(|&byte| f64::from(byte)).collect();
+        Picture { shape: self.shape, numbers, outside: &self.mean }
+    }
+
+    /// Preprocesses one image.
+    #[expect(clippy::cast_possible_truncation, reason = "numbers near 1")]
+    fn finish(&self, picture: &[f64], numbers: &mut [f32]) {
+        let channels = self.shape.channels;
+        match self.preprocessing {
+            Preprocessing::Standard => {
+                for (i, (number, value)) in numbers.iter_mut().zip(picture).enumerate() {
+                    let channel = i % channels;
+                    *number = ((value - self.mean[channel]) * self.scale[channel]) as f32;
+                }
+            }
+            Preprocessing::GlobalContrast => {
+                let (mean, variance) = mean_and_variance(picture);
+                let scale = 1.0 / libm::sqrt(variance + CONTRAST_BIAS);
+                for (number, value) in numbers.iter_mut().zip(picture) {
+                    *number = ((value - mean) * scale) as f32;
                 }
             }
         }
     }
 }
 
-/// How one image is varied.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Variation {
-    mirrored: bool,
-    /// Pixels that the picture moves down and right.
-    down: isize,
-    right: isize,
-}
-
-impl Variation {
-    fn draw(augment: Augmentation, seed: &Seed, index: usize) -> Self {
-        if augment == Augmentation::default() {
-            return Self::default();
-        }
-        let mut stream = seed.stream("augment", index as u64);
-        let mirrored = stream.below(2) == 1 && augment.mirror;
-        let reach = augment.shift.cast_signed();
-        let mut shift = || stream.index(2 * augment.shift + 1).cast_signed() - reach;
-        Self { mirrored, down: shift(), right: shift() }
-    }
-
-    /// The pixel of the image that comes to stand at `row`, `column`, unless that is outside.
-    fn source(&self, shape: Shape, row: usize, column: usize) -> Option<usize> {
-        let row = row.checked_add_signed(-self.down).filter(|&row| row < shape.height)?;
-        let column = column.checked_add_signed(-self.right).filter(|&c| c < shape.width)?;
-        let column = if self.mirrored { shape.width - 1 - column } else { column };
-        Some(row * shape.width + column)
-    }
+#[expect(clippy::cast_precision_loss, reason = "pixels of an image")]
+fn mean_and_variance(numbers: &[f64]) -> (f64, f64) {
+    let count = numbers.len().max(1) as f64;
+    let mean = numbers.iter().sum::<f64>() / count;
+    let squares: f64 = numbers.iter().map(|number| (number - mean) * (number - mean)).sum();
+    (mean, squares / count)
 }
 
 #[cfg(test)]
@@ -202,7 +213,7 @@ mod tests {
         Images { pixels: vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], labels: vec![0, 1], shape }
     }
 
-    fn standard(mean: f64, deviation: f64) -> Standard {
+    fn standard(mean: f64, deviation: f64, preprocessing: Preprocessing) -> Standard {
         let card = Card {
             format: 1,
             source: String::new(),
@@ -213,19 +224,39 @@ mod tests {
             deviation: vec![deviation],
             broken: Vec::new(),
         };
-        Standard::of(&card).unwrap()
+        Standard::of(&card, preprocessing).unwrap()
     }
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "quarters are exact")]
-    fn pixels_are_standardised_and_shifts_bring_in_the_mean() {
-        let (images, standard) = (images(), standard(5.0, 2.0));
+    fn pixels_are_standardised_and_what_moves_in_is_zero() {
+        let (images, standard) = (images(), standard(5.0, 2.0, Preprocessing::Standard));
         let examples = Examples::all(&images);
         assert_eq!(standard.plain(&examples, &[0]).images, [-2.0, -1.5, -1.0, -0.5, 0.0, 0.5]);
+        let far = [Augmentation::Cutout { side: 100 }];
+        assert_eq!(standard.varied(&examples, &[0], &far, &Seed::root(1)).images, [0.0; 6]);
+    }
+
+    #[test]
+    fn the_table_gives_what_a_picture_gives() {
+        let (images, standard) = (images(), standard(5.3, 2.7, Preprocessing::Standard));
         let mut numbers = [0.0; 6];
-        let variation = Variation { mirrored: true, down: 1, right: -1 };
-        standard.write(examples.get(0).0, variation, &mut numbers);
-        assert_eq!(numbers, [0.0, 0.0, 0.0, -1.5, -2.0, 0.0]);
+        standard.finish(&standard.picture(images.image(1)).numbers, &mut numbers);
+        let plain = standard.plain(&Examples::all(&images), &[1]).images;
+        assert_eq!(
+            plain.iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
+            numbers.map(f32::to_bits)
+        );
+    }
+
+    #[test]
+    fn global_contrast_centres_each_image_and_leaves_an_empty_one_alone() {
+        let images = Images { pixels: vec![10, 20, 30, 40, 50, 60, 7, 7, 7, 7, 7, 7], ..images() };
+        let standard = standard(5.0, 2.0, Preprocessing::GlobalContrast);
+        let batch = standard.plain(&Examples::all(&images), &[0, 1]).images;
+        // Variance 1750 / 6; the deviation is a little below 1 for the bias of 10.
+        let first = f64::from(batch[0]) * f64::sqrt(1750.0 / 6.0 + 10.0);
+        assert!((first + 25.0).abs() < 1e-5, "{first}");
+        assert!(batch[..6].iter().sum::<f32>().abs() < 1e-6 && batch[6..] == [0.0; 6], "{batch:?}");
     }
 
     #[test]
@@ -238,14 +269,14 @@ mod tests {
 
     #[test]
     fn an_image_is_varied_by_its_own_number_not_by_its_place_in_the_batch() {
-        let (images, standard) = (images(), standard(5.0, 2.0));
+        let (images, standard) = (images(), standard(5.0, 2.0, Preprocessing::Standard));
         let (examples, seed) = (Examples::all(&images), Seed::root(3));
-        let augment = Augmentation { mirror: true, shift: 1 };
-        let both = standard.varied(&examples, &[0, 1], augment, &seed).images;
-        let other = standard.varied(&examples, &[1, 0], augment, &seed).images;
+        let augment = [Augmentation::Mirror, Augmentation::Shift { pixels: 1 }];
+        let both = standard.varied(&examples, &[0, 1], &augment, &seed).images;
+        let other = standard.varied(&examples, &[1, 0], &augment, &seed).images;
         assert_eq!((&both[..6], &both[6..]), (&other[6..], &other[..6]));
         let later: Vec<_> = (0..20)
-            .map(|step| standard.varied(&examples, &[0], augment, &seed.nth(step)).images)
+            .map(|step| standard.varied(&examples, &[0], &augment, &seed.nth(step)).images)
             .collect();
         assert!(later.iter().any(|image| image != &later[0]));
     }

@@ -39,6 +39,22 @@ pub(super) struct Progress {
     pub(super) history: Vec<Epoch>,
 }
 
+/// A training as a checkpoint has it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Saved {
+    pub(super) progress: Progress,
+    pub(super) state: State,
+    /// Weights after the best epoch, where they are kept.
+    pub(super) best: Option<BTreeMap<String, Values>>,
+}
+
+impl Progress {
+    /// Of a training that has not begun.
+    pub(super) fn begin(identity: Digest) -> Self {
+        Self { identity, content: None, step: 0, loss_sum: 0.0, correct: 0, history: Vec::new() }
+    }
+}
+
 impl Checkpoint {
     /// A checkpoint in the file `path`, whose folder exists.
     #[must_use]
@@ -47,9 +63,16 @@ impl Checkpoint {
     }
 
     /// Replaces the file.
-    pub(super) fn write(&self, progress: &Progress, state: &State) -> Result<(), TrainError> {
+    pub(super) fn write(
+        &self,
+        progress: &Progress,
+        state: &State,
+        best: Option<&BTreeMap<String, Values>>,
+    ) -> Result<(), TrainError> {
         let failed = |source| TrainError::Checkpoint { path: self.path.clone(), source };
-        let tensors: BTreeMap<String, &Values> = prefixed(state).collect();
+        let mut tensors: BTreeMap<String, &Values> = prefixed("weights", &state.weights).collect();
+        tensors.extend(prefixed("training", &state.training));
+        tensors.extend(best.into_iter().flat_map(|best| prefixed("best", best)));
         let progress = Progress { content: Some(content(&tensors)), ..progress.clone() };
         let text = serde_json::to_string(&progress).map_err(|e| failed(e.into()))?;
         let metadata = HashMap::from([(PROGRESS.to_owned(), text)]);
@@ -58,7 +81,7 @@ impl Checkpoint {
     }
 
     /// The state of the training `identity`, when the file has it whole.
-    pub(super) fn read(&self, identity: &Digest) -> Option<(Progress, State)> {
+    pub(super) fn read(&self, identity: &Digest) -> Option<Saved> {
         let bytes = std::fs::read(&self.path).ok()?;
         let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
         let text = header.metadata().as_ref()?.get(PROGRESS)?;
@@ -68,13 +91,19 @@ impl Checkpoint {
         if progress.identity != *identity || !whole {
             return None;
         }
-        let mut state = State::default();
+        let (mut state, mut best) = (State::default(), BTreeMap::new());
         for (name, values) in tensors {
             let (kind, name) = name.split_once('/')?;
-            let map = if kind == "weights" { &mut state.weights } else { &mut state.moments };
+            let map = match kind {
+                "weights" => &mut state.weights,
+                "training" => &mut state.training,
+                "best" => &mut best,
+                _ => return None,
+            };
             map.insert(name.to_owned(), values);
         }
-        Some((progress, state))
+        let best = Some(best).filter(|best| !best.is_empty());
+        Some(Saved { progress, state, best })
     }
 
     /// Removes the file, when there is one.
@@ -85,7 +114,8 @@ impl Checkpoint {
 }
 
 impl State {
-    /// The weights, without the optimizer's averages, as a safetensors file.
+    /// What evaluation needs, without the optimizer's averages and the auxiliary head, as a safetensors
+    /// file.
     ///
     /// # Errors
     /// When serialization fails, which only an impossible shape brings about.
@@ -98,9 +128,11 @@ fn by_reference<'a>((name, values): (&String, &'a Values)) -> (String, &'a Value
     (name.clone(), values)
 }
 
-fn prefixed(state: &State) -> impl Iterator<Item = (String, &Values)> {
-    let weights = state.weights.iter().map(|(name, v)| (format!("weights/{name}"), v));
-    weights.chain(state.moments.iter().map(|(name, v)| (format!("moments/{name}"), v)))
+fn prefixed<'a>(
+    kind: &'static str,
+    tensors: &'a BTreeMap<String, Values>,
+) -> impl Iterator<Item = (String, &'a Values)> {
+    tensors.iter().map(move |(name, values)| (format!("{kind}/{name}"), values))
 }
 
 /// Digest of names, shapes and numbers.
@@ -166,7 +198,7 @@ mod tests {
         let values = Values { shape: vec![2, 1], values: vec![0.1, f32::MIN_POSITIVE] };
         State {
             weights: BTreeMap::from([("conv0.weight".to_owned(), values.clone())]),
-            moments: BTreeMap::from([("first.conv0.weight".to_owned(), values)]),
+            training: BTreeMap::from([("first.conv0.weight".to_owned(), values)]),
         }
     }
 
@@ -187,10 +219,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let checkpoint = Checkpoint::at(folder.path().join("child"));
         let identity = Digest::of(b"this training");
-        checkpoint.write(&progress(identity), &state()).unwrap();
-        let (found, read) = checkpoint.read(&identity).unwrap();
-        assert_eq!((found.step, found.loss_sum.to_bits()), (7, (1.0_f64 / 3.0).to_bits()));
-        assert_eq!((found.history, read), (progress(identity).history, state()));
+        for best in [None, Some(state().weights)] {
+            checkpoint.write(&progress(identity), &state(), best.as_ref()).unwrap();
+            let found = checkpoint.read(&identity).unwrap();
+            let Progress { step, loss_sum, history, .. } = found.progress;
+            assert_eq!((step, loss_sum.to_bits()), (7, (1.0_f64 / 3.0).to_bits()));
+            assert_eq!((history, found.state), (progress(identity).history, state()));
+            assert_eq!(found.best, best);
+        }
     }
 
     #[test]
@@ -200,7 +236,7 @@ mod tests {
         let checkpoint = Checkpoint::at(path.clone());
         let identity = Digest::of(b"this training");
         assert!(checkpoint.read(&identity).is_none());
-        checkpoint.write(&progress(identity), &state()).unwrap();
+        checkpoint.write(&progress(identity), &state(), None).unwrap();
         assert!(checkpoint.read(&Digest::of(b"another")).is_none());
         let whole = std::fs::read(&path).unwrap();
         for cut in [0, 7, 20, whole.len() - 1] {
@@ -216,7 +252,7 @@ mod tests {
     #[test]
     fn a_folder_that_is_gone_is_a_named_error() {
         let checkpoint = Checkpoint::at(PathBuf::from("/nonexistent-folder/child"));
-        let error = checkpoint.write(&progress(Digest::of(b"")), &state()).unwrap_err();
+        let error = checkpoint.write(&progress(Digest::of(b"")), &state(), None).unwrap_err();
         assert!(error.to_string().contains("/nonexistent-folder/child"), "{error}");
     }
 }

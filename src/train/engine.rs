@@ -3,11 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::TrainError;
-use super::recipe::{Init, Optimizer};
+use super::recipe::Recipe;
 use crate::net::Network;
 use crate::seed::Seed;
 
 /// Something that can train networks.
+///
+/// Engines may differ in the last bits of a number, never in what it means. What operations compute is
+/// said by [`crate::net::Op`]: explicit padding (SAME is [`crate::net::Window::same`]), average pooling
+/// over the numbers inside the map only, maximum ties to the first number in row order in both
+/// directions, batch norm with epsilon 1e-3 and biased variance, whose running statistics keep 0.9 of
+/// themselves in each step. The loss is the mean cross-entropy of the batch, weighted by class, plus
+/// `auxiliary_weight` times that of the auxiliary head. Random draws are found by seed, layer path,
+/// purpose, step and the image's place in the batch. Weights are laid out as [`State`] says. All of it is
+/// written down once more, as plain loops, in [`super::reference`].
 pub trait Engine: Send + Sync {
     /// Names its bits in manifests: `candle-cpu`.
     fn numerics(&self) -> &'static str;
@@ -27,17 +36,13 @@ pub trait Engine: Send + Sync {
 pub struct Outline<'a> {
     /// The network.
     pub network: &'a Network,
-    /// The rule that updates weights.
-    pub optimizer: Optimizer,
-    /// Pull of weights (not of biases, scales and shifts) to zero.
-    pub weight_decay: f64,
-    /// Share of the target that is spread over all classes.
-    pub label_smoothing: f64,
-    /// Whether the network's dropout operations drop.
-    pub dropout: bool,
-    /// How weights begin.
-    pub init: Init,
-    /// Of weights and dropout, addressed by layer path, step and place.
+    /// How it is trained.
+    pub recipe: &'a Recipe,
+    /// Weight of each class in the loss, with mean 1 over the training images; empty when all are 1.
+    pub class_weights: Vec<f32>,
+    /// Steps of the whole training, for what changes on the way.
+    pub steps: u64,
+    /// Of weights, dropout and drop path, addressed by layer path, step and image.
     pub seed: Seed,
 }
 
@@ -76,6 +81,26 @@ pub trait Child: Send + Sync {
     /// Faults of the engine; a loss that is not finite is returned, not an error.
     fn step(&mut self, batch: &Batch, moment: Moment) -> Result<Step, TrainError>;
 
+    /// Gradients of the mean loss of `batch` by weight name, of what leads to the logits. Batch norm takes
+    /// the statistics of the batch, nothing is dropped, and nothing changes.
+    ///
+    /// # Errors
+    /// Faults of the engine.
+    fn gradients(&self, batch: &Batch) -> Result<BTreeMap<String, Values>, TrainError>;
+
+    /// Gradient by its pixels of the sum of each image's logits, in the order of `images`; as
+    /// [`Child::gradients`] otherwise.
+    ///
+    /// # Errors
+    /// Faults of the engine.
+    fn image_gradients(&self, images: &[f32]) -> Result<Vec<f32>, TrainError>;
+
+    /// Which rectifiers each image activates; as [`Child::gradients`] otherwise.
+    ///
+    /// # Errors
+    /// Faults of the engine.
+    fn codes(&self, images: &[f32]) -> Result<Codes, TrainError>;
+
     /// Logits of `images`, a row of classes each, with running statistics and without dropout.
     ///
     /// # Errors
@@ -92,15 +117,26 @@ pub trait Child: Send + Sync {
     fn load(&mut self, state: &State) -> Result<(), TrainError>;
 }
 
+/// Which rectifiers let an image through, one bit each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Codes {
+    /// Rectifiers in the network.
+    pub len: usize,
+    /// For each image `len` bits, 64 to a word, in an order that is the same for all images.
+    pub words: Vec<Vec<u64>>,
+}
+
 /// A child's numbers by name, in the layout that all engines share: convolution weights `[row, column,
 /// in, out]`, depthwise `[row, column, channel]`, dense `[in, out]` with inputs in (row, column,
 /// channel) order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
-    /// `PATH.weight`, `PATH.bias`, and of batch norm `PATH.scale`, `.shift`, `.mean`, `.variance`.
+    /// What evaluation needs: `PATH.weight`, `PATH.bias`, and of batch norm `PATH.scale`, `.shift`,
+    /// `.mean`, `.variance`.
     pub weights: BTreeMap<String, Values>,
-    /// The optimizer's averages of the same weights: `first.NAME`, `second.NAME`.
-    pub moments: BTreeMap<String, Values>,
+    /// What only the next step needs: the optimizer's averages `first.NAME` and `second.NAME`, and the
+    /// weights of the auxiliary head as `auxiliary.NAME`.
+    pub training: BTreeMap<String, Values>,
 }
 
 /// A tensor in plain memory.

@@ -3,14 +3,15 @@
 //! Everything that is drawn is found by seed and step, so a training that was stopped anywhere goes on
 //! to the bits of one that was not.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::TrainError;
 use super::batch::{Examples, Standard};
 use super::checkpoint::{Checkpoint, Progress};
-use super::engine::{Child, Engine, Moment, Outline};
+use super::engine::{Child, Engine, Moment, Outline, State, Values};
 use super::predict::predict;
-use super::recipe::{RECIPE_VERSION, Recipe};
+use super::recipe::{ClassWeights, Kept, RECIPE_VERSION, Recipe};
 use crate::artifact::StageId;
 use crate::digest::Digest;
 use crate::event::{Emit, Event};
@@ -76,7 +77,7 @@ pub struct Watch<'a> {
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
-    /// All epochs are done.
+    /// All epochs are done, or the recipe's patience is over.
     Finished,
     /// The loss, or a logit after an epoch, was not a finite number.
     Diverged {
@@ -100,7 +101,7 @@ pub enum Outcome {
 
 /// A child after its training.
 pub struct Fitted {
-    /// The child with its last weights.
+    /// The child with its last weights, or its best where the recipe says so.
     pub child: Box<dyn Child>,
     /// The epochs that were finished.
     pub history: Vec<Epoch>,
@@ -146,6 +147,20 @@ impl Assignment<'_> {
         self.steps_per_epoch() * self.epochs
     }
 
+    /// Weight of each class in the loss; empty when all are 1. A class without images keeps 1.
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "counts")]
+    fn class_weights(&self) -> Vec<f32> {
+        if self.recipe.class_weights == ClassWeights::None {
+            return Vec::new();
+        }
+        let mut counts = vec![0_u64; self.network.classes()];
+        self.training.labels().for_each(|label| counts[usize::from(label)] += 1);
+        let classes = counts.iter().filter(|&&count| count > 0).count();
+        let even = self.training.len() as f64 / classes.max(1) as f64;
+        let weight = |&count: &u64| if count == 0 { 1.0 } else { (even / count as f64) as f32 };
+        counts.iter().map(weight).collect()
+    }
+
     /// What tells this training's checkpoint from another's. The images are the caller's to tell
     /// apart: it keeps checkpoints by a key that has their digest.
     fn identity(&self) -> Digest {
@@ -184,6 +199,8 @@ struct Training<'a> {
     watch: &'a Watch<'a>,
     child: Box<dyn Child>,
     progress: Progress,
+    /// Weights after the best epoch so far, where the recipe keeps those.
+    best: Option<BTreeMap<String, Values>>,
     /// The training images in the order of the epoch that is under way.
     order: Vec<usize>,
     saved_at: Instant,
@@ -199,38 +216,28 @@ struct Look {
 
 impl<'a> Training<'a> {
     fn begin(assignment: &'a Assignment<'a>, watch: &'a Watch<'a>) -> Result<Self, TrainError> {
-        let recipe = assignment.recipe;
         let mut child = assignment.engine.plan(&Outline {
             network: assignment.network,
-            optimizer: recipe.optimizer,
-            weight_decay: recipe.weight_decay,
-            label_smoothing: recipe.label_smoothing,
-            dropout: recipe.dropout,
-            init: recipe.init,
+            recipe: assignment.recipe,
+            class_weights: assignment.class_weights(),
+            steps: assignment.steps(),
             seed: assignment.seed,
         })?;
         let identity = assignment.identity();
         let saved = watch.checkpoint.as_ref().and_then(|file| file.read(&identity));
-        let progress = match saved {
-            Some((progress, state)) => {
-                child.load(&state)?;
-                progress
+        let (progress, best) = match saved {
+            Some(saved) => {
+                child.load(&saved.state)?;
+                (saved.progress, saved.best)
             }
-            None => Progress {
-                identity,
-                content: None,
-                step: 0,
-                loss_sum: 0.0,
-                correct: 0,
-                history: Vec::new(),
-            },
+            None => (Progress::begin(identity), None),
         };
-        let order = Vec::new();
-        Ok(Self { assignment, watch, child, progress, order, saved_at: Instant::now() })
+        let (order, saved_at) = (Vec::new(), Instant::now());
+        Ok(Self { assignment, watch, child, progress, best, order, saved_at })
     }
 
     fn run(mut self) -> Result<Fitted, TrainError> {
-        while self.progress.step < self.assignment.steps() {
+        while self.progress.step < self.assignment.steps() && !self.is_out_of_patience() {
             if (self.watch.stop)() {
                 self.save()?;
                 return Err(TrainError::Interrupted);
@@ -239,7 +246,21 @@ impl<'a> Training<'a> {
                 return Ok(self.end(outcome));
             }
         }
+        if let Some(weights) = self.best.take() {
+            let training = self.child.state().training;
+            self.child.load(&State { weights, training })?;
+        }
         Ok(self.end(Outcome::Finished))
+    }
+
+    /// Whether too many epochs have ended without a better one. Said by the history alone, so a resumed
+    /// training stops where an uninterrupted one does.
+    fn is_out_of_patience(&self) -> bool {
+        let history = &self.progress.history;
+        match (self.assignment.recipe.patience, best_epoch(history)) {
+            (Some(patience), Some(best)) => history.len() as u64 - 1 - best >= patience,
+            _ => false,
+        }
     }
 
     fn end(self, outcome: Outcome) -> Fitted {
@@ -265,6 +286,11 @@ impl<'a> Training<'a> {
         }
         if ends_epoch {
             self.end_epoch(look.accuracy, lr);
+            let is_best =
+                best_epoch(&self.progress.history) == Some(self.progress.history.len() as u64 - 1);
+            if is_best && self.assignment.recipe.weights == Kept::Best {
+                self.best = Some(self.child.state().weights);
+            }
         }
         if let (Some(Gate { step, threshold }), Some(accuracy)) = (gate, look.accuracy)
             && accuracy <= threshold
@@ -289,7 +315,7 @@ impl<'a> Training<'a> {
         let indices = &self.order[within as usize * size..][..size];
         let step = self.progress.step;
         let seed = assignment.seed.child("variation").nth(step);
-        let augment = assignment.recipe.augment;
+        let augment = &assignment.recipe.augment;
         let batch = assignment.standard.varied(&assignment.training, indices, augment, &seed);
         let lr = assignment.lr_factor * assignment.recipe.lr(step, assignment.steps());
         let seen = self.child.step(&batch, Moment { step, lr })?;
@@ -355,9 +381,16 @@ impl<'a> Training<'a> {
 
     fn save(&mut self) -> Result<(), TrainError> {
         if let Some(file) = &self.watch.checkpoint {
-            file.write(&self.progress, &self.child.state())?;
+            file.write(&self.progress, &self.child.state(), self.best.as_ref())?;
         }
         self.saved_at = Instant::now();
         Ok(())
     }
+}
+
+/// Place of the epoch with the best validation accuracy, the first of equals.
+fn best_epoch(history: &[Epoch]) -> Option<u64> {
+    let scored = (0..).zip(history).filter_map(|(place, epoch)| Some((place, epoch.validation?)));
+    let best = scored.reduce(|best, epoch| if epoch.1 > best.1 { epoch } else { best });
+    best.map(|(place, _)| place)
 }

@@ -5,6 +5,7 @@
 //! checkpoints from which a training goes on to the same bits. Knows nothing of genotypes, trials,
 //! stages or the store.
 
+mod augment;
 mod batch;
 mod candle;
 mod checkpoint;
@@ -16,13 +17,18 @@ mod optimizer;
 mod plan;
 mod predict;
 mod recipe;
+pub mod reference;
+mod schedule;
 mod tape;
 
+pub use augment::Augmentation;
 pub use batch::{Examples, Standard};
 pub use candle::CandleCpu;
 pub use checkpoint::Checkpoint;
-pub use engine::{Batch, Child, Engine, Moment, Outline, State, Step, Values};
+pub use engine::{Batch, Child, Codes, Engine, Moment, Outline, State, Step, Values};
 pub use error::TrainError;
 pub use fit::{Assignment, Fitted, Gate, Outcome, Watch, fit};
+pub use optimizer::Optimizer;
 pub use predict::{Scores, predict};
-pub use recipe::{Augmentation, Init, Optimizer, RECIPE_VERSION, Recipe, Schedule};
+pub use recipe::{ClassWeights, Init, Kept, Preprocessing, RECIPE_VERSION, Recipe};
+pub use schedule::{Level, Schedule};

@@ -1,7 +1,93 @@
 //! Optimizers over flat slices of weights, the same for every engine on the CPU.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::engine::Moment;
-use super::recipe::Optimizer;
+
+/// The rule that updates weights. Weight decay is added to the gradient, but by `adamw` to the step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(tag = "kind")]
+pub enum Optimizer {
+    /// Adam (Kingma and Ba 2015) with epsilon 1e-8.
+    Adam {
+        /// Decay of the mean gradient.
+        #[serde(default = "beta1")]
+        #[schemars(range(min = 0.0, max = 0.9999))]
+        beta1: f64,
+        /// Decay of the mean squared gradient.
+        #[serde(default = "beta2")]
+        #[schemars(range(min = 0.0, max = 0.999_999))]
+        beta2: f64,
+    },
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+    Adamw {
+        /// Decay of the mean gradient.
+        #[serde(default = "beta1")]
+        #[schemars(range(min = 0.0, max = 0.9999))]
+        beta1: f64,
+        /// Decay of the mean squared gradient.
+        #[serde(default = "beta2")]
+        #[schemars(range(min = 0.0, max = 0.999_999))]
+        beta2: f64,
+    },
+    /// Stochastic gradient descent with momentum.
+    Sgd {
+        /// Share of the velocity kept.
+        #[serde(default = "momentum")]
+        #[schemars(range(min = 0.0, max = 0.9999))]
+        momentum: f64,
+        /// Looks ahead along the velocity.
+        #[serde(default = "yes")]
+        nesterov: bool,
+    },
+    /// Gradients divided by the root of their mean square (Tieleman and Hinton 2012, lecture 6.5).
+    Rmsprop {
+        /// Share of the mean square kept.
+        #[serde(default = "decay")]
+        #[schemars(range(min = 0.0, max = 0.9999))]
+        decay: f64,
+        /// Share of the velocity kept.
+        #[serde(default)]
+        #[schemars(range(min = 0.0, max = 0.9999))]
+        momentum: f64,
+        /// Added to the root; the Inception papers have 1.
+        #[serde(default = "epsilon")]
+        #[schemars(range(min = 0.000_000_000_1, max = 10.0))]
+        epsilon: f64,
+    },
+}
+
+fn decay() -> f64 {
+    0.9
+}
+
+fn epsilon() -> f64 {
+    1e-8
+}
+
+fn beta1() -> f64 {
+    0.9
+}
+
+fn beta2() -> f64 {
+    0.999
+}
+
+fn momentum() -> f64 {
+    0.9
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for Optimizer {
+    fn default() -> Self {
+        Self::Adam { beta1: beta1(), beta2: beta2() }
+    }
+}
 
 /// Keeps Adam's division finite.
 const EPSILON: f32 = 1e-8;
@@ -13,9 +99,9 @@ pub(super) struct Weights<'a> {
     pub(super) values: &'a mut [f32],
     /// Their gradient.
     pub(super) gradient: &'a [f32],
-    /// Average of the gradient (Adam), or velocity (SGD).
+    /// Average of the gradient (Adam), or velocity (SGD, `RMSProp`).
     pub(super) first: &'a mut [f32],
-    /// Average of the squared gradient (Adam); empty for SGD.
+    /// Average of the squared gradient (Adam, `RMSProp`); empty for SGD.
     pub(super) second: &'a mut [f32],
     /// Weight decay, 0 for what does not decay.
     pub(super) decay: f64,
@@ -36,6 +122,10 @@ impl Optimizer {
             }
             Self::Adam { beta1, beta2 } => adam(weights, moment, (beta1, beta2), false),
             Self::Adamw { beta1, beta2 } => adam(weights, moment, (beta1, beta2), true),
+            Self::Rmsprop { decay, momentum, epsilon } => {
+                let rates = [decay, momentum, epsilon].map(|rate| rate as f32);
+                rmsprop(weights, moment.lr as f32, rates);
+            }
         }
     }
 }
@@ -52,6 +142,24 @@ fn sgd(weights: Weights<'_>, lr: f32, momentum: f32, nesterov: bool) {
         let step = if nesterov { gradient + momentum * *velocity } else { *velocity };
         *w -= lr * step;
     }
+}
+
+/// `s ← ρs + (1 - ρ)g²`, `v ← μv + g / (√s + ε)`, `w ← w - lr v`, as `torch.optim` has it.
+#[expect(clippy::cast_possible_truncation, reason = "rates as f32")]
+fn rmsprop(weights: Weights<'_>, lr: f32, [rho, momentum, epsilon]: [f32; 3]) {
+    let decay = weights.decay as f32;
+    let pairs = weights.values.iter_mut().zip(weights.gradient);
+    for ((w, g), (velocity, square)) in pairs.zip(weights.first.iter_mut().zip(weights.second)) {
+        let gradient = g + decay * *w;
+        *square = rho * *square + (1.0 - rho) * gradient * gradient;
+        *velocity = momentum * *velocity + gradient / (square.sqrt() + epsilon);
+        *w -= lr * *velocity;
+    }
+}
+
+/// Factor that brings gradients of the 2-norm `norm` down to `longest`; 1 for shorter ones.
+pub(super) fn clip(norm: f64, longest: f64) -> f64 {
+    if norm > longest { longest / norm } else { 1.0 }
 }
 
 /// Kingma and Ba 2015, algorithm 1, with the bias corrections in the step size as its section 2 shows;
@@ -105,6 +213,18 @@ mod tests {
         near(two_steps(Optimizer::Sgd { momentum: 0.9, nesterov: false }), 0.94 - 0.0384);
         // w1 = 1 - 0.1 (0.6 + 0.54) = 0.886; g2 = -0.1614; v2 = 0.3786; step = -0.1614 + 0.34074.
         near(two_steps(Optimizer::Sgd { momentum: 0.9, nesterov: true }), 0.886 - 0.017_934);
+    }
+
+    #[test]
+    fn rmsprop_follows_its_formula() {
+        let (mut w, mut v, mut s) = (1.0_f64, 0.0, 0.0);
+        for g in [0.5, -0.25] {
+            let gradient = g + 0.1 * w;
+            s = 0.9 * s + 0.1 * gradient * gradient;
+            v = 0.8 * v + gradient / (f64::sqrt(s) + 0.01);
+            w -= 0.1 * v;
+        }
+        near(two_steps(Optimizer::Rmsprop { decay: 0.9, momentum: 0.8, epsilon: 0.01 }), w);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From a network to the list of operations that an engine runs: rectifiers fused into what they
 //! follow, weights listed by name, and where each map is read last.
 
-use crate::kernel::{AvgPool, Conv, Depthwise, MaxPool};
+use crate::kernel::{AvgPool, Conv, Depthwise, MaxPool, Pad};
 use crate::net::{Network, Node, Op};
 
 /// A network as operations in order.
@@ -9,10 +9,12 @@ use crate::net::{Network, Node, Op};
 pub(super) struct Layers {
     pub(super) list: Vec<Layer>,
     pub(super) weights: Vec<Weight>,
-    /// Batch norms: path and channels, each with a running mean and variance.
-    pub(super) norms: Vec<(String, usize)>,
+    /// Batch norms, each with a running mean and variance.
+    pub(super) norms: Vec<Norm>,
     /// Node that holds the logits.
     pub(super) logits: usize,
+    /// Node that holds the logits of the auxiliary head.
+    pub(super) auxiliary: Option<usize>,
     /// Nodes in the network.
     pub(super) nodes: usize,
 }
@@ -24,6 +26,8 @@ pub(super) struct Layer {
     pub(super) work: Work,
     pub(super) inputs: Vec<usize>,
     pub(super) output: usize,
+    /// Whether it leads to the logits; the rest is the auxiliary head.
+    pub(super) used: bool,
     /// Nodes that no later layer reads.
     pub(super) last_of: Vec<usize>,
 }
@@ -39,6 +43,8 @@ pub(super) enum Work {
     AvgPool(AvgPool),
     Flatten,
     Dropout { rate: f64 },
+    DropPath { share: f64 },
+    Pad(Pad),
     Add,
     Concat,
 }
@@ -49,6 +55,17 @@ pub(super) struct Weight {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,
     pub(super) start: Start,
+    /// Whether it leads to the logits; the rest is the auxiliary head's.
+    pub(super) used: bool,
+}
+
+/// A batch norm.
+#[derive(Debug)]
+pub(super) struct Norm {
+    pub(super) path: String,
+    pub(super) channels: usize,
+    /// As [`Weight::used`].
+    pub(super) used: bool,
 }
 
 /// How a tensor begins.
@@ -60,26 +77,52 @@ pub(super) enum Start {
     Filled(f32),
 }
 
+impl Work {
+    /// The weights that a layer's gradients belong to, in their order.
+    pub(super) fn weights(&self) -> Vec<usize> {
+        match self {
+            Self::Conv { weight, bias, .. } => [*weight].into_iter().chain(*bias).collect(),
+            Self::Depthwise { weight, .. } => vec![*weight],
+            Self::BatchNorm { scale, shift, .. } => vec![*scale, *shift],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether its output is a rectifier's.
+    pub(super) fn rectifies(&self) -> bool {
+        match self {
+            Self::Conv { conv, .. } => conv.rectifies(),
+            Self::BatchNorm { relu, .. } => *relu,
+            Self::Relu => true,
+            _ => false,
+        }
+    }
+}
+
 impl Layers {
-    /// The operations of `network`.
-    pub(super) fn of(network: &Network) -> Self {
+    /// The operations of `network`, which give the gradient of the images when that is wanted.
+    pub(super) fn of(network: &Network, image_gradient: bool) -> Self {
         let mut layers = Self {
             list: Vec::new(),
             weights: Vec::new(),
             norms: Vec::new(),
             logits: network.nodes().len() - 1,
+            auxiliary: network.auxiliary().map(|node| node.0),
             nodes: network.nodes().len(),
         };
-        let trained = trained_below(network);
-        let fused = fused_rectifiers(network);
+        let wanted = gradients_wanted(network, image_gradient);
+        let (fused, used) = (fused_rectifiers(network), network.used());
         for (place, node) in network.nodes().iter().enumerate() {
             if node.op != Op::Input && !fused.contains(&Some(place)) {
-                let work = layers.work(network, node, fused[place].is_some(), &trained);
+                let input_wanted = wanted[node.inputs[0].0];
+                let work = layers.work(network, node, fused[place].is_some(), input_wanted);
+                layers.mark_used(&work, used[place]);
                 layers.list.push(Layer {
                     path: node.path.clone(),
                     work,
                     inputs: node.inputs.iter().map(|input| input.0).collect(),
                     output: fused[place].unwrap_or(place),
+                    used: used[place],
                     last_of: Vec::new(),
                 });
             }
@@ -88,9 +131,8 @@ impl Layers {
         layers
     }
 
-    fn work(&mut self, network: &Network, node: &Node, relu: bool, trained: &[bool]) -> Work {
+    fn work(&mut self, network: &Network, node: &Node, relu: bool, wanted: bool) -> Work {
         let input = network.node(node.inputs[0]).shape;
-        let wanted = trained[node.inputs[0].0];
         let (output, from, to) = (node.shape, input.channels, node.shape.channels);
         match node.op {
             Op::Input => panic!("BUG: the image is no layer"),
@@ -120,7 +162,7 @@ impl Layers {
             Op::BatchNorm => {
                 let scale = self.weight(node, "scale", vec![to], Start::Filled(1.0));
                 let shift = self.weight(node, "shift", vec![to], Start::Filled(0.0));
-                self.norms.push((node.path.clone(), to));
+                self.norms.push(Norm { path: node.path.clone(), channels: to, used: true });
                 Work::BatchNorm { norm: self.norms.len() - 1, scale, shift, relu }
             }
             Op::Relu => Work::Relu,
@@ -129,20 +171,33 @@ impl Layers {
             Op::GlobalAvgPool => Work::AvgPool(AvgPool::global(input)),
             Op::Flatten => Work::Flatten,
             Op::Dropout { rate } => Work::Dropout { rate },
-            Op::DropPath { .. } | Op::Pad { .. } => todo!("the engine's next operations"),
+            Op::DropPath { share } => Work::DropPath { share },
+            Op::Pad { rows, columns } => Work::Pad(Pad::new(input, output, rows.0, columns.0)),
             Op::Add => Work::Add,
             Op::Concat => Work::Concat,
         }
     }
 
     fn weight(&mut self, node: &Node, part: &str, shape: Vec<usize>, start: Start) -> usize {
-        self.weights.push(Weight { name: format!("{}.{part}", node.path), shape, start });
+        let name = format!("{}.{part}", node.path);
+        self.weights.push(Weight { name, shape, start, used: true });
         self.weights.len() - 1
+    }
+
+    /// Says of a layer's weights whether they lead to the logits.
+    fn mark_used(&mut self, work: &Work, used: bool) {
+        for weight in work.weights() {
+            self.weights[weight].used = used;
+        }
+        if let Work::BatchNorm { norm, .. } = work {
+            self.norms[*norm].used = used;
+        }
     }
 
     fn mark_last_uses(&mut self) {
         let mut seen = vec![false; self.nodes];
         seen[self.logits] = true;
+        self.auxiliary.into_iter().for_each(|node| seen[node] = true);
         for layer in self.list.iter_mut().rev() {
             for &input in &layer.inputs {
                 if !std::mem::replace(&mut seen[input], true) {
@@ -153,14 +208,15 @@ impl Layers {
     }
 }
 
-/// Whether a node's value depends on weights: only then its gradient is worth computing.
-fn trained_below(network: &Network) -> Vec<bool> {
-    let mut trained: Vec<bool> = Vec::with_capacity(network.nodes().len());
+/// Whether a node's gradient is worth computing: its value depends on weights, or on images whose
+/// gradient is wanted.
+fn gradients_wanted(network: &Network, image_gradient: bool) -> Vec<bool> {
+    let mut wanted: Vec<bool> = Vec::with_capacity(network.nodes().len());
     for node in network.nodes() {
-        let own = network.node_parameters(node) > 0;
-        trained.push(own || node.inputs.iter().any(|input| trained[input.0]));
+        let own = network.node_parameters(node) > 0 || (node.op == Op::Input && image_gradient);
+        wanted.push(own || node.inputs.iter().any(|input| wanted[input.0]));
     }
-    trained
+    wanted
 }
 
 /// For each node the rectifier that is its only reader, where the two are one operation.
@@ -188,6 +244,25 @@ mod tests {
     use crate::net::{Builder, Shape, Window};
 
     #[test]
+    fn layers_and_weights_of_an_auxiliary_head_are_marked() {
+        let mut net = Builder::new(Shape { channels: 1, height: 1, width: 1 });
+        let dense = Op::Dense { units: 2 };
+        let image = net.image();
+        let stem = net.add("stem", dense, &[image]);
+        let norm = net.add("aux.norm", Op::BatchNorm, &[stem]);
+        let auxiliary = net.add("aux", dense, &[norm]);
+        net.add("logits", dense, &[stem]);
+        let layers = Layers::of(&net.finish_with_auxiliary(auxiliary), false);
+        assert_eq!(
+            layers.list.iter().map(|l| l.used).collect::<Vec<_>>(),
+            [true, false, false, true]
+        );
+        let unused = layers.weights.iter().filter(|weight| !weight.used);
+        assert!(unused.map(|weight| &weight.name).all(|name| name.starts_with("aux")));
+        assert!(!layers.norms[0].used && layers.weights.iter().filter(|w| w.used).count() == 4);
+    }
+
+    #[test]
     fn rectifiers_vanish_into_what_they_follow_unless_somebody_else_reads_it() {
         let mut net = Builder::new(Shape { channels: 1, height: 4, width: 4 });
         let conv = |bias| Op::Conv { filters: 2, window: Window::valid(1, 1), dilation: 1, bias };
@@ -198,7 +273,7 @@ mod tests {
         let both = net.add("b.relu", Op::Relu, &[b]);
         let sum = net.add("sum", Op::Add, &[b, both]);
         net.add("pool", Op::GlobalAvgPool, &[sum]);
-        let layers = Layers::of(&net.finish());
+        let layers = Layers::of(&net.finish(), false);
         let paths: Vec<&str> = layers.list.iter().map(|layer| layer.path.as_str()).collect();
         assert_eq!(paths, ["a", "b", "b.relu", "sum", "pool"]);
         assert_eq!((layers.list[0].output, layers.list[1].inputs[0]), (2, 2));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Tensor};
 
 use super::plan::{Layer, Layers, Work};
-use crate::kernel::{BatchNorm, Conv, Dropout, Moments, Relu, floats, sum};
+use crate::kernel::{BatchNorm, Conv, DropPath, Dropout, Moments, Relu, floats, sum};
 use crate::seed::Seed;
 
 /// Share of the running statistics that a batch leaves in place.
@@ -17,17 +17,50 @@ const MOMENTUM: f32 = 0.9;
 
 /// What a forward pass is for.
 pub(super) enum Pass<'a> {
-    /// Batch statistics, which also move the running ones, and dropout unless it is off.
-    Training { step: u64, dropout: Option<Seed>, running: &'a mut [Moments] },
-    /// Running statistics, no dropout.
+    /// Batch statistics, which also move the running ones, and whatever drops; the auxiliary head, when
+    /// it is trained.
+    Training { chance: Chance, running: &'a mut [Moments], auxiliary: bool },
+    /// Batch statistics that move nothing; nothing is dropped. Hears of what each rectifier gives.
+    Probing { rectified: &'a mut dyn FnMut(&[f32]) },
+    /// Running statistics; nothing is dropped.
     Evaluation { running: &'a [Moments] },
+}
+
+/// What is left to chance in a step.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chance {
+    /// Of the trial; every layer has a seed below it for each purpose and step.
+    pub(super) seed: Seed,
+    /// Steps before this one.
+    pub(super) step: u64,
+    /// Steps of the whole training.
+    pub(super) steps: u64,
+    /// Whether dropout drops.
+    pub(super) dropout: bool,
+    /// Probability that the deepest path is kept at the end of the training; 1 drops nothing.
+    pub(super) path_kept: f64,
+}
+
+/// What a forward pass gives.
+pub(super) struct Run<'a> {
+    pub(super) logits: Tensor,
+    /// Logits of the auxiliary head, when it was run.
+    pub(super) auxiliary: Option<Tensor>,
+    pub(super) tape: Tape<'a>,
 }
 
 /// What has to be done to go back.
 pub(super) struct Tape<'a> {
+    layers: &'a Layers,
     entries: Vec<(&'a Layer, Backward)>,
-    logits: usize,
-    nodes: usize,
+}
+
+/// What the way back gives.
+pub(super) struct Found {
+    /// Of each weight tensor; nothing for one that does not lead to the logits.
+    pub(super) weights: Vec<Option<Tensor>>,
+    /// Of the images, when the layers were planned for it.
+    pub(super) images: Option<Tensor>,
 }
 
 /// Gradients of a layer's inputs and weights, in their order, from that of its output.
@@ -39,41 +72,66 @@ struct Gradients {
     weights: Vec<Option<Tensor>>,
 }
 
-/// Logits of `images`, and the tape when the pass is a training.
+/// Runs `images` through the layers, with a tape unless the pass is an evaluation.
 pub(super) fn forward<'a>(
     layers: &'a Layers,
     images: Tensor,
     weights: &[Tensor],
     mut pass: Pass<'_>,
-) -> Result<(Tensor, Tape<'a>)> {
-    let mut tape = Tape { entries: Vec::new(), logits: layers.logits, nodes: layers.nodes };
+) -> Result<Run<'a>> {
+    let mut tape = Tape { layers, entries: Vec::new() };
     let mut maps: Vec<Option<Tensor>> = vec![None; layers.nodes];
     maps[0] = Some(images);
     for layer in &layers.list {
-        let inputs = layer.inputs.iter().map(|&input| maps[input].clone());
-        let inputs: Vec<Tensor> =
-            inputs.collect::<Option<_>>().expect("BUG: a layer reads what no earlier one wrote");
-        let (output, backward) = layer.apply(inputs, weights, &mut pass)?;
-        if matches!(pass, Pass::Training { .. }) {
-            tape.entries.push((layer, backward));
+        if layer.used || pass.runs_auxiliary() {
+            let inputs = layer.inputs.iter().map(|&input| maps[input].clone());
+            let inputs: Vec<Tensor> = inputs
+                .collect::<Option<_>>()
+                .expect("BUG: a layer reads what no earlier one wrote");
+            let (output, backward) = layer.apply(inputs, weights, &mut pass)?;
+            match &mut pass {
+                Pass::Evaluation { .. } => {}
+                Pass::Probing { rectified } if layer.work.rectifies() => {
+                    rectified(&floats(&output)?);
+                    tape.entries.push((layer, backward));
+                }
+                _ => tape.entries.push((layer, backward)),
+            }
+            maps[layer.output] = Some(output);
         }
         // A map that is read no more goes here, unless the tape holds it.
         for &done in &layer.last_of {
             maps[done] = None;
         }
-        maps[layer.output] = Some(output);
     }
     let logits = maps[layers.logits].take().expect("BUG: no layer wrote the logits");
-    Ok((logits, tape))
+    let auxiliary = layers.auxiliary.and_then(|node| maps[node].take());
+    Ok(Run { logits, auxiliary, tape })
+}
+
+impl Pass<'_> {
+    fn runs_auxiliary(&self) -> bool {
+        matches!(self, Self::Training { auxiliary: true, .. })
+    }
+}
+
+impl Chance {
+    /// Seed of what `path` draws for `purpose` in this step.
+    fn seed(&self, purpose: &str, path: &str) -> Seed {
+        self.seed.child(purpose).child(path).nth(self.step)
+    }
 }
 
 impl Tape<'_> {
-    /// Gradients of all `count` weight tensors from that of the logits; nothing for a weight that does
-    /// not lead to them. Maps are freed on the way.
-    pub(super) fn backward(self, logits: Tensor, count: usize) -> Result<Vec<Option<Tensor>>> {
-        let mut found = vec![None; count];
-        let mut gradients: Vec<Option<Tensor>> = vec![None; self.nodes];
-        gradients[self.logits] = Some(logits);
+    /// Gradients from those of the logits and, when it was run, of the auxiliary head's. Maps are freed
+    /// on the way.
+    pub(super) fn backward(self, logits: Tensor, auxiliary: Option<Tensor>) -> Result<Found> {
+        let mut found = vec![None; self.layers.weights.len()];
+        let mut gradients: Vec<Option<Tensor>> = vec![None; self.layers.nodes];
+        gradients[self.layers.logits] = Some(logits);
+        if let Some(node) = self.layers.auxiliary {
+            gradients[node] = auxiliary;
+        }
         for (layer, backward) in self.entries.into_iter().rev() {
             let Some(gradient) = gradients[layer.output].take() else { continue };
             let Gradients { inputs, weights } = backward(&gradient)?;
@@ -88,7 +146,7 @@ impl Tape<'_> {
                 found[weight] = gradient;
             }
         }
-        Ok(found)
+        Ok(Found { weights: found, images: gradients[0].take() })
     }
 }
 
@@ -132,11 +190,19 @@ impl Layer {
             Work::Relu => simple(Relu, xs),
             Work::MaxPool(pool) => simple(*pool, xs),
             Work::AvgPool(pool) => simple(*pool, xs),
+            Work::Pad(pad) => simple(*pad, xs),
             Work::Dropout { rate } => match pass {
-                Pass::Training { step, dropout: Some(seed), .. } if *rate > 0.0 => {
-                    simple(Dropout::new(seed.child(&self.path).nth(*step), *rate), xs)
+                Pass::Training { chance, .. } if chance.dropout && *rate > 0.0 => {
+                    simple(Dropout::new(chance.seed("dropout", &self.path), *rate), xs)
                 }
-                _ => Ok((xs, Box::new(|gradient| Ok(Gradients::of(gradient.clone()))))),
+                _ => Ok(identity(xs)),
+            },
+            Work::DropPath { share } => match pass {
+                Pass::Training { chance, .. } if chance.path_kept < 1.0 => {
+                    let keep = DropPath::keep(*share, chance.path_kept, chance.step, chance.steps);
+                    simple(DropPath::new(chance.seed("drop path", &self.path), keep), xs)
+                }
+                _ => Ok(identity(xs)),
             },
             Work::Flatten => {
                 let images = xs.dim(0)?;
@@ -173,16 +239,9 @@ impl Gradients {
     }
 }
 
-impl Work {
-    /// The weights that a layer's gradients belong to.
-    fn weights(&self) -> Vec<usize> {
-        match self {
-            Self::Conv { weight, bias, .. } => [*weight].into_iter().chain(*bias).collect(),
-            Self::Depthwise { weight, .. } => vec![*weight],
-            Self::BatchNorm { scale, shift, .. } => vec![*scale, *shift],
-            _ => Vec::new(),
-        }
-    }
+/// Nothing is done.
+fn identity(xs: Tensor) -> (Tensor, Backward) {
+    (xs, Box::new(|gradient| Ok(Gradients::of(gradient.clone()))))
 }
 
 /// An operation with one input and no weights.
@@ -242,6 +301,7 @@ fn split(gradient: &Tensor, inputs: &[Tensor]) -> Result<Gradients> {
 fn moments(xs: &Tensor, norm: usize, pass: &mut Pass<'_>) -> Result<Arc<Moments>> {
     match pass {
         Pass::Evaluation { running } => Ok(Arc::new(running[norm].clone())),
+        Pass::Probing { .. } => Ok(Arc::new(Moments::of(&floats(xs)?, xs.dim(3)?))),
         Pass::Training { running, .. } => {
             let batch = Moments::of(&floats(xs)?, xs.dim(3)?);
             follow(&mut running[norm].mean, &batch.mean);

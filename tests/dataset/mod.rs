@@ -6,5 +6,5 @@ mod data;
 mod folder;
 mod idx;
 mod leaves;
-mod project;
+pub(crate) mod project;
 mod stage;

@@ -169,9 +169,14 @@ impl Outputs {
 
 /// Binds `with` as a pipeline file's.
 pub(crate) fn bind(with: &Json) -> Result<Box<dyn Stage>, Vec<Diagnostic>> {
+    bind_as("dataset", with)
+}
+
+/// Binds `with` to a kind.
+pub(crate) fn bind_as(kind: &str, with: &Json) -> Result<Box<dyn Stage>, Vec<Diagnostic>> {
     let source = Sources::default().add("pipeline.yaml", "");
     let span = Span { source, start: 0, end: 0 };
-    Registry::standard().get("dataset").unwrap().bind(&node(with, span))
+    Registry::standard().get(kind).unwrap().bind(&node(with, span))
 }
 
 /// The manifest lines of a stage's own parameters.

@@ -48,6 +48,29 @@ fn shipped_pipelines_fit_their_schema() {
     }
 }
 
+/// Those of other kinds leave out what a pipeline must add.
+#[test]
+fn shipped_presets_of_trainings_fit_their_kinds_schema() {
+    let mut checked = 0;
+    for file in yaml_files("stages") {
+        let preset: Value = serde_yaml::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        let kind = preset["use"].as_str().unwrap();
+        if !["evaluate", "retrain"].contains(&kind) {
+            continue;
+        }
+        let schema = root().join(format!("schemas/{kind}.schema.json"));
+        let schema: Value = serde_json::from_str(&fs::read_to_string(schema).unwrap()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let mistakes: Vec<String> = validator
+            .iter_errors(&preset["with"])
+            .map(|mistake| format!("{}: {mistake}", mistake.instance_path()))
+            .collect();
+        assert!(mistakes.is_empty(), "{}: {}", file.display(), mistakes.join("\n"));
+        checked += 1;
+    }
+    assert_eq!(checked, 5);
+}
+
 #[test]
 fn every_ready_study_runs_at_its_smallest_and_then_does_nothing() {
     let names: Vec<String> = pipelines().iter().map(|file| stem(file)).collect();
@@ -149,7 +172,11 @@ fn phytotron(project: &Path, arguments: &[&str]) -> Output {
 }
 
 fn pipelines() -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join("pipelines")).unwrap();
+    yaml_files("pipelines")
+}
+
+fn yaml_files(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(folder)).unwrap();
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))

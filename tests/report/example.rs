@@ -242,6 +242,7 @@ pub(super) fn trials(seed: u64, strategy: &str, n: usize) -> Vec<Trial> {
                 steps: 0,
                 epsilon: learns.then_some(epsilon),
                 curve: Vec::new(),
+                measures: std::collections::BTreeMap::new(),
             }
         })
         .collect()

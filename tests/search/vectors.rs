@@ -1,16 +1,19 @@
 //! The project's test vectors: each that belongs to spaces, Q-learning, the mock or statistics is
 //! checked here, each other one is named with the work it waits for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use phytotron::net::{Op, Shape};
+use phytotron::kernel::{DropPath, Float};
+use phytotron::net::{Builder, Op, Shape};
 use phytotron::search::{
     FidelityConfig, Formula, MockConfig, MockEvaluator, QLearning, QLearningConfig, Schedule,
     promoted, should_stop,
 };
 use phytotron::space::chain::{Chain, ChainConfig, ChainSpace, Layer};
 use phytotron::space::{Features, Space, StateId};
+use phytotron::stage::evaluators::{Retries, proxy};
 use phytotron::statistics;
+use phytotron::train::{Codes, Recipe, Schedule as LrSchedule, Values};
 use serde_json::Value;
 
 /// A vector's input, its expectation and its tolerance.
@@ -22,7 +25,6 @@ struct Vector<'a> {
 
 /// Vectors of later work, by that work.
 const LATER: &[(&str, &[&str])] = &[
-    ("learning rates of the trainer", &["mq-lr-1", "cos-1"]),
     ("recurrent controllers", &["nas-reward-1", "nas-depth-1", "ema-1", "rf-1", "rf-4", "ppo-s"]),
     (
         "the cell space",
@@ -33,12 +35,10 @@ const LATER: &[(&str, &[&str])] = &[
             "nasnet-leaves-2-384",
             "nasnet-decode-1",
             "nasnet-name-1",
-            "sdp-1",
         ],
     ),
     ("the table evaluator and its space", &["nb201-1", "nb201-2", "nb201-tab-1"]),
     ("evolution", &["re-1"]),
-    ("zero-cost proxies", &["zc-nwot-1", "zc-synflow-1", "zc-gradnorm-1"]),
 ];
 
 /// Looks at one vector and panics when it does not hold.
@@ -85,6 +85,12 @@ const CHECKS: &[(&str, Check)] = &[
     ("mock-1", mock_of_a_chain),
     ("mock-2", mock_of_a_chain),
     ("mock-6", mock_of_features),
+    ("mq-lr-1", metaqnn_rates),
+    ("cos-1", cosine_rates),
+    ("sdp-1", drop_path),
+    ("zc-nwot-1", naswot),
+    ("zc-synflow-1", synflow),
+    ("zc-gradnorm-1", gradient_proxies),
 ];
 
 #[test]
@@ -344,6 +350,80 @@ fn mock(v: &Vector<'_>, features: &Features, text: &str) {
     let (score, failed) = mock.score(features, number(&v.input["seed"]) as u64, text);
     assert!(!failed);
     v.close(score, &v.expect["score"]);
+}
+
+/// The search's steps of 20 epochs fall at the quarters; retries multiply the whole schedule.
+fn metaqnn_rates(v: &Vector<'_>) {
+    let retries = Retries::default();
+    let lr = real(&v.input["initial"]);
+    v.close(retries.factor, &v.input["retry_factor"]);
+    assert_eq!(retries.tries as usize, number(&v.input["tries"]));
+    let tries = (0..retries.tries).map(|try_| (0..try_).fold(lr, |lr, _| lr * retries.factor));
+    tries.zip(array(&v.expect["tries"])).for_each(|(lr, expected)| v.close(lr, expected));
+    let factor = real(&v.input["step_factor"]);
+    let quarters = [1, 2, 3].map(|k| real(&v.input["step_epochs"]) * f64::from(k) / 20.0);
+    let schedule = LrSchedule::Step { factor, at: quarters.to_vec() };
+    let recipe = Recipe { lr, schedule, ..Recipe::default() };
+    for (epoch, expected) in array(&v.input["epochs"]).iter().zip(array(&v.expect["step"])) {
+        v.close(recipe.lr(number(epoch) as u64, 20), expected);
+    }
+}
+
+fn cosine_rates(v: &Vector<'_>) {
+    let lr = real(&v.input["lr0"]);
+    let recipe = Recipe { lr, schedule: LrSchedule::cosine(0.0), ..Recipe::default() };
+    for (step, expected) in array(&v.input["t"]).iter().zip(array(&v.expect["lr"])) {
+        v.close(recipe.lr(number(step) as u64, number(&v.input["T"]) as u64), expected);
+    }
+}
+
+fn drop_path(v: &Vector<'_>) {
+    let share = (real(&v.input["cell"]) + 1.0) / real(&v.input["cells"]);
+    let (step, steps) = (number(&v.input["step"]) as u64, number(&v.input["total"]) as u64);
+    v.close(DropPath::keep(share, real(&v.input["keep"]), step, steps), &v.expect["keep"]);
+}
+
+fn naswot(v: &Vector<'_>) {
+    let word = |code: &Value| {
+        array(code)
+            .iter()
+            .zip(0..)
+            .fold(0, |word, (bit, place)| word | (number(bit) as u64) << place)
+    };
+    let codes = array(&v.input["codes"]);
+    let words = codes.iter().map(|code| vec![word(code)]).collect();
+    let codes = Codes { len: array(&codes[0]).len(), words };
+    let kernel: Vec<Vec<f64>> = array(&v.expect["K"]).iter().map(reals).collect();
+    assert_eq!(proxy::code_kernel(&codes), kernel);
+    v.close(proxy::naswot(&codes), &v.expect["logdet"]);
+}
+
+/// The vector's weights are rows of inputs for each output, ours columns.
+fn synflow(v: &Vector<'_>) {
+    let mut net = Builder::new(Shape { channels: 2, height: 1, width: 1 });
+    let mut node = net.image();
+    let mut weights = BTreeMap::new();
+    for name in ["W1", "W2"] {
+        let rows: Vec<Vec<f64>> = array(&v.input[name]).iter().map(reals).collect();
+        let (inputs, units) = (rows[0].len(), rows.len());
+        let values =
+            (0..inputs).flat_map(|i| rows.iter().map(move |row| f32::of(row[i]))).collect();
+        weights.insert(format!("{name}.weight"), Values { shape: vec![inputs, units], values });
+        weights.insert(
+            format!("{name}.bias"),
+            Values { shape: vec![units], values: vec![0.0; units] },
+        );
+        node = net.add(name, Op::Dense { units }, &[node]);
+    }
+    v.close(proxy::synflow(&net.finish(), &weights), &v.expect["score"]);
+}
+
+fn gradient_proxies(v: &Vector<'_>) {
+    let layers = |key: &str| array(&v.input[key]).iter().map(reals).collect::<Vec<_>>();
+    let (weights, gradients) = (layers("weights"), layers("grads"));
+    v.close(proxy::grad_norm(gradients.iter().map(Vec::as_slice)), &v.expect["grad_norm"]);
+    let pairs = weights.iter().zip(&gradients).map(|(w, g)| (w.as_slice(), g.as_slice()));
+    v.close(proxy::snip(pairs), &v.expect["snip"]);
 }
 
 impl Vector<'_> {

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use phytotron::artifact::{Coordinates, StageId};
 use phytotron::digest::Hasher;
 use phytotron::event::{Emit, Event, Silent};
+use phytotron::results::Epoch;
 use phytotron::seed::Seed;
 use phytotron::train::{
-    Assignment, Augmentation, CandleCpu, Checkpoint, Engine, Examples, Fitted, Gate, Optimizer,
-    Outcome, RECIPE_VERSION, Recipe, Schedule, Standard, State, TrainError, Watch, fit, predict,
+    Assignment, Augmentation, CandleCpu, Checkpoint, ClassWeights, Engine, Examples, Fitted, Gate,
+    Kept, Optimizer, Outcome, Preprocessing, RECIPE_VERSION, Recipe, Schedule, Standard, State,
+    TrainError, Watch, fit, predict,
 };
 
 use super::toy;
@@ -22,7 +24,7 @@ fn recipe() -> Recipe {
     Recipe {
         batch: 16,
         lr: 0.01,
-        augment: Augmentation { mirror: true, shift: 1 },
+        augment: vec![Augmentation::Mirror, Augmentation::Shift { pixels: 1 }],
         ..Recipe::default()
     }
 }
@@ -31,7 +33,7 @@ fn recipe() -> Recipe {
 fn train(recipe: &Recipe, epochs: u64, stops: &[u64], gate: Option<Gate>) -> Fitted {
     let data = toy::dataset(70, 30);
     let network = toy::network();
-    let standard = Standard::of(&data.card).unwrap();
+    let standard = Standard::of(&data.card, recipe.preprocessing).unwrap();
     let assignment = Assignment {
         engine: &CandleCpu,
         network: &network,
@@ -73,7 +75,7 @@ fn train(recipe: &Recipe, epochs: u64, stops: &[u64], gate: Option<Gate>) -> Fit
 }
 
 fn bits(state: &State) -> Vec<(String, Vec<u32>)> {
-    let named = state.weights.iter().chain(&state.moments);
+    let named = state.weights.iter().chain(&state.training);
     named.map(|(k, v)| (k.clone(), v.values.iter().map(|x| x.to_bits()).collect())).collect()
 }
 
@@ -108,10 +110,10 @@ fn one_thread_and_many_give_the_same_bits() {
 
 #[test]
 fn a_small_network_learns_a_small_set_by_heart() {
-    let recipe = Recipe { augment: Augmentation::default(), dropout: false, ..recipe() };
+    let recipe = Recipe { augment: Vec::new(), dropout: false, ..recipe() };
     let fitted = train(&recipe, 25, &[], None);
     let data = toy::dataset(70, 30);
-    let standard = Standard::of(&data.card).unwrap();
+    let standard = Standard::of(&data.card, Preprocessing::Standard).unwrap();
     let all = Examples::all(&data.training);
     let scores = predict(fitted.child.as_ref(), &all, &standard, 3, &|| false).unwrap();
     assert_eq!(fitted.outcome, Outcome::Finished);
@@ -148,6 +150,77 @@ fn a_child_that_does_not_pass_the_gate_ends_there() {
 }
 
 #[test]
+fn a_training_without_progress_ends_after_its_patience_at_the_same_step_when_resumed() {
+    // A learning rate that changes nothing leaves an early epoch the best.
+    let recipe = Recipe { lr: 1e-8, patience: Some(2), ..recipe() };
+    let whole = train(&recipe, 30, &[], None);
+    let accuracies: Vec<f64> = whole.history.iter().filter_map(|epoch| epoch.validation).collect();
+    let best = accuracies.iter().copied().fold(0.0, f64::max);
+    let first = accuracies.iter().position(|accuracy| *accuracy >= best).unwrap();
+    assert_eq!(whole.outcome, Outcome::Finished);
+    assert_eq!((accuracies.len(), whole.steps), (first + 3, 4 * (first as u64 + 3)));
+    assert!(accuracies.len() < 30);
+    for stop in [3, whole.steps - 1] {
+        let resumed = train(&recipe, 30, &[stop], None);
+        assert_eq!((&resumed.history, resumed.steps), (&whole.history, whole.steps));
+    }
+}
+
+#[test]
+fn the_best_epochs_weights_are_kept_also_through_a_stop() {
+    let best = |history: &[Epoch]| {
+        let accuracies: Vec<f64> = history.iter().filter_map(|epoch| epoch.validation).collect();
+        accuracies.iter().copied().fold(0.0, f64::max)
+    };
+    let accuracy = |fitted: &Fitted| {
+        let data = toy::dataset(70, 30);
+        let standard = Standard::of(&data.card, Preprocessing::Standard).unwrap();
+        let all = Examples::all(&data.validation);
+        let scores = predict(fitted.child.as_ref(), &all, &standard, 3, &|| false).unwrap();
+        scores.accuracy(all.labels())
+    };
+    // A learning rate that is too high makes accuracies go up and down.
+    let recipe = Recipe { lr: 0.1, schedule: Schedule::Constant, weights: Kept::Best, ..recipe() };
+    let whole = train(&recipe, 6, &[], None);
+    assert_eq!(accuracy(&whole).to_bits(), best(&whole.history).to_bits(), "{:?}", whole.history);
+    let last = train(&Recipe { weights: Kept::Last, ..recipe.clone() }, 6, &[], None);
+    assert!(accuracy(&last) <= accuracy(&whole));
+    for stop in [13, 22] {
+        let resumed = train(&recipe, 6, &[stop], None);
+        assert_eq!(bits(&resumed.child.state()), bits(&whole.child.state()), "stop {stop}");
+    }
+}
+
+#[test]
+fn every_word_of_a_recipe_trains_to_the_same_bits_through_stops_and_threads() {
+    let augment = vec![
+        Augmentation::Rot90,
+        Augmentation::Rotate { degrees: 20.0 },
+        Augmentation::MirrorVertical,
+        Augmentation::Gain { image: 0.2, channel: 0.1 },
+        Augmentation::Cutout { side: 3 },
+    ];
+    let recipe = Recipe {
+        augment,
+        optimizer: Optimizer::Rmsprop { decay: 0.9, momentum: 0.9, epsilon: 1e-3 },
+        schedule: Schedule::Cosine { end: 0.0, restarts: 1, stretch: 2.0 },
+        clip: Some(1.0),
+        label_smoothing: 0.1,
+        class_weights: ClassWeights::Balanced,
+        drop_path: Some(0.5),
+        preprocessing: Preprocessing::GlobalContrast,
+        ..recipe()
+    };
+    let run = |threads: usize, stops: &[u64]| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| bits(&train(&recipe, 2, stops, None).child.state()))
+    };
+    let whole = run(2, &[]);
+    assert_eq!(run(1, &[3, 6]), whole);
+    assert!(whole.iter().flat_map(|(_, bits)| bits).all(|&bits| f32::from_bits(bits).is_finite()));
+}
+
+#[test]
 fn every_epoch_is_announced_and_nothing_twice_after_a_stop() {
     #[derive(Default)]
     struct Heard(std::sync::Mutex<Vec<u64>>);
@@ -159,7 +232,7 @@ fn every_epoch_is_announced_and_nothing_twice_after_a_stop() {
         }
     }
     let (data, network, recipe) = (toy::dataset(40, 10), toy::network(), recipe());
-    let standard = Standard::of(&data.card).unwrap();
+    let standard = Standard::of(&data.card, Preprocessing::Standard).unwrap();
     let heard = Heard::default();
     let assignment = Assignment {
         engine: &CandleCpu,
@@ -194,14 +267,18 @@ fn golden_a_tiny_training_keeps_its_bits() {
         println!("skipped: golden bits are of processors with fused multiply-add");
         return;
     }
-    let fitted = train(&recipe(), 2, &[], None);
-    let mut hasher = Hasher::new();
-    for (name, bits) in bits(&fitted.child.state()) {
-        hasher.update(name.as_bytes());
-        for number in bits {
-            hasher.update(&number.to_le_bytes());
+    let digest = |recipe: &Recipe| {
+        let mut hasher = Hasher::new();
+        for (name, bits) in bits(&train(recipe, 2, &[], None).child.state()) {
+            hasher.update(name.as_bytes());
+            for number in bits {
+                hasher.update(&number.to_le_bytes());
+            }
         }
-    }
-    let versions = (CandleCpu.component().1, RECIPE_VERSION);
-    assert_eq!((versions, hasher.digest().short().as_str()), ((1, 1), "9df76404d555"));
+        hasher.digest().short()
+    };
+    assert_eq!((CandleCpu.component().1, RECIPE_VERSION), (1, 2));
+    assert_eq!(digest(&recipe()), "0ea65424df3c");
+    // Version 2 of the recipe changed how images are varied and nothing else: these are version 1's.
+    assert_eq!(digest(&Recipe { augment: Vec::new(), ..recipe() }), "4c28837e67ca");
 }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 pub(crate) struct Bench {
     root: TempDir,
     inputs: BTreeMap<String, Vec<Input>>,
+    files: BTreeMap<String, Digest>,
     attempts: u32,
     pub(crate) threads: usize,
 }
@@ -60,6 +61,7 @@ impl Bench {
         let bench = Self {
             root: tempfile::tempdir().unwrap(),
             inputs: BTreeMap::new(),
+            files: BTreeMap::new(),
             attempts: 0,
             threads: 2,
         };
@@ -80,6 +82,12 @@ impl Bench {
         let stage = StageId { name: "before".to_owned(), coordinates: Coordinates::default() };
         let tree = digest(&path);
         inputs.push(Input { stage, coordinates: Coordinates::default(), kind, tree, path });
+    }
+
+    /// Plans a file of the project.
+    pub(crate) fn plan(&mut self, name: &str, text: &str) {
+        std::fs::write(self.folder(name), text).unwrap();
+        self.files.insert(name.to_owned(), Digest::of(text.as_bytes()));
     }
 
     /// Forgets all checkpoints and trials.
@@ -107,7 +115,7 @@ impl Bench {
             fingerprint: Digest::of(b"fingerprint"),
             pipeline_seed: 7,
             inputs: self.inputs.clone(),
-            files: BTreeMap::new(),
+            files: self.files.clone(),
             paths: Paths {
                 project: self.root.path().to_owned(),
                 store: self.folder("store"),

@@ -3,5 +3,6 @@
 mod evaluator;
 mod fit;
 mod job;
+mod proxy;
 mod retrain;
 mod toy;

@@ -10,11 +10,12 @@ use phytotron::results::{
 };
 use phytotron::space::SpaceConfig;
 use phytotron::space::chain::ChainConfig;
-use phytotron::stage::{Outcome, RetrainConfig, Stage, StageError};
-use phytotron::train::{Augmentation, Optimizer, Recipe, Schedule};
+use phytotron::stage::{Outcome, RetrainConfig, Stage, StageError, Validation};
+use phytotron::train::{Augmentation, Kept, Optimizer, Recipe, Schedule};
 
 use super::job::{Bench, Heard, digest, files};
 use super::toy;
+use crate::dataset::project::bind_as;
 
 /// Best first, by the scores in [`trials`].
 const GENOTYPES: [&str; 3] = [
@@ -24,9 +25,9 @@ const GENOTYPES: [&str; 3] = [
 ];
 
 fn config() -> RetrainConfig {
-    let augment = Augmentation { mirror: true, shift: 1 };
+    let augment = vec![Augmentation::Mirror, Augmentation::Shift { pixels: 1 }];
     let recipe = Recipe { batch: 16, lr: 0.02, augment, ..Recipe::default() };
-    RetrainConfig { top: 2, epochs: 4, recipe, seed: 0 }
+    RetrainConfig { top: 2, epochs: 4, recipe, ..RetrainConfig::default() }
 }
 
 fn space() -> SpaceConfig {
@@ -67,6 +68,7 @@ fn write_trials(folder: &Path, card: &TrialsCard, scores: &[(&str, f64)]) {
             steps: 0,
             epsilon,
             curve,
+            measures: std::collections::BTreeMap::new(),
         }
         .line()
     });
@@ -226,4 +228,49 @@ fn trials_of_other_spaces_or_images_are_refused() {
     });
     let text = run(&mut foreign, &Heard::default()).0.unwrap_err().to_string();
     assert!(text.contains("10 classes apart") && text.contains("bind the dataset"), "{text}");
+}
+
+#[test]
+fn watched_validation_images_are_not_trained_on_and_may_stop_a_training() {
+    let mut bench = bench();
+    let recipe = Recipe { patience: Some(1), weights: Kept::Best, lr: 1e-8, ..config().recipe };
+    let watched = RetrainConfig { recipe, validation: Validation::Watch, ..config() };
+    let (outcome, models) = bench.attempt(&Heard::default(), |job| watched.run(job));
+    outcome.unwrap();
+    let history = fs::read_to_string(models.join("models/01/history.jsonl")).unwrap();
+    assert_eq!(history.lines().filter(|line| line.contains("\"validation\":")).count(), 2);
+    assert_eq!(summary(&models).models[0].epochs, 2, "the first epoch stays the best");
+}
+
+#[test]
+fn the_ensemble_is_of_the_first_finals_that_were_asked_for() {
+    let mut bench = bench();
+    let three = RetrainConfig { top: 3, epochs: 1, ensemble: Some(2), ..config() };
+    let (outcome, models) = bench.attempt(&Heard::default(), |job| three.run(job));
+    outcome.unwrap();
+    let summary = summary(&models);
+    assert_eq!(
+        (summary.models.len(), summary.ensemble.unwrap().genotype.as_str()),
+        (3, "2 networks")
+    );
+}
+
+#[test]
+fn words_that_need_validation_images_are_mistakes_where_these_are_trained_on() {
+    let with = |validation: &str| {
+        serde_json::json!({
+            "validation": validation,
+            "recipe": {
+                "patience": 3,
+                "weights": "best",
+                "augment": ["mirror", { "kind": "shift", "pixels": 5 }],
+                "schedule": { "kind": "levels", "levels": [{ "from": 0.5, "share": 0.1 }] },
+            },
+        })
+    };
+    let mistakes = bind_as("retrain", &with("train")).unwrap_err();
+    let codes: Vec<&str> = mistakes.iter().map(|mistake| mistake.code).collect();
+    assert_eq!(codes, ["retrain::no_validation"; 2]);
+    assert!(mistakes[0].message.starts_with("`patience` goes by validation images"));
+    bind_as("retrain", &with("watch")).unwrap();
 }

@@ -259,6 +259,7 @@ mod tests {
             steps: 0,
             epsilon: Some(epsilon),
             curve: Vec::new(),
+            measures: std::collections::BTreeMap::new(),
         }
     }
 

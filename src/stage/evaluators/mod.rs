@@ -2,9 +2,15 @@
 //!
 //! A new evaluator is one variant here and one file. Knows nothing of strategies.
 
+pub mod proxy;
+mod table;
 mod train;
 
+pub use proxy::{Measure, ProxyConfig};
+pub use table::TableConfig;
 pub use train::{Retries, Score, TrainConfig};
+
+use table::Table;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +32,10 @@ pub enum EvaluatorConfig {
     Mock(MockConfig),
     /// The validation accuracy after a short real training.
     Train(TrainConfig),
+    /// A number of a file of the project, looked up by the architecture's canonical text.
+    Table(TableConfig),
+    /// A zero-cost proxy: a measure of the network at initialisation on one batch, without training.
+    Proxy(ProxyConfig),
 }
 
 /// A genotype to be scored, with what is known of it.
@@ -47,6 +57,8 @@ pub struct Subject {
 pub enum Scorer<'a> {
     /// Scores features: no network is built, so that a trial takes microseconds.
     Mock(MockEvaluator),
+    /// Looks texts up: no network is built.
+    Table(Table),
     /// Scores child networks.
     Networks(Box<dyn Evaluate + 'a>),
 }
@@ -58,6 +70,17 @@ impl EvaluatorConfig {
         match self {
             Self::Mock(_) => vec![Component { name: "evaluator.mock", version: MOCK_VERSION }],
             Self::Train(config) => config.components(),
+            Self::Table(_) => vec![Component { name: "evaluator.table", version: table::VERSION }],
+            Self::Proxy(config) => config.components(),
+        }
+    }
+
+    /// Project files that it reads, relative to the project's root.
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        match self {
+            Self::Table(config) => vec![config.file.clone()],
+            Self::Mock(_) | Self::Train(_) | Self::Proxy(_) => Vec::new(),
         }
     }
 
@@ -65,8 +88,9 @@ impl EvaluatorConfig {
     #[must_use]
     pub fn numerics(&self) -> Option<&'static str> {
         match self {
-            Self::Mock(_) => None,
+            Self::Mock(_) | Self::Table(_) => None,
             Self::Train(config) => Some(config.numerics()),
+            Self::Proxy(config) => config.numerics(),
         }
     }
 
@@ -80,8 +104,9 @@ impl EvaluatorConfig {
     #[must_use]
     pub fn data(&self) -> Arity {
         match self {
-            Self::Mock(_) => Arity::Optional,
-            Self::Train(_) => Arity::One,
+            Self::Mock(_) | Self::Table(_) => Arity::Optional,
+            Self::Proxy(config) if !config.measure.needs_images() => Arity::Optional,
+            Self::Train(_) | Self::Proxy(_) => Arity::One,
         }
     }
 
@@ -98,6 +123,8 @@ impl EvaluatorConfig {
         match (self, data) {
             (Self::Mock(config), _) => Ok(Scorer::Mock(MockEvaluator::new(config, classes))),
             (Self::Train(config), Some(data)) => Ok(Scorer::Networks(config.open(job, data)?)),
+            (Self::Table(config), _) => Ok(Scorer::Table(Table::read(config, job)?)),
+            (Self::Proxy(config), data) => Ok(Scorer::Networks(config.open(job, data)?)),
             (Self::Train(_), None) => Err(StageError::Failed(
                 "the evaluator `train` needs a dataset on `data`".to_owned(),
             )),
@@ -118,6 +145,9 @@ impl Scorer<'_> {
         let evaluations = match self {
             Self::Mock(mock) => {
                 batch.iter().map(|s| mock.evaluate(&s.features, s.seed, &s.text)).collect()
+            }
+            Self::Table(table) => {
+                batch.iter().map(|s| table.evaluate(&s.text)).collect::<Result<_, _>>()?
             }
             Self::Networks(evaluator) => {
                 let candidates: Vec<Candidate> = batch.iter().map(|s| s.candidate(space)).collect();

@@ -95,6 +95,30 @@ pub enum Score {
     Last,
     /// The best of all epochs: higher, and by luck too.
     Best,
+    /// The best of the last five epochs (Zoph and Le 2017, section 4.1).
+    #[serde(rename = "max_last_5")]
+    MaxLast5,
+}
+
+/// How much training a candidate gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Effort {
+    /// Passes over the images.
+    epochs: u64,
+    /// Training images, from the first.
+    images: usize,
+}
+
+impl Score {
+    /// The accuracy that counts; nothing when no epoch has ended.
+    fn of(self, curve: &[f64]) -> Option<f64> {
+        let counted = match self {
+            Self::Last => &curve[curve.len().saturating_sub(1)..],
+            Self::Best => curve,
+            Self::MaxLast5 => &curve[curve.len().saturating_sub(5)..],
+        };
+        counted.iter().copied().max_by(f64::total_cmp)
+    }
 }
 
 impl TrainConfig {
@@ -124,7 +148,7 @@ impl TrainConfig {
         job: &'a Job<'a>,
         data: Dataset,
     ) -> Result<Box<dyn Evaluate + 'a>, StageError> {
-        let images = self.images_of(data.training.len());
+        let images = self.images_of(self.fraction, data.training.len());
         if images == 0 {
             let all = data.training.len();
             let text = format!("`evaluator` uses none of {all} training images: raise `fraction`");
@@ -135,13 +159,13 @@ impl TrainConfig {
                         give its `split` a `validation` share";
             return Err(StageError::Failed(text.to_owned()));
         }
-        let standard = Standard::of(&data.card).map_err(|error| StageError::caused_by(&error))?;
+        let standard = Standard::of(&data.card, self.recipe.preprocessing)
+            .map_err(|error| StageError::caused_by(&error))?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(job.file.threads.max(1));
         let store = Store::open(&job.file.paths.store, StoreOptions::default());
         Ok(Box::new(TrainEvaluator {
             config: self,
             job,
-            images,
             standard,
             pool: pool.build().map_err(|error| StageError::caused_by(&error))?,
             store: store.map_err(|error| StageError::caused_by(&error))?,
@@ -149,15 +173,15 @@ impl TrainConfig {
         }))
     }
 
-    /// How many of `all` training images are used.
+    /// How many of `all` training images are used of the share `fraction`.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         clippy::cast_sign_loss,
         reason = "a share of a count"
     )]
-    fn images_of(&self, all: usize) -> usize {
-        let share = (self.fraction * all as f64).round() as usize;
+    fn images_of(&self, fraction: f64, all: usize) -> usize {
+        let share = (fraction * all as f64).round() as usize;
         share.min(all).min(self.images.unwrap_or(all))
     }
 }
@@ -167,7 +191,6 @@ struct TrainEvaluator<'a> {
     config: &'a TrainConfig,
     job: &'a Job<'a>,
     data: Dataset,
-    images: usize,
     standard: Standard,
     pool: ThreadPool,
     store: Store,
@@ -175,14 +198,21 @@ struct TrainEvaluator<'a> {
 
 impl Evaluate for TrainEvaluator<'_> {
     fn evaluate(&mut self, batch: &[Candidate]) -> Result<Vec<Evaluation>, EvaluateError> {
-        batch.iter().map(|candidate| self.score(candidate)).collect()
+        let (epochs, fraction) = (self.config.epochs, self.config.fraction);
+        batch.iter().map(|candidate| self.score(candidate, self.effort(epochs, fraction))).collect()
     }
 }
 
 impl TrainEvaluator<'_> {
+    /// The training of `epochs` passes over the share `fraction` of the training images, at least one.
+    fn effort(&self, epochs: u64, fraction: f64) -> Effort {
+        let images = self.config.images_of(fraction, self.data.training.len());
+        Effort { epochs, images: images.max(1) }
+    }
+
     /// From the trial cache, or by training.
-    fn score(&self, candidate: &Candidate) -> Result<Evaluation, EvaluateError> {
-        let key = self.key(candidate);
+    fn score(&self, candidate: &Candidate, effort: Effort) -> Result<Evaluation, EvaluateError> {
+        let key = self.key(candidate, effort);
         if let Some(known) = self.known(&key) {
             return Ok(known);
         }
@@ -190,7 +220,7 @@ impl TrainEvaluator<'_> {
             return Err(EvaluateError::Interrupted);
         }
         let evaluation =
-            self.pool.install(|| self.train(candidate)).map_err(|error| match error {
+            self.pool.install(|| self.train(candidate, effort)).map_err(|error| match error {
                 TrainError::Interrupted => EvaluateError::Interrupted,
                 other => EvaluateError::Broken(StageError::caused_by(&other).to_string()),
             })?;
@@ -198,8 +228,10 @@ impl TrainEvaluator<'_> {
         Ok(evaluation)
     }
 
-    /// Everything that a trial's result depends on. The network stands for space and skeleton.
-    fn key(&self, candidate: &Candidate) -> Digest {
+    /// Everything that a trial's result depends on. The network stands for space and skeleton; the effort
+    /// for the words that ask for it, so that equal trainings of different studies are one.
+    fn key(&self, candidate: &Candidate, effort: Effort) -> Digest {
+        let TrainConfig { epochs: _, fraction: _, images: _, recipe, retries, score } = self.config;
         let mut manifest = Manifest::default();
         for component in self.config.components() {
             manifest.line(format!("component.{}", component.name), &component.version);
@@ -208,8 +240,11 @@ impl TrainEvaluator<'_> {
         for input in self.job.inputs("data") {
             manifest.line("input.data", &input.tree);
         }
-        manifest.section("evaluator", self.config);
-        manifest.line("images", &self.images);
+        manifest.section("evaluator.recipe", recipe);
+        manifest.section("evaluator.retries", retries);
+        manifest.section("evaluator.score", score);
+        manifest.line("epochs", &effort.epochs);
+        manifest.line("images", &effort.images);
         manifest.line("genotype", &candidate.genotype);
         manifest.section("network", &candidate.network);
         manifest.line("seed", &candidate.seed.digest());
@@ -245,13 +280,13 @@ impl TrainEvaluator<'_> {
     }
 
     /// Tries learning rates until the child learns. The cost of every try is charged.
-    fn train(&self, candidate: &Candidate) -> Result<Evaluation, TrainError> {
+    fn train(&self, candidate: &Candidate, effort: Effort) -> Result<Evaluation, TrainError> {
         let retries = &self.config.retries;
         let (mut epochs, mut steps) = (0, 0);
         let mut factor = 1.0;
         let mut try_number = 1;
         loop {
-            let assignment = self.assignment(candidate, factor, try_number);
+            let assignment = self.assignment(candidate, effort, factor, try_number);
             let fitted = self.fit(candidate, &assignment)?;
             steps += fitted.steps;
             epochs += fitted.steps.div_ceil(assignment.steps_per_epoch().max(1));
@@ -266,6 +301,7 @@ impl TrainEvaluator<'_> {
     fn assignment<'b>(
         &'b self,
         candidate: &'b Candidate,
+        effort: Effort,
         lr_factor: f64,
         try_number: u32,
     ) -> Assignment<'b> {
@@ -274,9 +310,9 @@ impl TrainEvaluator<'_> {
             network: &candidate.network,
             recipe: &self.config.recipe,
             standard: &self.standard,
-            training: Examples::first(&self.data.training, self.images),
+            training: Examples::first(&self.data.training, effort.images),
             validation: Some(Examples::all(&self.data.validation)),
-            epochs: self.config.epochs,
+            epochs: effort.epochs,
             lr_factor,
             gate: None,
             seed: candidate.seed.child("training").nth(u64::from(try_number)),
@@ -319,16 +355,28 @@ impl TrainEvaluator<'_> {
 
     fn evaluation(&self, fitted: &Fitted, tries: u32, epochs: u64, steps: u64) -> Evaluation {
         let curve: Vec<f64> = fitted.history.iter().filter_map(|epoch| epoch.validation).collect();
-        let learned = match self.config.score {
-            Score::Last => curve.last().copied(),
-            Score::Best => curve.iter().copied().max_by(f64::total_cmp),
-        };
+        let learned = self.config.score.of(&curve);
         let failure = match fitted.outcome {
             Outcome::Finished => None,
             outcome if tries == 1 => Some(outcome.to_string()),
             outcome => Some(format!("{outcome}, the last of {tries} tries")),
         };
         let score = if failure.is_some() { None } else { learned };
-        Evaluation { score: score.unwrap_or(self.chance()), failure, epochs, steps, curve }
+        let score = score.unwrap_or(self.chance());
+        Evaluation { score, failure, epochs, steps, curve, ..Evaluation::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_score_is_of_the_epochs_that_count() {
+        let curve = [0.9, 0.1, 0.4, 0.3, 0.5, 0.2, 0.25];
+        let scores = [Score::Last, Score::Best, Score::MaxLast5].map(|score| score.of(&curve));
+        assert_eq!(scores, [Some(0.25), Some(0.9), Some(0.5)]);
+        assert_eq!(Score::MaxLast5.of(&curve[..2]), Some(0.9));
+        assert_eq!(Score::Last.of(&[]), None);
     }
 }

@@ -17,8 +17,13 @@ pub(super) struct Results {
 }
 
 /// Opens the test set and lets all trained networks see it once. Takes the finals as they are: ranks
-/// and choice were made before and are only copied here.
-pub(super) fn sit(trained: Trained, job: &Job<'_>) -> Result<Results, StageError> {
+/// and choice were made before and are only copied here. The first `together` of those that could be
+/// trained, or all, make the ensemble.
+pub(super) fn sit(
+    trained: Trained,
+    together: Option<usize>,
+    job: &Job<'_>,
+) -> Result<Results, StageError> {
     let folder = job.input("test").expect("BUG: the port `test` takes exactly one");
     let test = Testset::open(folder).map_err(|error| StageError::caused_by(&error))?;
     let fits = test.card.image == trained.standard.shape() && test.card.classes == trained.classes;
@@ -46,7 +51,8 @@ pub(super) fn sit(trained: Trained, job: &Job<'_>) -> Result<Results, StageError
         .map(|(place, (model, scores))| model.summary(place + 1, scores.as_ref(), &labels))
         .collect();
     let best = &models[trained.chosen];
-    let sat: Vec<Scores> = scores.into_iter().flatten().collect();
+    let sat = scores.into_iter().flatten().take(together.unwrap_or(usize::MAX));
+    let sat: Vec<Scores> = sat.collect();
     let summary = ModelsSummary {
         format: MODELS_FORMAT,
         chosen: Chosen {

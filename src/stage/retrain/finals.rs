@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{ENGINE, RetrainConfig};
+use super::{ENGINE, RetrainConfig, Validation};
 use crate::dataset::Dataset;
 use crate::event::{Emit, Event};
 use crate::net::Network;
@@ -75,7 +75,8 @@ pub(super) fn choose(config: &RetrainConfig, job: &Job<'_>) -> Result<Finals, St
     if networks.is_empty() {
         return Err(StageError::Failed("there is no trial to train a network of".to_owned()));
     }
-    let standard = Standard::of(&data.card).map_err(|error| StageError::caused_by(&error))?;
+    let standard = Standard::of(&data.card, config.recipe.preprocessing)
+        .map_err(|error| StageError::caused_by(&error))?;
     Ok(Finals { networks, data, standard })
 }
 
@@ -136,13 +137,20 @@ impl Finals {
         job: &Job<'_>,
         progress: &EpochCounter<'_>,
     ) -> Result<Fitted, TrainError> {
+        let training = Examples::all(&self.data.training);
         let assignment = Assignment {
             engine: &ENGINE,
             network: &is.network,
             recipe: &config.recipe,
             standard: &self.standard,
-            training: Examples::all(&self.data.training).and(&self.data.validation),
-            validation: None,
+            training: match config.validation {
+                Validation::Train => training.and(&self.data.validation),
+                Validation::Watch => training,
+            },
+            validation: match config.validation {
+                Validation::Train => None,
+                Validation::Watch => Some(Examples::all(&self.data.validation)),
+            },
             epochs: config.epochs,
             lr_factor: 1.0,
             gate: None,
