@@ -324,6 +324,7 @@ fn mock_of_features(v: &Vector<'_>) {
         pool_share: real(&given["q"]),
         dense_share: real(&given["W"]),
         batch_norm: v.input["bn"] == true,
+        activations: 0,
     };
     mock(v, &features, text(&v.input["arch_string"]));
 }
