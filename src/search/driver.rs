@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Controller, Finished, SearchError};
+use super::{Controller, Finished, Progress, SearchError};
 use crate::seed::Seed;
 use crate::space::{Features, Genotype, Space};
 
@@ -138,11 +138,14 @@ impl<'s> Search<'s> {
     /// When there are not as many as were proposed, or one is not finite.
     pub fn observe(&mut self, rewards: &[f64]) {
         assert_eq!(rewards.len(), self.pending.len(), "BUG: a reward for each proposal");
-        for (genotype, &reward) in std::mem::take(&mut self.pending).into_iter().zip(rewards) {
+        let pending = std::mem::take(&mut self.pending);
+        for (left, (genotype, &reward)) in
+            (0..pending.len()).rev().zip(pending.into_iter().zip(rewards))
+        {
             assert!(reward.is_finite(), "BUG: the reward {reward} passed the evaluator");
             let network = self.evaluated.len();
             self.evaluated.push((genotype, reward));
-            self.present(network);
+            self.present(network, left);
         }
     }
 
@@ -185,9 +188,10 @@ impl<'s> Search<'s> {
     fn episode(&mut self) -> Option<Proposal> {
         let mut stream = self.seed.stream("episode", self.counts.episodes);
         self.counts.episodes += 1;
-        let unique = self.numbers.len() as u64;
+        let proposed = self.numbers.len() as u64;
+        let progress = Progress { proposed, pending: self.pending.len() };
         let mut genotype = Genotype::default();
-        let epsilon = self.controller.propose(self.space, unique, &mut stream, &mut genotype);
+        let epsilon = self.controller.propose(self.space, progress, &mut stream, &mut genotype);
         if let Some(&network) = self.numbers.get(&genotype) {
             self.repeat(network);
             return None;
@@ -211,15 +215,15 @@ impl<'s> Search<'s> {
         self.counts.repeats += 1;
         self.counts.repeats_in_a_row += 1;
         if network < self.evaluated.len() {
-            self.present(network);
+            self.present(network, self.pending.len());
         }
     }
 
-    fn present(&mut self, network: usize) {
+    fn present(&mut self, network: usize, pending: usize) {
         let mut stream = self.seed.stream("update", self.counts.updates);
         self.counts.updates += 1;
         let (genotype, reward) = &self.evaluated[network];
-        let finished = Finished { network, genotype, reward: *reward };
+        let finished = Finished { network, genotype, reward: *reward, pending };
         self.controller.observe(self.space, finished, &mut stream);
     }
 }

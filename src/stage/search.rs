@@ -18,7 +18,9 @@ use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
 use crate::results::{TRIALS_FORMAT, Trial, TrialsCard, write_card};
-use crate::search::{EvaluateError, Evaluation, Proposal, SavedSearch, Search, StrategyConfig};
+use crate::search::{
+    EvaluateError, Evaluation, Proposal, RewardConfig, SavedSearch, Search, StrategyConfig,
+};
 use crate::space::{Space, SpaceConfig};
 use crate::spec::Node;
 
@@ -40,6 +42,9 @@ pub struct SearchConfig {
     pub evaluator: EvaluatorConfig,
     /// When the search ends.
     pub budget: Budget,
+    /// What the strategy learns from; by default the score.
+    #[serde(default)]
+    pub reward: RewardConfig,
     /// Another number is another repeat of the same search.
     #[serde(default)]
     pub seed: u64,
@@ -137,14 +142,15 @@ impl Stage for SearchConfig {
         let task = Task::of(job, self.image)?;
         let failed = |error: &dyn std::error::Error| StageError::Failed(sentence(error));
         let space = self.space.open(task.image, task.classes).map_err(|e| failed(&e))?;
-        let controller = self.strategy.open(&*space, self.budget.trials);
+        let seed = job.stage_seed(self.seed);
+        let controller = self.strategy.open(&*space, self.budget.trials, seed);
         let controller = controller.map_err(|e| failed(&e))?;
         let scorer = self.evaluator.open(job, task.data, task.classes)?;
         let (log, resumed) = TrialLog::open(job)?;
         let mut course = Course {
             config: self,
             job,
-            search: Search::new(&*space, controller, job.stage_seed(self.seed)),
+            search: Search::new(&*space, controller, seed),
             scorer,
             log,
             announcer: Announcer::new(job, self.budget.trials),
@@ -207,12 +213,17 @@ impl Course<'_> {
             .map(|(trial, proposal)| self.subject(trial, proposal, space))
             .collect();
         let evaluations = self.scorer.score(space, &subjects).map_err(interrupted_or_broken)?;
-        let rewards: Vec<f64> = evaluations.iter().map(|evaluation| evaluation.score).collect();
+        let judged = evaluations.iter().zip(&proposals);
+        let rewards: Vec<f64> = judged
+            .map(|(evaluation, proposal)| {
+                self.config.reward.of(evaluation, &proposal.features, space.classes())
+            })
+            .collect();
         self.search.observe(&rewards);
-        for ((subject, proposal), evaluation) in
-            subjects.into_iter().zip(&proposals).zip(evaluations)
+        let scored = subjects.into_iter().zip(evaluations);
+        for ((subject, evaluation), (proposal, reward)) in scored.zip(proposals.iter().zip(rewards))
         {
-            let trial = trial_of(subject, proposal.epsilon, evaluation);
+            let trial = Trial { reward, ..trial_of(subject, proposal.epsilon, evaluation) };
             self.log.append(&trial)?;
             self.announcer.trial(&trial);
         }
@@ -303,7 +314,7 @@ fn outcome(announcer: &Announcer<'_>, search: &Search<'_>) -> Outcome {
     Outcome { metrics }
 }
 
-/// A trial as it is written down; what a controller learns from is the score.
+/// A trial as it is written down, where the reward is the score.
 pub(super) fn trial_of(subject: Subject, epsilon: Option<f64>, evaluation: Evaluation) -> Trial {
     Trial {
         trial: subject.trial,

@@ -37,7 +37,7 @@ struct Run<'s> {
 
 impl<'s> Run<'s> {
     fn new(space: &'s ChainSpace, strategy: &StrategyConfig, trials: u64, seed: u64) -> Self {
-        let controller = strategy.open(space, trials).expect("countable");
+        let controller = strategy.open(space, trials, Seed::root(seed)).expect("countable");
         let search = Search::new(space, controller, Seed::root(seed));
         let mock = MockEvaluator::new(&MockConfig::default(), space.classes());
         Self { search, mock, history: Vec::new() }
@@ -218,7 +218,7 @@ fn q_learning_finds_a_known_optimum_more_often_than_random_walks() {
         ..ChainConfig::default()
     });
     let finds = |strategy: &StrategyConfig, seed| {
-        let controller = strategy.open(&space, 120).expect("countable");
+        let controller = strategy.open(&space, 120, Seed::root(seed)).expect("countable");
         let mut search = Search::new(&space, controller, Seed::root(seed));
         (0..120).any(|_| {
             let proposals = search.propose(1);
