@@ -1,7 +1,8 @@
 //! A search: a controller, what it has proposed, and the rules that hold for every strategy.
 //!
 //! - A network is evaluated once. Proposed again it is not a trial: its reward is presented to the
-//!   controller again, and another episode is walked.
+//!   controller again, and another episode is walked. So Q-learning replays it once more, a policy gradient
+//!   counts one more draw of its policy, and evolution bears one more child, at no cost.
 //! - A network beyond the space's limits is not a trial either: no reward, drawn again, counted. (A
 //!   made-up low reward would make other such networks attractive to a table that starts high.)
 //! - The search is exhausted after 1,000 episodes in a row without a new network.
@@ -97,6 +98,20 @@ impl<'s> Search<'s> {
     #[must_use]
     pub fn controller(&self) -> &dyn Controller {
         &*self.controller
+    }
+
+    /// The network that the strategy prefers by now, when it has a policy.
+    #[must_use]
+    pub fn most_probable(&self) -> Option<Genotype> {
+        self.controller.most_probable(self.space)
+    }
+
+    /// `count` fresh draws from the policy as it is by now, networks seen before and beyond the limits
+    /// among them; none when the strategy has no policy. Neither search nor strategy changes.
+    pub fn samples(&mut self, count: u64) -> Vec<Genotype> {
+        let mut draw =
+            |nth| self.controller.sample(self.space, &mut self.seed.stream("sample", nth));
+        (0..count).map_while(&mut draw).collect()
     }
 
     /// How often what happened.

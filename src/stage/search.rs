@@ -29,6 +29,11 @@ const VERSION: u32 = 1;
 
 /// Name of the file about the controller.
 const CONTROLLER_FILE: &str = "controller.json";
+/// Name of the file with a policy's weights.
+const WEIGHTS_FILE: &str = "controller.safetensors";
+
+/// Draws from the final policy that are written down.
+const SAMPLES: u64 = 20;
 
 /// Searches a space for good architectures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -80,6 +85,12 @@ struct ControllerCard<'a> {
     repeats: u64,
     rejected: u64,
     exhausted: bool,
+    /// The network that the final policy prefers, where the strategy has a policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_probable: Option<String>,
+    /// Fresh draws from the final policy, seen before or not: what it has come to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    samples: Vec<String>,
 }
 
 impl Config for SearchConfig {
@@ -243,7 +254,7 @@ impl Course<'_> {
 
     /// Writes the artifacts.
     fn finish(self) -> Result<Outcome, StageError> {
-        let Self { config, job, search, log, announcer, .. } = self;
+        let Self { config, job, mut search, log, announcer, .. } = self;
         announcer.progress();
         if search.trials() == 0 {
             let message = "no network of the space is within its limits: raise `parameters_max` or \
@@ -259,7 +270,7 @@ impl Course<'_> {
         write_card(&folder, &config.card(search.space()))
             .map_err(|error| StageError::Failed(sentence(&error)))?;
         log.finish(&folder)?;
-        write_controller(&job.output("controller"), config, &search)?;
+        write_controller(&job.output("controller"), config, &mut search)?;
         Ok(outcome(&announcer, &search))
     }
 }
@@ -284,9 +295,11 @@ impl SearchConfig {
 fn write_controller(
     folder: &Path,
     config: &SearchConfig,
-    search: &Search<'_>,
+    search: &mut Search<'_>,
 ) -> Result<(), StageError> {
     let counts = search.counts();
+    let space = search.space();
+    let samples = search.samples(SAMPLES);
     let card = ControllerCard {
         format: 1,
         strategy: &config.strategy,
@@ -295,12 +308,17 @@ fn write_controller(
         repeats: counts.repeats,
         rejected: counts.rejected,
         exhausted: search.is_exhausted(),
+        most_probable: search.most_probable().map(|genotype| space.text(&genotype)),
+        samples: samples.iter().map(|genotype| space.text(genotype)).collect(),
     };
     let mut text = serde_json::to_string_pretty(&card).expect("counts and configs serialize");
     text.push('\n');
     write(&folder.join(CONTROLLER_FILE), &text)?;
-    match search.controller().table(search.space()) {
-        Some(table) => write(&folder.join(table.name), &table.text),
+    if let Some(table) = search.controller().table(space) {
+        write(&folder.join(table.name), &table.text)?;
+    }
+    match search.controller().weights(space) {
+        Some(weights) => write(&folder.join(WEIGHTS_FILE), weights),
         None => Ok(()),
     }
 }
@@ -339,9 +357,9 @@ pub(super) fn interrupted_or_broken(error: EvaluateError) -> StageError {
     }
 }
 
-/// Writes a text file.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), StageError> {
-    fs::write(path, text).map_err(|source| StageError::Io {
+/// Writes a file.
+pub(super) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), StageError> {
+    fs::write(path, content).map_err(|source| StageError::Io {
         action: "cannot write",
         path: path.to_owned(),
         source,

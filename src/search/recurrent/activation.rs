@@ -4,7 +4,7 @@
 //! operations that are the same everywhere and that the compiler turns into vectors; a library's `tanhf` is
 //! neither. `sigmoid(x) = (1 + tanh(x/2)) / 2`.
 
-use super::machine::{self, Work};
+use super::machine::{self, Vector, Work};
 
 /// Beyond it `tanh` is 1 in f32.
 const SATURATED: f32 = 7.905_311;
@@ -65,7 +65,7 @@ impl Forward<'_> {
 impl Work for Forward<'_> {
     #[expect(clippy::inline_always, reason = "it is compiled for each instruction set")]
     #[inline(always)]
-    fn run<const WIDE: bool>(self) {
+    fn run<V: Vector>(self) {
         let hidden = self.hidden;
         for (row, gates) in self.gates.chunks_exact_mut(4 * hidden).enumerate() {
             let numbers = row * hidden..(row + 1) * hidden;
@@ -126,7 +126,7 @@ impl Backward<'_> {
 impl Work for Backward<'_> {
     #[expect(clippy::inline_always, reason = "it is compiled for each instruction set")]
     #[inline(always)]
-    fn run<const WIDE: bool>(self) {
+    fn run<V: Vector>(self) {
         let hidden = self.hidden;
         let rows =
             self.gates.chunks_exact(4 * hidden).zip(self.gates_slope.chunks_exact_mut(4 * hidden));

@@ -4,7 +4,7 @@
 //! tile of `c` stays in registers while it runs through a block of that sum; blocks are cut along the sum
 //! so that a strip of `b` stays in the nearest cache, and go on from what is in `c`, which changes nothing.
 
-use super::machine::{self, Work};
+use super::machine::{self, Vector, Work};
 
 /// Terms of a sum that are added before the tile goes back to memory.
 const BLOCK: usize = 128;
@@ -86,18 +86,24 @@ struct Product<'a> {
 impl Work for Product<'_> {
     #[expect(clippy::inline_always, reason = "it is compiled for each instruction set")]
     #[inline(always)]
-    fn run<const WIDE: bool>(self) {
+    fn run<V: Vector>(self) {
         let Self { a, b, c, packed } = self;
         for start in (0..a.columns).step_by(BLOCK) {
             let depth = BLOCK.min(a.columns - start);
-            pack(a, start, depth, if WIDE { 8 } else { 4 }, packed);
-            let strips = &b.values[start * b.columns..(start + depth) * b.columns];
-            // Tiles fill the registers: 16 of 32 with 512 bits, 8 of 16 with 256.
-            if WIDE {
-                block::<32>(packed, a.rows, depth, strips, b.columns, 8, c);
-            } else {
-                block::<16>(packed, a.rows, depth, strips, b.columns, 4, c);
-            }
+            pack(a, start, depth, V::ROWS, packed);
+            let block = Block {
+                packed,
+                rows: a.rows,
+                depth,
+                highest: V::ROWS,
+                b: &b.values[start * b.columns..(start + depth) * b.columns],
+                width: b.columns,
+            };
+            let mut column = 0;
+            column = block.strips::<V, 2>(column, c);
+            column = block.strips::<V, 1>(column, c);
+            column = block.strips::<V::Narrow, 1>(column, c);
+            block.strips::<f32, 1>(column, c);
         }
     }
 }
@@ -127,80 +133,74 @@ fn pack(a: Matrix<'_>, start: usize, depth: usize, highest: usize, packed: &mut 
     }
 }
 
-/// One block of the sum for all of `c`, in strips of `COLUMNS`, then 4, then 1.
-#[expect(clippy::inline_always, reason = "it is compiled for each instruction set")]
-#[inline(always)]
-fn block<const COLUMNS: usize>(
-    packed: &[f32],
+/// A block of all sums.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    /// The left factor, tile by tile.
+    packed: &'a [f32],
     rows: usize,
     depth: usize,
-    b: &[f32],
-    width: usize,
+    /// Most rows of a tile.
     highest: usize,
-    c: &mut [f32],
-) {
-    let mut column = 0;
-    while column + COLUMNS <= width {
-        strip::<COLUMNS>(packed, rows, depth, &b[column..], width, highest, &mut c[column..]);
-        column += COLUMNS;
-    }
-    while column + 4 <= width {
-        strip::<4>(packed, rows, depth, &b[column..], width, highest, &mut c[column..]);
-        column += 4;
-    }
-    while column < width {
-        strip::<1>(packed, rows, depth, &b[column..], width, highest, &mut c[column..]);
-        column += 1;
-    }
+    /// The right factor.
+    b: &'a [f32],
+    /// Columns of the right factor.
+    width: usize,
 }
 
-#[expect(clippy::inline_always, reason = "it is compiled for each instruction set")]
-#[inline(always)]
-fn strip<const COLUMNS: usize>(
-    packed: &[f32],
-    rows: usize,
-    depth: usize,
-    b: &[f32],
-    width: usize,
-    highest: usize,
-    c: &mut [f32],
-) {
-    for (row, height) in tiles(rows, highest) {
-        let a = &packed[row * depth..(row + height) * depth];
-        let c = &mut c[row * width..];
-        match height {
-            8 => tile::<8, COLUMNS>(a, b, c, width),
-            4 => tile::<4, COLUMNS>(a, b, c, width),
-            2 => tile::<2, COLUMNS>(a, b, c, width),
-            _ => tile::<1, COLUMNS>(a, b, c, width),
+impl Block<'_> {
+    /// Strips of `VECTORS` vectors from `column` on, as many as there is room for; the next column.
+    #[expect(clippy::inline_always, reason = "it is compiled for each instruction set")]
+    #[inline(always)]
+    fn strips<V: Vector, const VECTORS: usize>(self, from: usize, c: &mut [f32]) -> usize {
+        let mut column = from;
+        while column + VECTORS * V::LANES <= self.width {
+            let (b, c) = (&self.b[column..], &mut c[column..]);
+            for (row, height) in tiles(self.rows, self.highest) {
+                let a = &self.packed[row * self.depth..(row + height) * self.depth];
+                let c = &mut c[row * self.width..];
+                match height {
+                    8 => tile::<V, 8, VECTORS>(a, b, c, self.width),
+                    4 => tile::<V, 4, VECTORS>(a, b, c, self.width),
+                    2 => tile::<V, 2, VECTORS>(a, b, c, self.width),
+                    _ => tile::<V, 1, VECTORS>(a, b, c, self.width),
+                }
+            }
+            column += VECTORS * V::LANES;
         }
+        column
     }
 }
 
-/// A tile of `c`: `a` has a column of `ROWS` numbers a term, `b` a row of `width`.
+/// A tile of `c`: `a` has a column of `ROWS` numbers for each term, `b` a row of `width`.
 #[expect(clippy::inline_always, reason = "it is compiled for each instruction set")]
 #[inline(always)]
-fn tile<const ROWS: usize, const COLUMNS: usize>(
+fn tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
     a: &[f32],
     b: &[f32],
     c: &mut [f32],
     width: usize,
 ) {
-    let mut sums = [[0.0_f32; COLUMNS]; ROWS];
+    let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
     for (sums, c) in sums.iter_mut().zip(c.chunks(width)) {
-        sums.copy_from_slice(&c[..COLUMNS]);
+        for (sum, c) in sums.iter_mut().zip(c.chunks(V::LANES)) {
+            *sum = V::load(c);
+        }
     }
     let (columns, _) = a.as_chunks::<ROWS>();
     for (a, b) in columns.iter().zip(b.chunks(width)) {
-        let b = b.first_chunk::<COLUMNS>().expect("a strip lies within its rows");
+        let b: [V; VECTORS] = std::array::from_fn(|vector| V::load(&b[vector * V::LANES..]));
         for (sums, a) in sums.iter_mut().zip(a) {
+            let a = V::splat(*a);
             for (sum, b) in sums.iter_mut().zip(b) {
-                *sum = a.mul_add(*b, *sum);
+                *sum = a.fused(b, *sum);
             }
         }
     }
     for (sums, c) in sums.iter().zip(c.chunks_mut(width)) {
-        c[..COLUMNS].copy_from_slice(sums);
+        for (sum, c) in sums.iter().zip(c.chunks_mut(V::LANES)) {
+            sum.store(c);
+        }
     }
 }
 
