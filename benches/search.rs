@@ -1,5 +1,8 @@
-//! Trials a second of whole mock searches, lines of the artifact included: 2,700 networks of the
-//! published space by random walks, by Q-learning at epsilon 1, and over its whole schedule.
+//! Trials a second of whole mock searches, lines of the artifact included.
+//!
+//! On chains: 2,700 networks of the published space, Q-learning at epsilon 1 and over its whole schedule.
+//! On cells: decisions with the sizes of NASNet's controller, 50 of them, for the strategies that were
+//! published on cells.
 
 use std::hint::black_box;
 
@@ -7,22 +10,25 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use phytotron::net::Shape;
 use phytotron::results::Trial;
 use phytotron::search::{
-    Level, MockConfig, MockEvaluator, QLearningConfig, Search, StrategyConfig,
+    EvolutionConfig, Level, LocalSearchConfig, LstmConfig, MockConfig, MockEvaluator, PolicyConfig,
+    PpoConfig, QLearningConfig, ReinforceConfig, Search, StrategyConfig,
 };
 use phytotron::seed::Seed;
 use phytotron::space::Space;
 use phytotron::space::chain::{ChainConfig, ChainSpace};
 
-const TRIALS: u64 = 2700;
+#[path = "../tests/search/toy.rs"]
+mod toy;
 
 /// Searches and writes every trial's line into memory; returns their length.
-fn search(space: &ChainSpace, strategy: &StrategyConfig) -> usize {
-    let controller = strategy.open(space, TRIALS).expect("the space can be counted");
-    let mut search = Search::new(space, controller, Seed::root(7));
+fn search(space: &dyn Space, strategy: &StrategyConfig, trials: u64) -> usize {
+    let seed = Seed::root(7);
+    let controller = strategy.open(space, trials, seed).expect("the space can be counted");
+    let mut search = Search::new(space, controller, seed);
     let mut mock = MockEvaluator::new(&MockConfig::default(), space.classes());
     let trial_seeds = Seed::root(7).child("trial").nth(0);
     let mut bytes = 0;
-    while search.trials() < TRIALS {
+    while search.trials() < trials && !search.is_exhausted() {
         let trial = search.trials();
         for proposal in search.propose(1) {
             let genotype = space.text(&proposal.genotype);
@@ -50,24 +56,59 @@ fn search(space: &ChainSpace, strategy: &StrategyConfig) -> usize {
     bytes
 }
 
-fn searches(criterion: &mut Criterion) {
+/// Strategies that suit every space.
+fn strategies() -> Vec<(&'static str, StrategyConfig)> {
+    let softmax =
+        ReinforceConfig { controller: PolicyConfig::Softmax, ..ReinforceConfig::default() };
+    let large = ReinforceConfig {
+        controller: PolicyConfig::Lstm(LstmConfig {
+            layers: Some(1),
+            hidden: Some(100),
+            ..LstmConfig::default()
+        }),
+        batch: Some(20),
+        ..ReinforceConfig::default()
+    };
+    vec![
+        ("random", StrategyConfig::Random),
+        ("evolution", StrategyConfig::Evolution(EvolutionConfig::default())),
+        ("local_search", StrategyConfig::LocalSearch(LocalSearchConfig::default())),
+        ("reinforce, softmax", StrategyConfig::Reinforce(softmax)),
+        ("reinforce, 2 x 35 units", StrategyConfig::Reinforce(ReinforceConfig::default())),
+        ("reinforce, 100 units, batch 20", StrategyConfig::Reinforce(large)),
+        ("ppo", StrategyConfig::Ppo(PpoConfig::default())),
+    ]
+}
+
+fn chains(criterion: &mut Criterion) {
+    const TRIALS: u64 = 2700;
     let image = Shape { channels: 3, height: 32, width: 32 };
     let space = ChainSpace::open(&ChainConfig::default(), image, 10).expect("the paper's space");
     let exploring = QLearningConfig {
         schedule: vec![Level { epsilon: 1.0, networks: TRIALS }],
         ..QLearningConfig::default()
     };
-    let mut group = criterion.benchmark_group("mock search, 2700 trials");
-    group.throughput(Throughput::Elements(TRIALS));
-    for (name, strategy) in [
-        ("random", StrategyConfig::Random),
-        ("q_learning, epsilon 1", StrategyConfig::QLearning(exploring)),
-        ("q_learning, schedule", StrategyConfig::QLearning(QLearningConfig::default())),
-    ] {
-        group.bench_function(name, |bencher| bencher.iter(|| search(&space, &strategy)));
+    let mut all = strategies();
+    all.push(("q_learning, epsilon 1", StrategyConfig::QLearning(exploring)));
+    all.push(("q_learning, schedule", StrategyConfig::QLearning(QLearningConfig::default())));
+    let mut group = criterion.benchmark_group("chains, 2700 trials");
+    group.throughput(Throughput::Elements(TRIALS)).sample_size(10);
+    for (name, strategy) in all {
+        group.bench_function(name, |bencher| bencher.iter(|| search(&space, &strategy, TRIALS)));
     }
     group.finish();
 }
 
-criterion_group!(benches, searches);
+fn cells(criterion: &mut Criterion) {
+    const TRIALS: u64 = 2000;
+    let space = toy::Toy::cells();
+    let mut group = criterion.benchmark_group("cells, 2000 trials");
+    group.throughput(Throughput::Elements(TRIALS)).sample_size(10);
+    for (name, strategy) in strategies() {
+        group.bench_function(name, |bencher| bencher.iter(|| search(&space, &strategy, TRIALS)));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, cells, chains);
 criterion_main!(benches);

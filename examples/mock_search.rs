@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let learner = StrategyConfig::QLearning(QLearningConfig::default());
     for (name, strategy) in [("random", StrategyConfig::Random), ("q_learning", learner)] {
         let began = Instant::now();
-        let controller = strategy.open(&space, u64::from(TRIALS))?;
+        let controller = strategy.open(&space, u64::from(TRIALS), Seed::root(7))?;
         let mut search = Search::new(&space, controller, Seed::root(7));
         let mut mock = MockEvaluator::new(&MockConfig::default(), 10);
         let mut scores = Vec::new();

@@ -58,6 +58,19 @@ impl Network {
         self.counted().map(|node| self.node_multiply_adds(node)).sum()
     }
 
+    /// Numbers in the feature maps that training keeps for one image. The image itself is not counted,
+    /// nor what can overwrite its input: rectifiers, dropout, dropped paths, flattening.
+    #[must_use]
+    pub fn activations(&self) -> u64 {
+        let kept = |node: &&Node| {
+            !matches!(
+                node.op,
+                Op::Input | Op::Relu | Op::Dropout { .. } | Op::DropPath { .. } | Op::Flatten
+            )
+        };
+        self.counted().filter(kept).map(|node| node.shape.len() as u64).sum()
+    }
+
     /// The nodes that lead to the logits.
     fn counted(&self) -> impl Iterator<Item = &Node> {
         let used = self.used();

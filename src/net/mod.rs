@@ -6,8 +6,10 @@
 
 mod build;
 mod count;
+mod drawing;
 
 pub use build::Builder;
+pub use drawing::{Block, Diagram, Drawing};
 
 use serde::{Deserialize, Serialize};
 
@@ -110,7 +112,8 @@ pub enum Op {
         /// Depth of the cell in its network, above 0 and at most 1: deeper paths are dropped more.
         share: f64,
     },
-    /// Zeros around the map; negative numbers cut rows and columns off.
+    /// Zeros around the map; negative numbers cut rows and columns off. The map may be shifted
+    /// altogether out of its frame: what is left are zeros.
     Pad {
         /// Rows above and below.
         rows: (isize, isize),

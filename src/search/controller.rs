@@ -14,8 +14,19 @@ pub struct Finished<'a> {
     pub network: usize,
     /// The walk.
     pub genotype: &'a Genotype,
-    /// Its score, or chance when it failed; finite.
+    /// What the search makes of its score; finite.
     pub reward: f64,
+    /// Networks that were proposed and whose reward is not known yet.
+    pub pending: usize,
+}
+
+/// How far a search is when a network is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Different networks proposed so far.
+    pub proposed: u64,
+    /// Those of them whose reward is not known yet.
+    pub pending: usize,
 }
 
 /// What a controller has learned, for people.
@@ -29,13 +40,13 @@ pub struct Table {
 
 /// Proposes genotypes and learns from their rewards.
 pub trait Controller: fmt::Debug {
-    /// Walks one episode into `genotype`; the search has proposed `unique` networks before.
+    /// Walks one episode into `genotype`.
     ///
     /// Returns the exploration rate it walked with, when it has one.
     fn propose(
         &mut self,
         space: &dyn Space,
-        unique: u64,
+        progress: Progress,
         stream: &mut Stream,
         genotype: &mut Genotype,
     ) -> Option<f64>;
@@ -57,6 +68,24 @@ pub trait Controller: fmt::Debug {
         networks: &[(Genotype, f64)],
         saved: &serde_json::Value,
     ) -> Result<(), SearchError>;
+
+    /// The network that the policy prefers by now, when the strategy has a policy.
+    fn most_probable(&self, space: &dyn Space) -> Option<Genotype> {
+        let _ = space;
+        None
+    }
+
+    /// A fresh draw from the policy as it is by now, when the strategy has one. Nothing is learned from it.
+    fn sample(&mut self, space: &dyn Space, stream: &mut Stream) -> Option<Genotype> {
+        let _ = (space, stream);
+        None
+    }
+
+    /// The policy's weights in the safetensors format, when it has any.
+    fn weights(&self, space: &dyn Space) -> Option<Vec<u8>> {
+        let _ = space;
+        None
+    }
 
     /// What was learned as a table that people read, when there is one.
     fn table(&self, space: &dyn Space) -> Option<Table> {

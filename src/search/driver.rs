@@ -1,7 +1,8 @@
 //! A search: a controller, what it has proposed, and the rules that hold for every strategy.
 //!
 //! - A network is evaluated once. Proposed again it is not a trial: its reward is presented to the
-//!   controller again, and another episode is walked.
+//!   controller again, and another episode is walked. So Q-learning replays it once more, a policy gradient
+//!   counts one more draw of its policy, and evolution bears one more child, at no cost.
 //! - A network beyond the space's limits is not a trial either: no reward, drawn again, counted. (A
 //!   made-up low reward would make other such networks attractive to a table that starts high.)
 //! - The search is exhausted after 1,000 episodes in a row without a new network.
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Controller, Finished, SearchError};
+use super::{Controller, Finished, Progress, SearchError};
 use crate::seed::Seed;
 use crate::space::{Features, Genotype, Space};
 
@@ -99,6 +100,20 @@ impl<'s> Search<'s> {
         &*self.controller
     }
 
+    /// The network that the strategy prefers by now, when it has a policy.
+    #[must_use]
+    pub fn most_probable(&self) -> Option<Genotype> {
+        self.controller.most_probable(self.space)
+    }
+
+    /// `count` fresh draws from the policy as it is by now, networks seen before and beyond the limits
+    /// among them; none when the strategy has no policy. Neither search nor strategy changes.
+    pub fn samples(&mut self, count: u64) -> Vec<Genotype> {
+        let mut draw =
+            |nth| self.controller.sample(self.space, &mut self.seed.stream("sample", nth));
+        (0..count).map_while(&mut draw).collect()
+    }
+
     /// How often what happened.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -138,11 +153,14 @@ impl<'s> Search<'s> {
     /// When there are not as many as were proposed, or one is not finite.
     pub fn observe(&mut self, rewards: &[f64]) {
         assert_eq!(rewards.len(), self.pending.len(), "BUG: a reward for each proposal");
-        for (genotype, &reward) in std::mem::take(&mut self.pending).into_iter().zip(rewards) {
+        let pending = std::mem::take(&mut self.pending);
+        for (left, (genotype, &reward)) in
+            (0..pending.len()).rev().zip(pending.into_iter().zip(rewards))
+        {
             assert!(reward.is_finite(), "BUG: the reward {reward} passed the evaluator");
             let network = self.evaluated.len();
             self.evaluated.push((genotype, reward));
-            self.present(network);
+            self.present(network, left);
         }
     }
 
@@ -185,9 +203,10 @@ impl<'s> Search<'s> {
     fn episode(&mut self) -> Option<Proposal> {
         let mut stream = self.seed.stream("episode", self.counts.episodes);
         self.counts.episodes += 1;
-        let unique = self.numbers.len() as u64;
+        let proposed = self.numbers.len() as u64;
+        let progress = Progress { proposed, pending: self.pending.len() };
         let mut genotype = Genotype::default();
-        let epsilon = self.controller.propose(self.space, unique, &mut stream, &mut genotype);
+        let epsilon = self.controller.propose(self.space, progress, &mut stream, &mut genotype);
         if let Some(&network) = self.numbers.get(&genotype) {
             self.repeat(network);
             return None;
@@ -211,15 +230,15 @@ impl<'s> Search<'s> {
         self.counts.repeats += 1;
         self.counts.repeats_in_a_row += 1;
         if network < self.evaluated.len() {
-            self.present(network);
+            self.present(network, self.pending.len());
         }
     }
 
-    fn present(&mut self, network: usize) {
+    fn present(&mut self, network: usize, pending: usize) {
         let mut stream = self.seed.stream("update", self.counts.updates);
         self.counts.updates += 1;
         let (genotype, reward) = &self.evaluated[network];
-        let finished = Finished { network, genotype, reward: *reward };
+        let finished = Finished { network, genotype, reward: *reward, pending };
         self.controller.observe(self.space, finished, &mut stream);
     }
 }

@@ -162,6 +162,7 @@ mod tests {
             pool_share: 0.5,
             dense_share: 0.989_181_487_786_914,
             batch_norm: false,
+            activations: 0,
         }
     }
 

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::controller::Table;
-use super::{Controller, Finished, SearchError};
+use super::{Controller, Finished, Progress, SearchError};
 use crate::seed::Stream;
 use crate::space::{Genotype, Process, RowId, Space, StateId};
 
@@ -225,6 +225,17 @@ impl QLearning {
         self.table.learn(&walk, reward, self.config.alpha, self.config.gamma);
     }
 
+    /// Walks by the values, but for a share `epsilon` of decisions that are left to chance.
+    fn walk(&self, process: &Process, epsilon: f64, stream: &mut Stream, genotype: &mut Genotype) {
+        process.episode(genotype, |state| {
+            if stream.unit() < epsilon {
+                stream.index(process.actions(state).len())
+            } else {
+                self.table.greedy(process.row(state), process, stream)
+            }
+        });
+    }
+
     /// Draws walks from the memory and learns from each.
     fn replay(&mut self, stream: &mut Stream) {
         for _ in 0..self.config.replay {
@@ -324,19 +335,12 @@ impl Controller for QLearning {
     fn propose(
         &mut self,
         space: &dyn Space,
-        unique: u64,
+        progress: Progress,
         stream: &mut Stream,
         genotype: &mut Genotype,
     ) -> Option<f64> {
-        let process = space.process();
-        let epsilon = self.schedule.epsilon(unique);
-        process.episode(genotype, |state| {
-            if stream.unit() < epsilon {
-                stream.index(process.actions(state).len())
-            } else {
-                self.table.greedy(process.row(state), process, stream)
-            }
-        });
+        let epsilon = self.schedule.epsilon(progress.proposed);
+        self.walk(space.process(), epsilon, stream, genotype);
         Some(epsilon)
     }
 
@@ -385,6 +389,26 @@ impl Controller for QLearning {
         Ok(())
     }
 
+    /// The walk by the values alone; the first of equal actions.
+    fn most_probable(&self, space: &dyn Space) -> Option<Genotype> {
+        let process = space.process();
+        let mut genotype = Genotype::default();
+        process.episode(&mut genotype, |state| {
+            let row = process.row(state);
+            let best = self.table.best[row.number() as usize];
+            let values = &self.table.values[process.values(row)];
+            values.iter().position(|value| *value >= best).expect("the best is one of them")
+        });
+        Some(genotype)
+    }
+
+    /// A walk at the schedule's last exploration rate.
+    fn sample(&mut self, space: &dyn Space, stream: &mut Stream) -> Option<Genotype> {
+        let mut genotype = Genotype::default();
+        self.walk(space.process(), self.schedule.epsilon(u64::MAX), stream, &mut genotype);
+        Some(genotype)
+    }
+
     fn table(&self, space: &dyn Space) -> Option<Table> {
         let process = space.process();
         let mut text = "state,action,value,visits\n".to_owned();
@@ -410,6 +434,8 @@ mod tests {
     use crate::seed::Seed;
     use crate::space::chain::{ChainConfig, ChainSpace};
 
+    const START: Progress = Progress { proposed: 0, pending: 0 };
+
     fn space() -> ChainSpace {
         let image = Shape { channels: 3, height: 32, width: 32 };
         ChainSpace::open(&ChainConfig { layers_max: 4, ..ChainConfig::default() }, image, 10)
@@ -427,7 +453,7 @@ mod tests {
             let mut genotype = Genotype::default();
             process.draw(&mut stream, &mut genotype);
             let reward = stream.unit();
-            let finished = Finished { network, genotype: &genotype, reward };
+            let finished = Finished { network, genotype: &genotype, reward, pending: 0 };
             controller.observe(space, finished, &mut stream);
         }
         controller
@@ -467,7 +493,7 @@ mod tests {
             .map(|index| {
                 let mut genotype = Genotype::default();
                 let mut stream = Seed::root(9).stream("walk", index);
-                controller.propose(&space, 0, &mut stream, &mut genotype);
+                controller.propose(&space, START, &mut stream, &mut genotype);
                 genotype
             })
             .collect();
@@ -488,7 +514,7 @@ mod tests {
         for index in 0..14_000 {
             let mut genotype = Genotype::default();
             let mut stream = Seed::root(9).stream("walk", index);
-            assert_eq!(controller.propose(&space, 0, &mut stream, &mut genotype), Some(1.0));
+            assert_eq!(controller.propose(&space, START, &mut stream, &mut genotype), Some(1.0));
             counts[usize::from(genotype.0[0])] += 1;
         }
         // 1,000 expected for each of 14 actions, standard deviation 30.

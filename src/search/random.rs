@@ -3,7 +3,7 @@
 //! Two laws, because they differ: a walk with uniform decisions favours short networks, a uniform draw
 //! over networks favours long ones, of which there are more.
 
-use super::{Controller, Finished, SearchError};
+use super::{Controller, Finished, Progress, SearchError};
 use crate::seed::Stream;
 use crate::space::{Genotype, Space};
 
@@ -36,24 +36,35 @@ impl Random {
             _ => Ok(Self { law }),
         }
     }
+
+    fn draw(&self, space: &dyn Space, stream: &mut Stream, genotype: &mut Genotype) {
+        match self.law {
+            Law::Decisions => space.process().draw(stream, genotype),
+            Law::Networks => space.process().draw_uniform(stream, genotype),
+        }
+    }
 }
 
 impl Controller for Random {
     fn propose(
         &mut self,
         space: &dyn Space,
-        _: u64,
+        _: Progress,
         stream: &mut Stream,
         genotype: &mut Genotype,
     ) -> Option<f64> {
-        match self.law {
-            Law::Decisions => space.process().draw(stream, genotype),
-            Law::Networks => space.process().draw_uniform(stream, genotype),
-        }
+        self.draw(space, stream, genotype);
         None
     }
 
     fn observe(&mut self, _: &dyn Space, _: Finished<'_>, _: &mut Stream) {}
+
+    /// The law itself: it never changes.
+    fn sample(&mut self, space: &dyn Space, stream: &mut Stream) -> Option<Genotype> {
+        let mut genotype = Genotype::default();
+        self.draw(space, stream, &mut genotype);
+        Some(genotype)
+    }
 
     fn save(&self) -> serde_json::Value {
         serde_json::Value::Null

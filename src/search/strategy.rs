@@ -3,7 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Controller, Law, QLearning, QLearningConfig, Random, SearchError, q_learning, random};
+use super::evolution::{self, Evolution};
+use super::local_search::{self, LocalSearch};
+use super::{
+    Controller, EvolutionConfig, Law, LocalSearchConfig, PpoConfig, QLearning, QLearningConfig,
+    Random, ReinforceConfig, SearchError, ppo, q_learning, random, reinforce,
+};
+use crate::seed::Seed;
 use crate::space::Space;
 
 /// What proposes genotypes.
@@ -17,6 +23,14 @@ pub enum StrategyConfig {
     RandomUniform,
     /// Tabular Q-learning with epsilon-greedy walks and replay (Baker et al. 2017).
     QLearning(QLearningConfig),
+    /// Policy gradient with a recurrent controller (Zoph & Le 2017) or independent softmaxes (NATS-Bench).
+    Reinforce(ReinforceConfig),
+    /// Proximal policy optimization of a recurrent controller (NASNet, Zoph et al. 2018).
+    Ppo(PpoConfig),
+    /// Regularized evolution: the oldest leave (Real et al. 2019).
+    Evolution(EvolutionConfig),
+    /// The best neighbour, again and again, from random starts (White et al. 2020).
+    LocalSearch(LocalSearchConfig),
 }
 
 impl StrategyConfig {
@@ -27,6 +41,10 @@ impl StrategyConfig {
             Self::Random => ("strategy.random", random::VERSION),
             Self::RandomUniform => ("strategy.random_uniform", random::VERSION),
             Self::QLearning(_) => ("strategy.q_learning", q_learning::VERSION),
+            Self::Reinforce(_) => ("strategy.reinforce", reinforce::VERSION),
+            Self::Ppo(_) => ("strategy.ppo", ppo::VERSION),
+            Self::Evolution(_) => ("strategy.evolution", evolution::VERSION),
+            Self::LocalSearch(_) => ("strategy.local_search", local_search::VERSION),
         }
     }
 
@@ -34,20 +52,34 @@ impl StrategyConfig {
     #[must_use]
     pub fn check(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::Random | Self::RandomUniform => Vec::new(),
             Self::QLearning(config) => config.check(),
+            Self::Ppo(config) => config.check(),
+            Self::Random
+            | Self::RandomUniform
+            | Self::Reinforce(_)
+            | Self::Evolution(_)
+            | Self::LocalSearch(_) => Vec::new(),
         }
     }
 
-    /// The controller for a search of `trials` trials in `space`.
+    /// The controller for a search of `trials` trials in `space`; what it begins with comes from `seed`.
     ///
     /// # Errors
     /// When the strategy does not suit the space.
-    pub fn open(&self, space: &dyn Space, trials: u64) -> Result<Box<dyn Controller>, SearchError> {
+    pub fn open(
+        &self,
+        space: &dyn Space,
+        trials: u64,
+        seed: Seed,
+    ) -> Result<Box<dyn Controller>, SearchError> {
         Ok(match self {
             Self::Random => Box::new(Random::new(Law::Decisions, space)?),
             Self::RandomUniform => Box::new(Random::new(Law::Networks, space)?),
             Self::QLearning(config) => Box::new(QLearning::new(config, space.process(), trials)),
+            Self::Reinforce(config) => config.open(space.process(), seed),
+            Self::Ppo(config) => config.open(space.process(), seed),
+            Self::Evolution(config) => Box::new(Evolution::new(config)),
+            Self::LocalSearch(config) => Box::new(LocalSearch::new(config)),
         })
     }
 }

@@ -21,7 +21,27 @@ pub struct Features {
     pub dense_share: f64,
     /// Whether convolutions are followed by batch normalisation.
     pub batch_norm: bool,
+    /// Numbers in the feature maps that training keeps for one image, as [`Network::activations`] counts.
+    ///
+    /// [`Network::activations`]: crate::net::Network::activations
+    pub activations: u64,
 }
+
+impl Features {
+    /// Estimated memory of a training step in MiB for `batch` images, rounded up.
+    ///
+    /// Numbers of 4 bytes: each parameter with its gradient and two moments of the optimiser, each map
+    /// with its gradient. Workspace of single operations is not in it.
+    #[must_use]
+    pub fn memory(&self, batch: u64) -> u64 {
+        let maps = self.activations.saturating_mul(batch).saturating_mul(2);
+        let numbers = self.parameters.saturating_mul(4).saturating_add(maps);
+        numbers.div_ceil(MIB / 4)
+    }
+}
+
+/// Bytes of a MiB.
+const MIB: u64 = 1 << 20;
 
 /// Guard rails: networks beyond them are drawn again before anybody trains them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +50,10 @@ pub struct Limits {
     pub parameters_max: u64,
     /// Most multiply-adds for one image.
     pub multiply_adds_max: u64,
+    /// Most memory of a training step in MiB, as [`Features::memory`] estimates.
+    pub memory_max: u64,
+    /// Images in the step whose memory is estimated.
+    pub memory_batch: u64,
 }
 
 impl Limits {
@@ -38,5 +62,6 @@ impl Limits {
     pub fn allow(&self, features: &Features) -> bool {
         features.parameters <= self.parameters_max
             && features.multiply_adds <= self.multiply_adds_max
+            && features.memory(self.memory_batch) <= self.memory_max
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod chain;
 mod config;
+mod edit;
 mod error;
 mod features;
 mod process;
@@ -17,7 +18,8 @@ pub use process::{Action, Genotype, Process, RowId, Rules, StateId, Token};
 
 use std::fmt;
 
-use crate::net::{Network, Shape};
+use crate::net::{Drawing, Network, Shape};
+use crate::seed::Stream;
 
 /// A search space, opened for images of one shape and a number of classes.
 pub trait Space: fmt::Debug + Send + Sync {
@@ -44,6 +46,20 @@ pub trait Space: fmt::Debug + Send + Sync {
 
     /// Size and shape of the child network, without building it: equal to what the network counts.
     fn features(&self, genotype: &Genotype) -> Features;
+
+    /// All legal genotypes one edit away: distinct, in a fixed order, never `genotype` itself. Each is a
+    /// walk of the process.
+    fn neighbours(&self, genotype: &Genotype) -> Vec<Genotype>;
+
+    /// One random legal edit, a walk of the process other than `genotype`; nothing when 100 tries found
+    /// none. Costs no more than a few walks: neighbours are not listed for it.
+    fn mutate(&self, genotype: &Genotype, stream: &mut Stream) -> Option<Genotype>;
+
+    /// Diagrams that show the architecture better than its layers do; none by default.
+    fn drawing(&self, genotype: &Genotype) -> Drawing {
+        let _ = genotype;
+        Drawing::default()
+    }
 
     /// What keeps a genotype from being tried at all.
     fn limits(&self) -> Limits;

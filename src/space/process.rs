@@ -47,6 +47,10 @@ pub struct Action {
 
 /// The discrete description of an architecture: the slot of the action taken at each state on the way.
 ///
+/// A space may keep slots behind those of the walk for what its process never decides and people may
+/// write by hand (a cell's explicit `concat`): they are legal to parse, print and build, a walk ends
+/// before them, and no draw or edit makes them.
+///
 /// Only good for the process that made it; the canonical text is what leaves the program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -65,6 +69,8 @@ pub struct Process {
     /// A state of each row: all have the same actions.
     row_state: Vec<StateId>,
     vocabulary: Vec<String>,
+    /// The earlier step that each state's decision is about.
+    anchors: Vec<Option<u32>>,
     /// Genotypes from each state on, saturating at the largest number.
     counts: Vec<u128>,
 }
@@ -91,6 +97,14 @@ pub trait Rules {
 
     /// A name for each token, for tables that people read.
     fn vocabulary(&self) -> Vec<String>;
+
+    /// The earlier step of the walk, from 0, that the decision is about: whether to connect with what
+    /// was made there. Controllers with attention compare the two steps (Zoph & Le 2017, sec. 3.3);
+    /// for all others it is a decision like any.
+    fn anchor(&self, state: &Self::State) -> Option<usize> {
+        let _ = state;
+        None
+    }
 }
 
 impl Process {
@@ -107,6 +121,7 @@ impl Process {
             row_names: Vec::new(),
             row_state: Vec::new(),
             vocabulary: rules.vocabulary(),
+            anchors: Vec::new(),
             counts: Vec::new(),
         };
         let mut ids: HashMap<R::State, StateId> = HashMap::from([(rules.start(), StateId(0))]);
@@ -128,6 +143,7 @@ impl Process {
             }
             process.first.push(narrow(process.actions.len()));
             process.add_row(rules, &state, StateId(narrow(next)), &mut seen);
+            process.anchors.push(rules.anchor(&state).map(narrow));
             next += 1;
         }
         process.counts = process.count_all();
@@ -206,6 +222,12 @@ impl Process {
         &self.actions[self.first[state] as usize..self.first[state + 1] as usize]
     }
 
+    /// The earlier step of the walk, from 0, that a state's decision is about; see [`Rules::anchor`].
+    #[must_use]
+    pub fn anchor(&self, state: StateId) -> Option<usize> {
+        self.anchors[state.0 as usize].map(|step| step as usize)
+    }
+
     /// What a tabular strategy sees of a state.
     #[must_use]
     pub fn row(&self, state: StateId) -> RowId {
@@ -261,7 +283,7 @@ impl Process {
         Some(self.counts[0]).filter(|&count| count < u128::MAX)
     }
 
-    /// The states of a walk and the slots taken there, the final state left out.
+    /// The states of a walk and the slots taken there, the final state and slots behind it left out.
     ///
     /// # Panics
     /// When the genotype is of another process.
@@ -270,11 +292,15 @@ impl Process {
         genotype: &'a Genotype,
     ) -> impl Iterator<Item = (StateId, u16, Action)> + 'a {
         let mut state = self.start();
-        genotype.0.iter().map(move |&slot| {
+        genotype.0.iter().map_while(move |&slot| {
             let here = state;
-            let action = self.actions(here)[usize::from(slot)];
+            let actions = self.actions(here);
+            if actions.is_empty() {
+                return None;
+            }
+            let action = actions[usize::from(slot)];
             state = action.next;
-            (here, slot, action)
+            Some((here, slot, action))
         })
     }
 

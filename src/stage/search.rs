@@ -18,7 +18,9 @@ use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
 use crate::results::{TRIALS_FORMAT, Trial, TrialsCard, write_card};
-use crate::search::{EvaluateError, Evaluation, Proposal, SavedSearch, Search, StrategyConfig};
+use crate::search::{
+    EvaluateError, Evaluation, Proposal, RewardConfig, SavedSearch, Search, StrategyConfig,
+};
 use crate::space::{Space, SpaceConfig};
 use crate::spec::Node;
 
@@ -27,6 +29,11 @@ const VERSION: u32 = 1;
 
 /// Name of the file about the controller.
 const CONTROLLER_FILE: &str = "controller.json";
+/// Name of the file with a policy's weights.
+const WEIGHTS_FILE: &str = "controller.safetensors";
+
+/// Draws from the final policy that are written down.
+const SAMPLES: u64 = 20;
 
 /// Searches a space for good architectures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +47,9 @@ pub struct SearchConfig {
     pub evaluator: EvaluatorConfig,
     /// When the search ends.
     pub budget: Budget,
+    /// What the strategy learns from; by default the score.
+    #[serde(default)]
+    pub reward: RewardConfig,
     /// Another number is another repeat of the same search.
     #[serde(default)]
     pub seed: u64,
@@ -75,6 +85,12 @@ struct ControllerCard<'a> {
     repeats: u64,
     rejected: u64,
     exhausted: bool,
+    /// The network that the final policy prefers, where the strategy has a policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most_probable: Option<String>,
+    /// Fresh draws from the final policy, seen before or not: what it has come to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    samples: Vec<String>,
 }
 
 impl Config for SearchConfig {
@@ -141,14 +157,15 @@ impl Stage for SearchConfig {
         let task = Task::of(job, self.image)?;
         let failed = |error: &dyn std::error::Error| StageError::Failed(sentence(error));
         let space = self.space.open(task.image, task.classes).map_err(|e| failed(&e))?;
-        let controller = self.strategy.open(&*space, self.budget.trials);
+        let seed = job.stage_seed(self.seed);
+        let controller = self.strategy.open(&*space, self.budget.trials, seed);
         let controller = controller.map_err(|e| failed(&e))?;
         let scorer = self.evaluator.open(job, task.data, task.classes)?;
         let (log, resumed) = TrialLog::open(job)?;
         let mut course = Course {
             config: self,
             job,
-            search: Search::new(&*space, controller, job.stage_seed(self.seed)),
+            search: Search::new(&*space, controller, seed),
             scorer,
             log,
             announcer: Announcer::new(job, self.budget.trials),
@@ -211,12 +228,17 @@ impl Course<'_> {
             .map(|(trial, proposal)| self.subject(trial, proposal, space))
             .collect();
         let evaluations = self.scorer.score(space, &subjects).map_err(interrupted_or_broken)?;
-        let rewards: Vec<f64> = evaluations.iter().map(|evaluation| evaluation.score).collect();
+        let judged = evaluations.iter().zip(&proposals);
+        let rewards: Vec<f64> = judged
+            .map(|(evaluation, proposal)| {
+                self.config.reward.of(evaluation, &proposal.features, space.classes())
+            })
+            .collect();
         self.search.observe(&rewards);
-        for ((subject, proposal), evaluation) in
-            subjects.into_iter().zip(&proposals).zip(evaluations)
+        let scored = subjects.into_iter().zip(evaluations);
+        for ((subject, evaluation), (proposal, reward)) in scored.zip(proposals.iter().zip(rewards))
         {
-            let trial = trial_of(subject, proposal.epsilon, evaluation);
+            let trial = Trial { reward, ..trial_of(subject, proposal.epsilon, evaluation) };
             self.log.append(&trial)?;
             self.announcer.trial(&trial);
         }
@@ -236,7 +258,7 @@ impl Course<'_> {
 
     /// Writes the artifacts.
     fn finish(self) -> Result<Outcome, StageError> {
-        let Self { config, job, search, log, announcer, .. } = self;
+        let Self { config, job, mut search, log, announcer, .. } = self;
         announcer.progress();
         if search.trials() == 0 {
             let message = "no network of the space is within its limits: raise `parameters_max` or \
@@ -252,7 +274,7 @@ impl Course<'_> {
         write_card(&folder, &config.card(search.space()))
             .map_err(|error| StageError::Failed(sentence(&error)))?;
         log.finish(&folder)?;
-        write_controller(&job.output("controller"), config, &search)?;
+        write_controller(&job.output("controller"), config, &mut search)?;
         Ok(outcome(&announcer, &search))
     }
 }
@@ -277,9 +299,11 @@ impl SearchConfig {
 fn write_controller(
     folder: &Path,
     config: &SearchConfig,
-    search: &Search<'_>,
+    search: &mut Search<'_>,
 ) -> Result<(), StageError> {
     let counts = search.counts();
+    let space = search.space();
+    let samples = search.samples(SAMPLES);
     let card = ControllerCard {
         format: 1,
         strategy: &config.strategy,
@@ -288,12 +312,17 @@ fn write_controller(
         repeats: counts.repeats,
         rejected: counts.rejected,
         exhausted: search.is_exhausted(),
+        most_probable: search.most_probable().map(|genotype| space.text(&genotype)),
+        samples: samples.iter().map(|genotype| space.text(genotype)).collect(),
     };
     let mut text = serde_json::to_string_pretty(&card).expect("counts and configs serialize");
     text.push('\n');
     write(&folder.join(CONTROLLER_FILE), &text)?;
-    match search.controller().table(search.space()) {
-        Some(table) => write(&folder.join(table.name), &table.text),
+    if let Some(table) = search.controller().table(space) {
+        write(&folder.join(table.name), &table.text)?;
+    }
+    match search.controller().weights(space) {
+        Some(weights) => write(&folder.join(WEIGHTS_FILE), weights),
         None => Ok(()),
     }
 }
@@ -307,7 +336,7 @@ fn outcome(announcer: &Announcer<'_>, search: &Search<'_>) -> Outcome {
     Outcome { metrics }
 }
 
-/// A trial as it is written down; what a controller learns from is the score.
+/// A trial as it is written down, where the reward is the score.
 pub(super) fn trial_of(subject: Subject, epsilon: Option<f64>, evaluation: Evaluation) -> Trial {
     Trial {
         trial: subject.trial,
@@ -333,9 +362,9 @@ pub(super) fn interrupted_or_broken(error: EvaluateError) -> StageError {
     }
 }
 
-/// Writes a text file.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), StageError> {
-    fs::write(path, text).map_err(|source| StageError::Io {
+/// Writes a file.
+pub(super) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), StageError> {
+    fs::write(path, content).map_err(|source| StageError::Io {
         action: "cannot write",
         path: path.to_owned(),
         source,

@@ -4,19 +4,49 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use phytotron::net::Shape;
 use phytotron::search::{
-    Level, MockConfig, MockEvaluator, Proposal, QLearningConfig, SavedSearch, Search,
-    StrategyConfig,
+    EvolutionConfig, Level, LocalSearchConfig, LstmConfig, MockConfig, MockEvaluator, PolicyConfig,
+    PpoConfig, Proposal, QLearningConfig, ReinforceConfig, SavedSearch, Search, StrategyConfig,
 };
 use phytotron::seed::Seed;
 use phytotron::space::Space;
 use phytotron::space::chain::{ChainConfig, ChainSpace};
 use proptest::prelude::*;
 
-const STRATEGIES: [fn() -> StrategyConfig; 3] = [
+const STRATEGIES: [fn() -> StrategyConfig; 8] = [
     || StrategyConfig::Random,
     || StrategyConfig::RandomUniform,
     || StrategyConfig::QLearning(QLearningConfig { replay: 20, ..QLearningConfig::default() }),
+    || {
+        StrategyConfig::Reinforce(ReinforceConfig {
+            controller: PolicyConfig::Lstm(small_lstm(2)),
+            lr: Some(0.01),
+            batch: Some(5),
+            entropy_weight: 1e-3,
+            gradient_clip: Some(1.0),
+            ..ReinforceConfig::default()
+        })
+    },
+    || {
+        StrategyConfig::Reinforce(ReinforceConfig {
+            controller: PolicyConfig::Softmax,
+            ..ReinforceConfig::default()
+        })
+    },
+    || {
+        StrategyConfig::Ppo(PpoConfig {
+            controller: small_lstm(1),
+            batch: 7,
+            minibatch: 3,
+            ..PpoConfig::default()
+        })
+    },
+    || StrategyConfig::Evolution(EvolutionConfig { population: 10, sample: 3 }),
+    || StrategyConfig::LocalSearch(LocalSearchConfig { starts: 4 }),
 ];
+
+fn small_lstm(layers: usize) -> LstmConfig {
+    LstmConfig { layers: Some(layers), hidden: Some(6), ..LstmConfig::default() }
+}
 
 fn open(config: &ChainConfig) -> ChainSpace {
     let image = Shape { channels: 3, height: 32, width: 32 };
@@ -37,7 +67,7 @@ struct Run<'s> {
 
 impl<'s> Run<'s> {
     fn new(space: &'s ChainSpace, strategy: &StrategyConfig, trials: u64, seed: u64) -> Self {
-        let controller = strategy.open(space, trials).expect("countable");
+        let controller = strategy.open(space, trials, Seed::root(seed)).expect("countable");
         let search = Search::new(space, controller, Seed::root(seed));
         let mock = MockEvaluator::new(&MockConfig::default(), space.classes());
         Self { search, mock, history: Vec::new() }
@@ -62,11 +92,11 @@ impl<'s> Run<'s> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn every_proposal_is_legal_new_and_within_the_limits(
-        strategy in 0_usize..3, seed: u64, batch in 1_usize..9,
+        strategy in 0..STRATEGIES.len(), seed: u64, batch in 1_usize..9,
     ) {
         let config = ChainConfig {
             layers_max: 5,
@@ -90,7 +120,7 @@ proptest! {
 
     #[test]
     fn the_same_seed_gives_the_same_history_and_another_another(
-        strategy in 0_usize..3, seed: u64,
+        strategy in 0..STRATEGIES.len(), seed: u64,
     ) {
         let space = open(&ChainConfig::default());
         let history = |seed| {
@@ -102,7 +132,7 @@ proptest! {
 
     #[test]
     fn a_saved_search_goes_on_as_if_nothing_had_happened(
-        strategy in 0_usize..3, seed: u64, cut in 0_usize..60, batch in 1_usize..5,
+        strategy in 0..STRATEGIES.len(), seed: u64, cut in 0_usize..60, batch in 1_usize..5,
     ) {
         let space = open(&two_layers());
         let strategy = STRATEGIES[strategy]();
@@ -120,6 +150,10 @@ proptest! {
             second.search.controller().table(&space),
             whole.search.controller().table(&space)
         );
+        prop_assert_eq!(
+            second.search.controller().weights(&space),
+            whole.search.controller().weights(&space)
+        );
         prop_assert_eq!(second.search.counts(), whole.search.counts());
     }
 }
@@ -134,6 +168,43 @@ fn a_small_space_is_exhausted_and_every_network_found_once() {
         // Not one episode more than a thousand after the last new network.
         let counts = run.search.counts();
         assert!(counts.repeats >= 1000 && counts.episodes == counts.repeats + 14, "{counts:?}");
+    }
+}
+
+/// What a policy learns from a batch is independent of how its rewards are asked for: one by one, all at
+/// once, or more at once than a batch has.
+#[test]
+fn a_policy_changes_only_when_all_rewards_are_known() {
+    let space = open(&ChainConfig::default());
+    for strategy in &STRATEGIES[3..6] {
+        let weights = |trials, batch| {
+            let run = Run::new(&space, &strategy(), 100, 1).finished(trials, batch);
+            run.search.controller().weights(&space).expect("a policy has weights")
+        };
+        let fresh = weights(0, 1);
+        assert_eq!(weights(7, 7), weights(7, 7));
+        assert_ne!(weights(7, 1), fresh, "seven rewards are a batch");
+        let mut run = Run::new(&space, &strategy(), 100, 1);
+        assert_eq!(run.search.propose(20).len(), 20);
+        let unchanged = run.search.controller().weights(&space);
+        assert_eq!(unchanged, Some(fresh), "no reward is known");
+        run.search.observe(&[0.5; 20]);
+    }
+}
+
+/// A stage may end in the middle of a batch: what is left of it is in the saved search, and small.
+#[test]
+fn a_saved_search_grows_by_its_networks_alone() {
+    let space = open(&ChainConfig::default());
+    for strategy in STRATEGIES {
+        let size = |trials| {
+            let run = Run::new(&space, &strategy(), 400, 3).finished(trials, 1);
+            let saved = serde_json::to_value(run.search.save()).expect("serializes");
+            saved["controller"].to_string().len()
+        };
+        let (early, late) = (size(40), size(400));
+        // Q-learning remembers the row of each update; other controllers are as large as they were.
+        assert!(late < early * 2 + 20_000, "{:?}: {early} {late}", strategy());
     }
 }
 
@@ -218,7 +289,7 @@ fn q_learning_finds_a_known_optimum_more_often_than_random_walks() {
         ..ChainConfig::default()
     });
     let finds = |strategy: &StrategyConfig, seed| {
-        let controller = strategy.open(&space, 120).expect("countable");
+        let controller = strategy.open(&space, 120, Seed::root(seed)).expect("countable");
         let mut search = Search::new(&space, controller, Seed::root(seed));
         (0..120).any(|_| {
             let proposals = search.propose(1);

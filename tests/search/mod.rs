@@ -1,5 +1,7 @@
-//! Search on the chain space: the published numbers, and what must hold of every search.
+//! Search: the published numbers, and what must hold of every strategy.
 
 mod invariants;
+mod policies;
 mod stages;
+mod toy;
 mod vectors;

@@ -1,4 +1,4 @@
-//! The project's test vectors: each that belongs to spaces, Q-learning, the mock or statistics is
+//! The project's test vectors: each that belongs to spaces, strategies, the mock or statistics is
 //! checked here, each other one is named with the work it waits for.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,15 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use phytotron::kernel::{DropPath, Float};
 use phytotron::net::{Builder, Op, Shape};
 use phytotron::search::{
-    FidelityConfig, Formula, MockConfig, MockEvaluator, QLearning, QLearningConfig, Schedule,
-    promoted, should_stop,
+    Baseline, BaselineKind, Categorical, Clipping, Evaluation, EvolutionConfig, FidelityConfig,
+    Formula, Growth, MockConfig, MockEvaluator, QLearning, QLearningConfig, RewardConfig, Schedule,
+    Search, StrategyConfig, promoted, should_stop,
 };
+use phytotron::seed::Seed;
 use phytotron::space::chain::{Chain, ChainConfig, ChainSpace, Layer};
-use phytotron::space::{Features, Space, StateId};
+use phytotron::space::{Features, Genotype, Space, StateId};
 use phytotron::stage::evaluators::{Retries, proxy};
 use phytotron::statistics;
 use phytotron::train::{Codes, Recipe, Schedule as LrSchedule, Values};
 use serde_json::Value;
+
+use super::toy::Toy;
 
 /// A vector's input, its expectation and its tolerance.
 struct Vector<'a> {
@@ -25,7 +29,6 @@ struct Vector<'a> {
 
 /// Vectors of later work, by that work.
 const LATER: &[(&str, &[&str])] = &[
-    ("recurrent controllers", &["nas-reward-1", "nas-depth-1", "ema-1", "rf-1", "rf-4", "ppo-s"]),
     (
         "the cell space",
         &[
@@ -38,7 +41,6 @@ const LATER: &[(&str, &[&str])] = &[
         ],
     ),
     ("the table evaluator and its space", &["nb201-1", "nb201-2", "nb201-tab-1"]),
-    ("evolution", &["re-1"]),
 ];
 
 /// Looks at one vector and panics when it does not hold.
@@ -91,6 +93,13 @@ const CHECKS: &[(&str, Check)] = &[
     ("zc-nwot-1", naswot),
     ("zc-synflow-1", synflow),
     ("zc-gradnorm-1", gradient_proxies),
+    ("nas-reward-1", cubed_reward),
+    ("nas-depth-1", growing_depth),
+    ("ema-1", baseline),
+    ("rf-1", reinforce_with_two_arms),
+    ("rf-4", exact_policy_gradient),
+    ("ppo-s", clipped_objective),
+    ("re-1", regularized_evolution),
 ];
 
 #[test]
@@ -108,7 +117,7 @@ fn every_vector_is_checked_or_waits_for_named_work() {
 }
 
 #[test]
-fn chains_q_learning_mock_and_statistics_give_the_published_numbers() {
+fn what_is_built_gives_the_published_numbers() {
     let vectors = read();
     for (id, check) in CHECKS {
         let vector = vectors.iter().find(|vector| vector["id"] == *id).expect("listed");
@@ -333,6 +342,7 @@ fn mock_of_features(v: &Vector<'_>) {
         pool_share: real(&given["q"]),
         dense_share: real(&given["W"]),
         batch_norm: v.input["bn"] == true,
+        activations: 0,
     };
     mock(v, &features, text(&v.input["arch_string"]));
 }
@@ -426,7 +436,138 @@ fn gradient_proxies(v: &Vector<'_>) {
     v.close(proxy::snip(pairs), &v.expect["snip"]);
 }
 
+fn cubed_reward(v: &Vector<'_>) {
+    let config = RewardConfig { last_epochs: Some(5), power: 3.0, cost: None };
+    let curve = reals(&v.input["val_accuracies"]);
+    let score = *curve.last().expect("some epochs");
+    let evaluation =
+        Evaluation { score, failure: None, epochs: 7, steps: 70, curve, measures: BTreeMap::new() };
+    let features = Chain::parse("[SM(10)]").expect("canonical").features(square(32), false);
+    v.close(config.of(&evaluation, &features, 10), &v.expect["reward"]);
+}
+
+fn growing_depth(v: &Vector<'_>) {
+    let entry = |key: &str| number(&v.input[key]) as u64;
+    let growth = Growth { start: entry("start"), plus: entry("plus"), every: entry("every") };
+    let samples = array(&v.input["sample_index"]).iter();
+    for (sample, layers) in samples.zip(array(&v.expect["layers"])) {
+        assert_eq!(growth.layers(number(sample) as u64), number(layers) as u64);
+    }
+}
+
+fn baseline(v: &Vector<'_>) {
+    let mut baseline = Baseline::new(BaselineKind::FirstInit, real(&v.input["decay"]));
+    for (reward, expected) in reals(&v.input["rewards"]).iter().zip(array(&v.expect["baseline"])) {
+        baseline.advantage(*reward);
+        v.close(baseline.value().expect("it has seen a reward"), expected);
+    }
+}
+
+fn reinforce_with_two_arms(v: &Vector<'_>) {
+    let theta = reals(&v.input["theta"]);
+    let advantage = real(&v.input["reward"]) - real(&v.input["baseline"]);
+    let choice = Categorical::new(theta.iter().copied());
+    let gradient: Vec<f64> = choice.slopes(number(&v.input["action"]), advantage, 0.0).collect();
+    let lr = real(&v.input["lr"]);
+    let after: Vec<f64> = theta.iter().zip(&gradient).map(|(t, slope)| t + lr * slope).collect();
+    v.all_close(&gradient, &v.expect["grad"]);
+    v.all_close(&after, &v.expect["theta_after"]);
+    v.all_close(Categorical::new(after).probabilities(), &v.expect["probs_after"]);
+}
+
+/// The gradient of the expected reward: the mean of each action's, weighed by its probability.
+fn exact_policy_gradient(v: &Vector<'_>) {
+    let choice = Categorical::new(reals(&v.input["theta"]));
+    let mut gradient = vec![0.0; choice.probabilities().len()];
+    for (slot, reward) in reals(&v.input["expected_rewards"]).into_iter().enumerate() {
+        let weight = choice.probabilities()[slot];
+        let slopes = choice.slopes(slot, reward, 0.0);
+        gradient.iter_mut().zip(slopes).for_each(|(sum, slope)| *sum += weight * slope);
+    }
+    v.all_close(&gradient, &v.expect["grad"]);
+}
+
+fn clipped_objective(v: &Vector<'_>) {
+    let clipping = Clipping { range: 0.2 };
+    let pairs = array(&v.input["ratio_advantage"]).iter().map(reals);
+    for (pair, expected) in pairs.zip(array(&v.expect["value"])) {
+        v.close(clipping.value(pair[0], pair[1]), expected);
+    }
+}
+
+/// The properties the vector names, on decisions of which each is one edit.
+fn regularized_evolution(v: &Vector<'_>) {
+    let space = Toy::cells();
+    let population = number(&v.input["P"]);
+    let config = EvolutionConfig { population, sample: number(&v.input["S"]) };
+    let (budget, seed) = (number(&v.input["budget"]), number(&v.input["seed"]) as u64);
+    let history = || evolve(&space, &config, budget, seed);
+    let (found, populations) = history();
+    assert_eq!(found.len(), budget);
+    // The first are what random search finds with the same seed.
+    let (random, _) = walk(&space, &StrategyConfig::Random, population, seed);
+    assert_eq!(found[..population], random);
+    for (step, members) in populations.iter().enumerate() {
+        let oldest = (step + 1).saturating_sub(population);
+        let expected: Vec<usize> = (oldest..=step).collect();
+        assert_eq!(
+            *members, expected,
+            "the youngest stay, the oldest leave, whatever they are worth"
+        );
+        if let Some(child) = found.get(step + 1).filter(|_| step + 1 >= population) {
+            let differs = |parent: &Genotype| {
+                parent.0.iter().zip(&child.0).filter(|(parent, child)| parent != child).count()
+            };
+            assert!(
+                members.iter().any(|member| differs(&found[*member]) <= 1),
+                "child of a member"
+            );
+        }
+    }
+    assert_eq!(history().0, found, "the same seed gives the same history");
+}
+
+/// Networks in order, and the members of the population after each.
+fn evolve(
+    space: &Toy,
+    config: &EvolutionConfig,
+    budget: usize,
+    seed: u64,
+) -> (Vec<Genotype>, Vec<Vec<usize>>) {
+    walk(space, &StrategyConfig::Evolution(config.clone()), budget, seed)
+}
+
+fn walk(
+    space: &Toy,
+    strategy: &StrategyConfig,
+    budget: usize,
+    seed: u64,
+) -> (Vec<Genotype>, Vec<Vec<usize>>) {
+    let seed = Seed::root(seed);
+    let controller = strategy.open(space, budget as u64, seed).expect("it suits every space");
+    let mut search = Search::new(space, controller, seed);
+    let (mut found, mut populations) = (Vec::new(), Vec::new());
+    for _ in 0..budget {
+        let genotype = search.propose(1)[0].genotype.clone();
+        let sum: u16 = genotype.0.iter().sum();
+        search.observe(&[f64::from(sum) / 1_000.0]);
+        found.push(genotype);
+        let saved = serde_json::to_value(search.save()).expect("numbers");
+        let members = saved["controller"]["population"].as_array().into_iter().flatten();
+        populations.push(members.map(number).collect());
+    }
+    (found, populations)
+}
+
 impl Vector<'_> {
+    fn all_close(&self, found: &[f64], expected: &Value) {
+        assert_eq!(found.len(), array(expected).len());
+        found
+            .iter()
+            .zip(array(expected))
+            .for_each(|(found, expected)| self.close(*found, expected));
+    }
+
     fn close(&self, found: f64, expected: &Value) {
         let expected = real(expected);
         assert!((found - expected).abs() <= self.tolerance, "{found} is not {expected}");

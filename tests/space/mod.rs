@@ -1,5 +1,7 @@
 //! The chain space: whatever is drawn is legal, printable, countable and buildable.
 
+use std::collections::BTreeSet;
+
 use phytotron::net::{Network, Op, Shape};
 use phytotron::seed::Seed;
 use phytotron::space::chain::{Chain, ChainConfig, ChainSpace, Layer};
@@ -84,6 +86,7 @@ proptest! {
         let (features, network) = (space.features(&genotype), space.network(&genotype));
         prop_assert_eq!(features.parameters, network.parameters());
         prop_assert_eq!(features.multiply_adds, network.multiply_adds());
+        prop_assert_eq!(features.activations, network.activations());
         prop_assert_eq!(features.depth, depth(&network));
         let dense: u64 = network
             .nodes()
@@ -128,6 +131,52 @@ proptest! {
             };
             prop_assert!(fine, "{} in {}", pair[1], chain);
         }
+    }
+}
+
+#[test]
+fn neighbours_are_the_legal_chains_one_layer_away() {
+    let space = open(&tiny(), 16);
+    let one_edit = |a: &[Layer], b: &[Layer]| {
+        let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+        let (a, b) = (&a[same..], &b[same..]);
+        match a.len().cmp(&b.len()) {
+            std::cmp::Ordering::Less => a == &b[1..],
+            std::cmp::Ordering::Equal => !a.is_empty() && a[1..] == b[1..],
+            std::cmp::Ordering::Greater => &a[1..] == b,
+        }
+    };
+    let count = space.process().count().unwrap();
+    let all: Vec<Genotype> = (0..count)
+        .map(|index| {
+            let mut genotype = Genotype::default();
+            space.process().nth(index, &mut genotype);
+            genotype
+        })
+        .collect();
+    for genotype in all.iter().step_by(97) {
+        let chain = space.chain(genotype);
+        let expected: BTreeSet<&Genotype> = all
+            .iter()
+            .filter(|other| one_edit(chain.layers(), space.chain(other).layers()))
+            .collect();
+        let neighbours = space.neighbours(genotype);
+        assert_eq!(neighbours.iter().collect::<BTreeSet<_>>(), expected, "{chain}");
+        assert_eq!(neighbours.len(), expected.len(), "{chain}: one is listed twice");
+    }
+}
+
+#[test]
+fn mutations_of_a_chain_are_neighbours_and_reach_most_of_them() {
+    let space = open(&tiny(), 16);
+    let mut stream = Seed::root(5).stream("mutate", 0);
+    for seed in 0..8 {
+        let genotype = drawn(&space, seed);
+        let neighbours: BTreeSet<Genotype> = space.neighbours(&genotype).into_iter().collect();
+        let mutated: BTreeSet<Genotype> =
+            (0..2000).filter_map(|_| space.mutate(&genotype, &mut stream)).collect();
+        assert!(mutated.is_subset(&neighbours));
+        assert!(mutated.len() * 10 > neighbours.len() * 9, "of {}", neighbours.len());
     }
 }
 

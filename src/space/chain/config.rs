@@ -43,6 +43,11 @@ pub struct ChainConfig {
     pub parameters_max: u64,
     /// Networks with more multiply-adds for one image are drawn again, untrained.
     pub multiply_adds_max: u64,
+    /// Networks whose training step needs more memory by estimate, in MiB, are drawn again, untrained.
+    pub memory_max: u64,
+    /// Images in the step whose memory is estimated.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub memory_batch: u64,
 }
 
 impl Default for ChainConfig {
@@ -61,6 +66,8 @@ impl Default for ChainConfig {
             dropout: true,
             parameters_max: 20_000_000,
             multiply_adds_max: 2_000_000_000,
+            memory_max: 16_384,
+            memory_batch: 32,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! the limit, and kernels are compared with the bin of the side, strictly.
 
 mod config;
+mod edit;
 mod layer;
 mod network;
 mod rules;
@@ -15,6 +16,7 @@ use rules::ChainRules;
 
 use super::{Features, Genotype, Limits, ParseError, Process, Rules, Space, SpaceError};
 use crate::net::{Network, Shape};
+use crate::seed::Stream;
 
 /// Version of the space: raised when the same config gives other chains, texts or networks.
 pub const VERSION: u32 = 1;
@@ -118,10 +120,20 @@ impl Space for ChainSpace {
         self.chain(genotype).features(self.image, self.config.batch_norm)
     }
 
+    fn neighbours(&self, genotype: &Genotype) -> Vec<Genotype> {
+        self.edited_once(genotype)
+    }
+
+    fn mutate(&self, genotype: &Genotype, stream: &mut Stream) -> Option<Genotype> {
+        self.edited(genotype, stream)
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             parameters_max: self.config.parameters_max,
             multiply_adds_max: self.config.multiply_adds_max,
+            memory_max: self.config.memory_max,
+            memory_batch: self.config.memory_batch,
         }
     }
 }

@@ -46,6 +46,7 @@ impl Chain {
             pool_share: share(f64::from(count.pools), f64::from(count.pools + count.convs)),
             dense_share: share(count.dense_parameters as f64, count.parameters as f64),
             batch_norm,
+            activations: count.activations,
         }
     }
 }
@@ -122,6 +123,7 @@ struct Counting {
     parameters: u64,
     multiply_adds: u64,
     dense_parameters: u64,
+    activations: u64,
     parametric: u32,
     convs: u32,
     pools: u32,
@@ -138,12 +140,14 @@ impl Counting {
             Layer::Pool { kernel, stride } => {
                 self.pools += 1;
                 self.side = pooled(self.side, kernel, stride);
+                self.keep();
             }
             Layer::Fc { units } => self.dense(units),
             Layer::Gap { classes } => {
                 self.side_before_head = Some(self.side);
                 self.conv(classes, 1, batch_norm);
                 self.side = 1;
+                self.keep();
             }
             Layer::Softmax { classes } => self.dense(classes),
             Layer::Dropout { .. } => {}
@@ -158,6 +162,10 @@ impl Counting {
         self.multiply_adds += (weights * self.side * self.side) as u64;
         self.parametric += 1;
         self.channels = filters;
+        self.keep();
+        if batch_norm {
+            self.keep();
+        }
     }
 
     fn dense(&mut self, units: usize) {
@@ -169,5 +177,11 @@ impl Counting {
         self.multiply_adds += (inputs * units) as u64;
         self.parametric += 1;
         (self.channels, self.side) = (units, 1);
+        self.keep();
+    }
+
+    /// Counts the map that was just made.
+    fn keep(&mut self) {
+        self.activations += (self.channels * self.side * self.side) as u64;
     }
 }

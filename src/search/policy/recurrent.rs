@@ -1,0 +1,310 @@
+//! The recurrent policy of Zoph & Le (2017, arXiv:1611.01578, sec. 3.1): an LSTM reads the token of the
+//! decision before and a softmax over the legal actions makes the next.
+//!
+//! The logit of an action is `h · w[token] + b[row, action]`. The paper has a softmax classifier of its own
+//! for each decision of a fixed sequence. Here actions that mean the same (one token) share the weights
+//! `w`, wherever they are offered, and each row of the process (what a Q-table takes for one state) has
+//! biases of its own. So the policy works on every process, also where walks differ in length and
+//! the legal actions in number; decisions of one type share what they learn as in ENAS; and the biases
+//! alone already are [`super::Softmax`].
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use super::super::recurrent::{Lstm, Matrix, Memory, Packing, Products, Shape, Trace};
+use super::{Categorical, Decision, Part, Policy, Squash};
+use crate::seed::Stream;
+use crate::space::{Genotype, Process, StateId};
+
+/// Sizes of the network.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::search) struct Sizes {
+    pub(in crate::search) layers: usize,
+    pub(in crate::search) hidden: usize,
+    pub(in crate::search) embedding: usize,
+}
+
+/// How the network begins: weights uniform in `-range..range`, biases of actions 0, from `stream`.
+#[derive(Debug)]
+pub(in crate::search) struct Start<'a> {
+    pub(in crate::search) range: f64,
+    pub(in crate::search) stream: &'a mut Stream,
+}
+
+/// An LSTM over a process.
+#[derive(Debug, Clone)]
+pub(in crate::search) struct Recurrent {
+    hidden: usize,
+    /// Number of tokens of the process, and the token before the first decision.
+    tokens: usize,
+    squash: Squash,
+    lstm: Lstm,
+    weights: Vec<f32>,
+    /// `[hidden, tokens]`.
+    head: Range<usize>,
+    /// A number for each pair of row and slot.
+    biases: Range<usize>,
+    products: Products,
+    trace: Trace,
+}
+
+/// Walks laid out for a pass: what happens at each row of the packing.
+struct Batch {
+    packing: Packing,
+    /// The token read.
+    tokens: Vec<usize>,
+    /// The state where a decision is made, and the slot taken.
+    decisions: Vec<(StateId, u16)>,
+}
+
+impl Recurrent {
+    pub(in crate::search) fn new(
+        process: &Process,
+        sizes: Sizes,
+        squash: Squash,
+        start: Start<'_>,
+    ) -> Self {
+        let Sizes { layers, hidden, embedding } = sizes;
+        let tokens = process.tokens();
+        let lstm = Lstm::new(Shape { tokens: tokens + 1, embedding, hidden, layers });
+        let head = lstm.weights()..lstm.weights() + hidden * tokens;
+        let biases = head.end..head.end + process.pairs();
+        #[expect(clippy::cast_possible_truncation, reason = "f32 is what weights are made of")]
+        let uniform = |_| start.stream.range(-start.range, start.range) as f32;
+        let mut weights: Vec<f32> = (0..head.end).map(uniform).collect();
+        weights.resize(biases.end, 0.0);
+        let mut policy = Self {
+            hidden,
+            tokens,
+            squash,
+            lstm,
+            weights,
+            head,
+            biases,
+            products: Products::default(),
+            trace: Trace::default(),
+        };
+        policy.lstm.prepare(&policy.weights);
+        policy
+    }
+
+    /// Raw logits of a state's legal actions, from those of all tokens.
+    fn raw<'a>(
+        &'a self,
+        process: &'a Process,
+        state: StateId,
+        logits: &'a [f32],
+    ) -> impl Iterator<Item = f32> + 'a {
+        let biases = &self.weights[self.biases.clone()][process.values(process.row(state))];
+        let actions = process.actions(state).iter().zip(biases);
+        actions.map(|(action, bias)| logits[usize::from(action.token.0)] + bias)
+    }
+
+    /// Raw logits of all tokens for each output of the network.
+    fn logits(&mut self, outputs: &[f32], logits: &mut Vec<f32>) {
+        logits.resize(outputs.len() / self.hidden * self.tokens, 0.0);
+        let head = Matrix::new(&self.weights[self.head.clone()], self.tokens);
+        self.products.set(Matrix::new(outputs, self.hidden), head, logits);
+    }
+
+    /// One decision in each sequence: reads `tokens`, then asks `choose` row by row.
+    fn step(
+        &mut self,
+        process: &Process,
+        tokens: &[usize],
+        states: &[StateId],
+        memory: &mut Memory,
+        mut choose: impl FnMut(&Categorical) -> usize,
+    ) -> Vec<usize> {
+        self.lstm.step(&self.weights, tokens, memory);
+        let mut logits = Vec::new();
+        self.logits(memory.output(), &mut logits);
+        let mut choice = Categorical::default();
+        let rows = states.iter().zip(logits.chunks_exact(self.tokens));
+        let slot = |(&state, logits)| {
+            choice.set(self.raw(process, state, logits).map(|raw| self.squash.apply(raw)));
+            choose(&choice)
+        };
+        rows.map(slot).collect()
+    }
+
+    /// Walks laid out, and the network's pass over them.
+    fn forward(&mut self, process: &Process, walks: &[&Genotype], logits: &mut Vec<f32>) -> Batch {
+        let batch = Batch::new(process, walks, self.tokens);
+        let mut trace = std::mem::take(&mut self.trace);
+        self.lstm.forward(&self.weights, &batch.packing, &batch.tokens, &mut trace);
+        self.logits(trace.output(), logits);
+        self.trace = trace;
+        batch
+    }
+}
+
+impl Batch {
+    fn new(process: &Process, walks: &[&Genotype], start: usize) -> Self {
+        let lengths: Vec<usize> = walks.iter().map(|walk| walk.0.len()).collect();
+        let packing = Packing::new(&lengths);
+        let mut tokens = Vec::with_capacity(packing.rows());
+        let mut decisions = Vec::with_capacity(packing.rows());
+        let mut places = vec![(process.start(), start); walks.len()];
+        for step in 0..packing.steps() {
+            for &walk in packing.running(step) {
+                let (state, token) = places[walk];
+                let slot = walks[walk].0[step];
+                let action = process.actions(state)[usize::from(slot)];
+                tokens.push(token);
+                decisions.push((state, slot));
+                places[walk] = (action.next, usize::from(action.token.0));
+            }
+        }
+        Self { packing, tokens, decisions }
+    }
+
+    /// Walk and step of each row.
+    fn rows(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        (0..self.packing.steps())
+            .flat_map(|step| self.packing.running(step).iter().map(move |&walk| (walk, step)))
+    }
+}
+
+impl Policy for Recurrent {
+    fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    fn set_weights(&mut self, weights: Vec<f32>) {
+        self.weights = weights;
+        self.lstm.prepare(&self.weights);
+    }
+
+    fn parts(&self, process: &Process) -> Vec<Part> {
+        let part = |(name, shape, place)| Part { name, shape, place };
+        let mut parts: Vec<Part> = self.lstm.parts().into_iter().map(part).collect();
+        let own = [
+            ("head", [self.hidden, self.tokens], self.head.clone()),
+            ("biases", [1, process.pairs()], self.biases.clone()),
+        ];
+        parts.extend(own.map(|(name, shape, place)| part((name.to_owned(), shape, place))));
+        parts
+    }
+
+    /// All walks side by side, so that the network reads a token of each in one product.
+    fn draw(&mut self, process: &Process, count: usize, stream: &mut Stream) -> Vec<Genotype> {
+        let mut genotypes = vec![Genotype::default(); count];
+        let mut memory = self.lstm.begin(count);
+        let (mut running, mut tokens): (Vec<usize>, _) =
+            ((0..count).collect(), vec![self.tokens; count]);
+        let mut states = vec![process.start(); count];
+        loop {
+            for place in (0..running.len()).rev() {
+                if process.actions(states[place]).is_empty() {
+                    running.swap_remove(place);
+                    tokens.swap_remove(place);
+                    states.swap_remove(place);
+                    memory.swap_remove(place, self.hidden);
+                }
+            }
+            if running.is_empty() {
+                return genotypes;
+            }
+            let slots =
+                self.step(process, &tokens, &states, &mut memory, |choice| choice.draw(stream));
+            for (place, slot) in slots.into_iter().enumerate() {
+                let action = process.actions(states[place])[slot];
+                let slot = u16::try_from(slot).expect("a token for each slot fits 16 bits");
+                genotypes[running[place]].0.push(slot);
+                tokens[place] = usize::from(action.token.0);
+                states[place] = action.next;
+            }
+        }
+    }
+
+    fn look(&mut self, process: &Process, walks: &[&Genotype], look: &mut dyn FnMut(Decision)) {
+        let mut logits = Vec::new();
+        let batch = self.forward(process, walks, &mut logits);
+        let mut choice = Categorical::default();
+        let rows = batch.rows().zip(&batch.decisions).zip(logits.chunks_exact(self.tokens));
+        for (((walk, step), &(state, slot)), logits) in rows {
+            choice.set(self.raw(process, state, logits).map(|raw| self.squash.apply(raw)));
+            let log_probability = choice.log_probability(usize::from(slot));
+            look(Decision { walk, step, log_probability });
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "f32 is what weights are made of")]
+    fn gradient(
+        &mut self,
+        process: &Process,
+        walks: &[&Genotype],
+        entropy_weight: f64,
+        score: &mut dyn FnMut(Decision) -> f64,
+        gradient: &mut [f32],
+    ) {
+        let mut logits = Vec::new();
+        let batch = self.forward(process, walks, &mut logits);
+        if batch.packing.rows() == 0 {
+            return;
+        }
+        let mut slopes = vec![0.0_f32; logits.len()];
+        let mut choice = Categorical::default();
+        let numbers = logits.chunks_exact(self.tokens).zip(slopes.chunks_exact_mut(self.tokens));
+        let rows = batch.rows().zip(&batch.decisions).zip(numbers);
+        for (((walk, step), &(state, slot)), (logits, slopes)) in rows {
+            choice.set(self.raw(process, state, logits).map(|raw| self.squash.apply(raw)));
+            let log_probability = choice.log_probability(usize::from(slot));
+            let score = score(Decision { walk, step, log_probability });
+            let actions = process.actions(state).iter().zip(self.raw(process, state, logits));
+            let biases = &mut gradient[self.biases.clone()][process.values(process.row(state))];
+            let up = choice.slopes(usize::from(slot), score, entropy_weight);
+            for (((action, raw), bias), up) in actions.zip(biases).zip(up) {
+                let up = (up * self.squash.slope(raw)) as f32;
+                slopes[usize::from(action.token.0)] += up;
+                *bias += up;
+            }
+        }
+        let slopes = Matrix::new(&slopes, self.tokens);
+        let outputs = Matrix::new(self.trace.output(), self.hidden).transposed();
+        self.products.add(outputs, slopes, &mut gradient[self.head.clone()]);
+        let mut turned = Vec::new();
+        Matrix::new(&self.weights[self.head.clone()], self.tokens).transposed_into(&mut turned);
+        let mut down = vec![0.0; self.trace.output().len()];
+        self.products.set(slopes, Matrix::new(&turned, self.hidden), &mut down);
+        let Self { lstm, weights, trace, .. } = self;
+        lstm.backward(weights, &batch.packing, &batch.tokens, trace, &mut down, gradient);
+    }
+
+    fn likeliest(&self, process: &Process) -> (Genotype, Vec<Categorical>) {
+        // A pass needs scratch memory: this one is rare and takes its own.
+        let mut policy = self.clone();
+        let (mut genotype, mut choices) = (Genotype::default(), Vec::new());
+        let mut memory = policy.lstm.begin(1);
+        let mut token = policy.tokens;
+        let mut state = process.start();
+        while !process.actions(state).is_empty() {
+            let slots = policy.step(process, &[token], &[state], &mut memory, |choice| {
+                choices.push(choice.clone());
+                choice.likeliest()
+            });
+            let action = process.actions(state)[slots[0]];
+            genotype.0.push(u16::try_from(slots[0]).expect("a token for each slot fits 16 bits"));
+            (state, token) = (action.next, usize::from(action.token.0));
+        }
+        (genotype, choices)
+    }
+
+    /// Probabilities depend on all decisions before: those along the likeliest walk.
+    fn table(&self, process: &Process) -> String {
+        let (genotype, choices) = self.likeliest(process);
+        let mut text = "step,state,action,probability,taken\n".to_owned();
+        for (step, ((state, slot, _), choice)) in process.walk(&genotype).zip(choices).enumerate() {
+            let actions = process.actions(state).iter().zip(choice.probabilities()).enumerate();
+            for (action_slot, (action, probability)) in actions {
+                let name = process.row_name(process.row(state));
+                let action = process.token_name(action.token);
+                let taken = action_slot == usize::from(slot);
+                writeln!(text, "{step},\"{name}\",\"{action}\",{probability},{taken}")
+                    .expect("writing to a string");
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,178 @@
+//! What strategies find where the best network is known by looking at all of them.
+
+use std::collections::HashMap;
+
+use phytotron::net::Shape;
+use phytotron::search::{
+    EvolutionConfig, Level, LocalSearchConfig, LstmConfig, PolicyConfig, PpoConfig,
+    QLearningConfig, ReinforceConfig, Search, StrategyConfig,
+};
+use phytotron::seed::Seed;
+use phytotron::space::chain::{ChainConfig, ChainSpace};
+use phytotron::space::{Genotype, Space};
+
+use super::toy::Toy;
+
+const SEEDS: u64 = 10;
+
+/// A space with the reward of each of its networks.
+struct Known {
+    space: Box<dyn Space>,
+    rewards: HashMap<Genotype, f64>,
+    best: Genotype,
+}
+
+impl Known {
+    fn new(space: Box<dyn Space>, reward: impl Fn(&dyn Space, &Genotype) -> f64) -> Self {
+        let process = space.process();
+        let count = process.count().expect("a small space");
+        let mut rewards = HashMap::new();
+        for index in 0..count {
+            let mut genotype = Genotype::default();
+            process.nth(index, &mut genotype);
+            let reward = reward(&*space, &genotype);
+            rewards.insert(genotype, reward);
+        }
+        let mut ranked: Vec<_> = rewards.iter().collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(a.1));
+        assert!(ranked[0].1 > ranked[1].1, "one network is the best");
+        let best = ranked[0].0.clone();
+        Self { space, rewards, best }
+    }
+
+    /// Five decisions; some choices are good, and more so after certain others.
+    fn toy() -> Self {
+        Self::new(Box::new(Toy::new(&[3, 4, 4, 3, 4])), |_, genotype| {
+            let worth =
+                |(step, slot): (usize, &u16)| f64::from((7 * slot + 3) % 5) + 0.1 * step as f64;
+            let alone: f64 = genotype.0.iter().enumerate().map(worth).sum();
+            let pairs = genotype.0.windows(2).filter(|pair| (pair[0] + pair[1]) % 3 == 1).count();
+            0.1 + 0.03 * alone + 0.04 * pairs as f64
+        })
+    }
+
+    /// 206 chains of up to two layers; wide convolutions with middle kernels are the best.
+    fn chains() -> Self {
+        let image = Shape { channels: 3, height: 32, width: 32 };
+        let config = ChainConfig {
+            layers_max: 2,
+            parameters_max: u64::MAX,
+            multiply_adds_max: u64::MAX,
+            ..ChainConfig::default()
+        };
+        let space = ChainSpace::open(&config, image, 10).expect("square images suit");
+        Self::new(Box::new(space), |space, genotype| {
+            let text = space.text(genotype);
+            let count = |words: &str| text.matches(words).count() as f64;
+            0.1 + 0.1 * count("C(")
+                + 0.1 * count("(256,")
+                + 0.05 * count(",3,1)")
+                + 0.02 * count("P(")
+        })
+    }
+
+    /// Searches until everything was seen or nothing new comes any more.
+    fn search(&self, strategy: &StrategyConfig, seed: u64) -> Search<'_> {
+        let seed = Seed::root(seed);
+        let controller = strategy.open(&*self.space, 200, seed).expect("it suits");
+        let mut search = Search::new(&*self.space, controller, seed);
+        while !search.is_exhausted() && search.trials() < self.rewards.len() as u64 {
+            let proposals = search.propose(1);
+            let rewards: Vec<f64> =
+                proposals.iter().map(|proposal| self.rewards[&proposal.genotype]).collect();
+            search.observe(&rewards);
+        }
+        search
+    }
+
+    /// In how many seeds the most probable network of the final policy is the best there is.
+    fn learned(&self, strategy: &StrategyConfig) -> u64 {
+        let prefers_best = |seed: &u64| {
+            let search = self.search(strategy, *seed);
+            search.controller().most_probable(&*self.space) == Some(self.best.clone())
+        };
+        (0..SEEDS).filter(prefers_best).count() as u64
+    }
+
+    /// In how many seeds the best network is found within a share of the space.
+    fn found(&self, strategy: &StrategyConfig, share: f64) -> u64 {
+        let trials = (share * self.rewards.len() as f64) as u64;
+        let finds = |seed: &u64| {
+            let seed = Seed::root(*seed);
+            let controller = strategy.open(&*self.space, trials, seed).expect("it suits");
+            let mut search = Search::new(&*self.space, controller, seed);
+            while search.trials() < trials && !search.is_exhausted() {
+                for proposal in search.propose(1) {
+                    search.observe(&[self.rewards[&proposal.genotype]]);
+                    if proposal.genotype == self.best {
+                        return true;
+                    }
+                }
+            }
+            false
+        };
+        (0..SEEDS).filter(finds).count() as u64
+    }
+}
+
+fn learners() -> Vec<(&'static str, StrategyConfig)> {
+    let lstm = || LstmConfig { layers: Some(1), hidden: Some(16), ..LstmConfig::default() };
+    let reinforce = |controller, lr, batch| {
+        StrategyConfig::Reinforce(ReinforceConfig {
+            controller,
+            lr: Some(lr),
+            batch: Some(batch),
+            ..ReinforceConfig::default()
+        })
+    };
+    vec![
+        (
+            "q_learning",
+            StrategyConfig::QLearning(QLearningConfig {
+                alpha: 0.1,
+                schedule: [(1.0, 100), (0.5, 50), (0.1, 50)]
+                    .map(|(epsilon, networks)| Level { epsilon, networks })
+                    .to_vec(),
+                ..QLearningConfig::default()
+            }),
+        ),
+        ("reinforce, lstm", reinforce(PolicyConfig::Lstm(lstm()), 0.01, 8)),
+        ("reinforce, softmax", reinforce(PolicyConfig::Softmax, 0.05, 8)),
+        (
+            "ppo",
+            StrategyConfig::Ppo(PpoConfig {
+                controller: lstm(),
+                lr: 0.01,
+                entropy_weight: 1e-3,
+                ..PpoConfig::default()
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn the_final_policy_of_a_learner_prefers_the_best_network() {
+    for (space, known) in [("toy", Known::toy()), ("chains", Known::chains())] {
+        for (name, strategy) in learners() {
+            let learned = known.learned(&strategy);
+            println!("{space}: {name} prefers the best network in {learned} of {SEEDS} seeds");
+            assert!(learned >= 9, "{space}: {name} in {learned} of {SEEDS} seeds");
+        }
+    }
+}
+
+#[test]
+fn evolution_and_local_search_find_the_best_network_in_two_fifths_of_the_space() {
+    for (space, known) in [("toy", Known::toy()), ("chains", Known::chains())] {
+        let random = known.found(&StrategyConfig::Random, 0.4);
+        println!("{space}: random finds the best network in {random} of {SEEDS} seeds");
+        for strategy in [
+            StrategyConfig::Evolution(EvolutionConfig { population: 20, sample: 5 }),
+            StrategyConfig::LocalSearch(LocalSearchConfig::default()),
+        ] {
+            let found = known.found(&strategy, 0.4);
+            println!("{space}: {strategy:?} in {found}");
+            assert!(found >= 9, "{space}: {strategy:?} in {found} of {SEEDS} seeds");
+        }
+    }
+}
