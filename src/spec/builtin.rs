@@ -34,10 +34,13 @@ macro_rules! built_in {
 
 /// Presets: partial stages of `stages/`.
 pub const PRESETS: &[BuiltIn] = built_in!("stages":
-    "metaqnn-retrain" "metaqnn-score" "metaqnn-search" "nasnet-retrain" "nasnet-score" "zoph-score");
+    "metaqnn-retrain" "metaqnn-score" "metaqnn-search" "nasnet-retrain" "nasnet-score" "nasnet-search"
+    "reinforce-cells" "zoph-score" "zoph-search");
 
 /// Ready studies of `pipelines/`, which `init` copies.
-pub const TEMPLATES: &[BuiltIn] = built_in!("pipelines": "metaqnn-leaves" "quickstart");
+pub const TEMPLATES: &[BuiltIn] = built_in!("pipelines":
+    "compare-strategies" "metaqnn-leaves" "metaqnn-paper" "mock-vs-real" "nasnet-leaves" "quickstart" "transfer"
+    "zoph-layerwise");
 
 /// The preset called `name`.
 #[must_use]
