@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::announce::Announcer;
 use super::evaluators::{EvaluatorConfig, Scorer, Subject};
+use super::mistakes::of_evaluator;
 use super::search::{interrupted_or_broken, trial_of, write};
 use super::task::{DATA, Task, sentence};
 use super::trial_log::{Resumed, TrialLog};
@@ -71,13 +72,15 @@ impl Config for EvaluateConfig {
     const SUMMARY: &'static str = "scores found architectures again with another evaluator";
 
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
+        let mut mistakes = Vec::from_iter(of_evaluator(&self.evaluator, with, "evaluator"));
         let (Some(_), Some(_), Some(sample)) = (self.top, self.sample, with.get("sample")) else {
-            return Vec::new();
+            return mistakes;
         };
         let message = "`top` and `sample` cannot both choose";
         let diagnostic = Diagnostic::error("evaluate::choice", message)
             .help("keep one; two stages give both, and each its own agreement");
-        vec![sample.blame(diagnostic, "`top` is set, too")]
+        mistakes.push(sample.blame(diagnostic, "`top` is set, too"));
+        mistakes
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the rooms below say of a config's values, put under the words that say them.
 
+use super::evaluators::EvaluatorConfig;
 use crate::diagnostic::Diagnostic;
 use crate::search::StrategyConfig;
 use crate::space::SpaceConfig;
 use crate::spec::Node;
+use crate::train::Kept;
 
 /// Mistakes in a space's values; `key` is where it stands in `with`.
 pub(super) fn of_space(space: &SpaceConfig, with: &Node, key: &str) -> Vec<Diagnostic> {
@@ -21,6 +23,22 @@ pub(super) fn of_strategy(strategy: &StrategyConfig, with: &Node, key: &str) -> 
         place(with, &[key, parameter]).blame(diagnostic, "")
     };
     strategy.check().into_iter().map(mistake).collect()
+}
+
+/// Mistakes in an evaluator's values; `key` is where it stands in `with`.
+pub(super) fn of_evaluator(
+    evaluator: &EvaluatorConfig,
+    with: &Node,
+    key: &str,
+) -> Option<Diagnostic> {
+    let EvaluatorConfig::Train(config) = evaluator else { return None };
+    if config.recipe.weights != Kept::Best {
+        return None;
+    }
+    let text = "`weights: best` changes no score: a search keeps no weights";
+    let diagnostic = Diagnostic::error("evaluator::weights", text)
+        .help("`score: best` counts the best epoch's accuracy");
+    Some(place(with, &[key, "recipe", "weights"]).blame(diagnostic, ""))
 }
 
 /// The node at a path, or the innermost one on the way that was written.

@@ -101,6 +101,7 @@ impl Config for SearchConfig {
         mistakes::of_space(&self.space, with, "space")
             .into_iter()
             .chain(mistakes::of_strategy(&self.strategy, with, "strategy"))
+            .chain(mistakes::of_evaluator(&self.evaluator, with, "evaluator"))
             .collect()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::TestSpace;
 
 /// A whole study in small: images, two searches, scoring, training, report.
-const STUDY: &str = r#"
+const STUDY: &str = r"
 name: study
 seed: 3
 stages:
@@ -41,7 +41,7 @@ stages:
   report:
     use: report
     inputs: { trials: [guess, train, score], models: retrain, data: leaves }
-"#;
+";
 
 /// The digests of every output, as the lock file has them.
 fn digests(arguments: &[&str]) -> String {

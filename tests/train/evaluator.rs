@@ -9,6 +9,7 @@ use phytotron::train::Recipe;
 
 use super::job::{Bench, Heard};
 use super::toy;
+use crate::dataset::project::bind_as;
 
 fn config() -> TrainConfig {
     TrainConfig {
@@ -166,4 +167,15 @@ fn a_trial_cache_that_cannot_be_written_is_a_warning() {
         "{:?}",
         heard.warnings()
     );
+}
+
+#[test]
+fn keeping_the_best_weights_of_children_that_are_thrown_away_is_a_mistake() {
+    let with = |weights: &str| {
+        let recipe = serde_json::json!({ "weights": weights });
+        serde_json::json!({ "evaluator": { "kind": "train", "recipe": recipe } })
+    };
+    let mistakes = bind_as("evaluate", &with("best")).unwrap_err();
+    assert_eq!(mistakes[0].code, "evaluator::weights");
+    bind_as("evaluate", &with("last")).unwrap();
 }

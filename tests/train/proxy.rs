@@ -81,7 +81,7 @@ fn every_proxy_measures_the_same_with_any_threads_and_keeps_the_raw_value() {
             assert_eq!(measure.score(raw).to_bits(), evaluation.score.to_bits());
         }
         assert!(
-            found.windows(2).all(|pair| pair[0].score != pair[1].score),
+            found.windows(2).all(|pair| pair[0].score.to_bits() != pair[1].score.to_bits()),
             "{measure:?}: {found:?}"
         );
     }
