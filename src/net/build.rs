@@ -35,9 +35,11 @@ impl Builder {
     /// When the inputs do not fit the operation: the space has built an illegal network.
     pub fn add(&mut self, path: impl Into<String>, op: Op, inputs: &[NodeId]) -> NodeId {
         let path = path.into();
-        let shapes: Vec<Shape> = inputs.iter().map(|&input| self.shape(input)).collect();
-        let shape = infer(op, &shapes)
-            .unwrap_or_else(|| panic!("BUG: `{path}` ({op:?}) cannot read {shapes:?}"));
+        let shapes = inputs.iter().map(|&input| self.shape(input));
+        let shape = infer(op, shapes.clone()).unwrap_or_else(|| {
+            let shapes: Vec<Shape> = shapes.collect();
+            panic!("BUG: `{path}` ({op:?}) cannot read {shapes:?}")
+        });
         self.nodes.push(Node { path, op, inputs: inputs.to_vec(), shape });
         NodeId(self.nodes.len() - 1)
     }
@@ -56,9 +58,14 @@ impl Builder {
 }
 
 /// Output shape of `op`, or nothing when the inputs do not fit.
-fn infer(op: Op, inputs: &[Shape]) -> Option<Shape> {
-    let first = *inputs.first()?;
-    let only = || (inputs.len() == 1).then_some(first);
+pub(super) fn infer(
+    op: Op,
+    mut inputs: impl ExactSizeIterator<Item = Shape> + Clone,
+) -> Option<Shape> {
+    let len = inputs.len();
+    let all = inputs.clone();
+    let first = inputs.next()?;
+    let only = || (len == 1).then_some(first);
     match op {
         Op::Input => None,
         Op::Conv { filters, window, dilation, .. } => {
@@ -84,11 +91,11 @@ fn infer(op: Op, inputs: &[Shape]) -> Option<Shape> {
             height: 1,
             width: 1,
         }),
-        Op::Add => inputs.iter().all(|shape| *shape == first).then_some(first),
+        Op::Add => inputs.all(|shape| shape == first).then_some(first),
         Op::Concat => {
-            let fit = |s: &Shape| (s.height, s.width) == (first.height, first.width);
-            let channels = inputs.iter().map(|shape| shape.channels).sum();
-            inputs.iter().all(fit).then_some(Shape { channels, ..first })
+            let channels = all.map(|shape| shape.channels).sum();
+            let fit = |s: Shape| (s.height, s.width) == (first.height, first.width);
+            inputs.all(fit).then_some(Shape { channels, ..first })
         }
     }
 }
@@ -109,13 +116,32 @@ impl Window {
     /// padding goes below and right.
     #[must_use]
     pub fn same(kernel: usize, stride: usize, side: usize) -> Self {
-        let total = ((side.div_ceil(stride) - 1) * stride + kernel).saturating_sub(side);
-        let pad = (total / 2, total - total / 2);
-        Self { pad_rows: pad, pad_columns: pad, ..Self::valid(kernel, stride) }
+        let map = Shape { channels: 1, height: side, width: side };
+        Self::same_on((kernel, kernel), (stride, stride), 1, map)
+    }
+
+    /// A window with taps `dilation` apart on `map`, padded so that each output side is
+    /// `ceil(side / stride)`; an odd rest of the padding goes below and right.
+    #[must_use]
+    pub fn same_on(
+        kernel: (usize, usize),
+        stride: (usize, usize),
+        dilation: usize,
+        map: Shape,
+    ) -> Self {
+        let pad = |kernel: usize, stride: usize, side: usize| {
+            let reach = (kernel - 1) * dilation + 1;
+            let total = ((side.div_ceil(stride) - 1) * stride + reach).saturating_sub(side);
+            (total / 2, total - total / 2)
+        };
+        let pad_rows = pad(kernel.0, stride.0, map.height);
+        let pad_columns = pad(kernel.1, stride.1, map.width);
+        Self { kernel, stride, pad_rows, pad_columns }
     }
 
     /// Rows and columns of the output, or nothing when the window does not fit once.
-    fn slide(&self, input: Shape, dilation: usize) -> Option<(usize, usize)> {
+    #[must_use]
+    pub fn slide(&self, input: Shape, dilation: usize) -> Option<(usize, usize)> {
         let steps = |side: usize, (before, after): (usize, usize), kernel: usize, stride: usize| {
             let reach = (kernel - 1) * dilation + 1;
             (side + before + after).checked_sub(reach).map(|rest| rest / stride + 1)

@@ -62,13 +62,8 @@ impl Network {
     /// nor what can overwrite its input: rectifiers, dropout, dropped paths, flattening.
     #[must_use]
     pub fn activations(&self) -> u64 {
-        let kept = |node: &&Node| {
-            !matches!(
-                node.op,
-                Op::Input | Op::Relu | Op::Dropout { .. } | Op::DropPath { .. } | Op::Flatten
-            )
-        };
-        self.counted().filter(kept).map(|node| node.shape.len() as u64).sum()
+        let kept = self.counted().filter(|node| node.op.keeps_output());
+        kept.map(|node| node.shape.len() as u64).sum()
     }
 
     /// The nodes that lead to the logits.
@@ -80,35 +75,55 @@ impl Network {
     /// Trainable parameters of one node.
     #[must_use]
     pub fn node_parameters(&self, node: &Node) -> u64 {
-        let numbers = match node.op {
-            Op::Conv { filters, window, bias, .. } => {
-                window.kernel.0 * window.kernel.1 * self.channels_in(node) * filters
-                    + if bias { filters } else { 0 }
-            }
-            Op::Depthwise { window } => window.kernel.0 * window.kernel.1 * self.channels_in(node),
-            Op::BatchNorm => 2 * node.shape.channels,
-            Op::Dense { units } => (self.channels_in(node) + 1) * units,
-            _ => 0,
-        };
-        numbers as u64
+        node.op.parameters(self.channels_in(node), node.shape)
     }
 
     /// Multiply-adds of one node for one image.
     #[must_use]
     pub fn node_multiply_adds(&self, node: &Node) -> u64 {
-        let numbers = match node.op {
-            Op::Conv { window, .. } => {
-                window.kernel.0 * window.kernel.1 * self.channels_in(node) * node.shape.len()
+        node.op.multiply_adds(self.channels_in(node), node.shape)
+    }
+
+    /// Channels of a node's first input; 0 for the image, which has none.
+    fn channels_in(&self, node: &Node) -> usize {
+        node.inputs.first().map_or(0, |&input| self.node(input).shape.channels)
+    }
+}
+
+impl Op {
+    /// Trainable parameters, for `channels` read and an output of shape `output`.
+    pub(super) fn parameters(self, channels: usize, output: Shape) -> u64 {
+        let numbers = match self {
+            Self::Conv { filters, window, bias, .. } => {
+                window.kernel.0 * window.kernel.1 * channels * filters
+                    + if bias { filters } else { 0 }
             }
-            Op::Depthwise { window } => window.kernel.0 * window.kernel.1 * node.shape.len(),
-            Op::Dense { units } => self.channels_in(node) * units,
+            Self::Depthwise { window } => window.kernel.0 * window.kernel.1 * channels,
+            Self::BatchNorm => 2 * output.channels,
+            Self::Dense { units } => (channels + 1) * units,
             _ => 0,
         };
         numbers as u64
     }
 
-    /// Channels of a node's only input.
-    fn channels_in(&self, node: &Node) -> usize {
-        self.node(node.inputs[0]).shape.channels
+    /// Multiply-adds for one image, for `channels` read and an output of shape `output`.
+    pub(super) fn multiply_adds(self, channels: usize, output: Shape) -> u64 {
+        let numbers = match self {
+            Self::Conv { window, .. } => {
+                window.kernel.0 * window.kernel.1 * channels * output.len()
+            }
+            Self::Depthwise { window } => window.kernel.0 * window.kernel.1 * output.len(),
+            Self::Dense { units } => channels * units,
+            _ => 0,
+        };
+        numbers as u64
+    }
+
+    /// Whether training keeps the output beside the input; the others can overwrite it.
+    pub(super) fn keeps_output(self) -> bool {
+        !matches!(
+            self,
+            Self::Input | Self::Relu | Self::Dropout { .. } | Self::DropPath { .. } | Self::Flatten
+        )
     }
 }

@@ -7,9 +7,11 @@
 mod build;
 mod count;
 mod drawing;
+mod tally;
 
 pub use build::Builder;
 pub use drawing::{Block, Diagram, Drawing};
+pub use tally::{Assemble, Sizes, Tallied, Tally};
 
 use serde::{Deserialize, Serialize};
 

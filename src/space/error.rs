@@ -26,8 +26,10 @@ pub enum SpaceError {
         image: Shape,
     },
     /// There is nothing to see or to tell apart.
-    #[error("a network needs images of 1 to {max} pixels a side and at least two classes")]
+    #[error("a network needs images of {min} to {max} pixels a side and at least two classes")]
     NoTask {
+        /// Smallest side.
+        min: usize,
         /// Largest side.
         max: usize,
     },

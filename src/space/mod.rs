@@ -9,6 +9,10 @@ mod config;
 mod edit;
 mod error;
 mod features;
+mod layers;
+pub mod layerwise;
+pub mod nasbench201;
+pub mod nasnet;
 mod process;
 
 pub use config::{COMPONENTS, ConfigMistake, SpaceConfig};
@@ -20,6 +24,19 @@ use std::fmt;
 
 use crate::net::{Drawing, Network, Shape};
 use crate::seed::Stream;
+
+/// Largest side of an image; counts of multiply-adds stay far from the end of 64 bits.
+const SIDE_MAX: usize = 4096;
+
+/// Whether there is something to see, of at least `least` pixels a side, and to tell apart.
+fn check_task(image: Shape, classes: usize, least: usize) -> Result<(), SpaceError> {
+    let sides = [image.height, image.width];
+    let fits = sides.iter().all(|side| (least..=SIDE_MAX).contains(side));
+    if !fits || image.is_empty() || classes < 2 {
+        return Err(SpaceError::NoTask { min: least, max: SIDE_MAX });
+    }
+    Ok(())
+}
 
 /// A search space, opened for images of one shape and a number of classes.
 pub trait Space: fmt::Debug + Send + Sync {

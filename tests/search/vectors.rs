@@ -10,6 +10,10 @@ use phytotron::search::{
 };
 use phytotron::seed::Seed;
 use phytotron::space::chain::{Chain, ChainConfig, ChainSpace, Layer};
+use phytotron::space::nasbench201::{
+    self as benchmark, EdgeOp, Nasbench201Config, Nasbench201Space,
+};
+use phytotron::space::nasnet::{Cell, NasnetConfig, NasnetSpace, Size, Stem};
 use phytotron::space::{Features, Genotype, Space, StateId};
 use phytotron::statistics;
 use serde_json::Value;
@@ -26,19 +30,8 @@ struct Vector<'a> {
 /// Vectors of later work, by that work.
 const LATER: &[(&str, &[&str])] = &[
     ("learning rates of the trainer", &["mq-lr-1", "cos-1"]),
-    (
-        "the cell space",
-        &[
-            "nasnet-space-1",
-            "nasnet-cifar-6-768",
-            "nasnet-mobile-4-1056",
-            "nasnet-leaves-2-384",
-            "nasnet-decode-1",
-            "nasnet-name-1",
-            "sdp-1",
-        ],
-    ),
-    ("the table evaluator and its space", &["nb201-1", "nb201-2", "nb201-tab-1"]),
+    ("dropped paths of the trainer", &["sdp-1"]),
+    ("the table evaluator", &["nb201-tab-1"]),
     (
         "budgets of several fidelities",
         &["hb-81-3-table", "hb-16-2-table", "sha-1", "median-stop-2"],
@@ -85,7 +78,15 @@ const CHECKS: &[(&str, Check)] = &[
     ("wilcoxon-2", wilcoxon),
     ("mock-1", mock_of_a_chain),
     ("mock-2", mock_of_a_chain),
-    ("mock-6", mock_of_features),
+    ("mock-6", mock_of_cells),
+    ("nasnet-space-1", cell_space),
+    ("nasnet-cifar-6-768", cell_network),
+    ("nasnet-mobile-4-1056", cell_network),
+    ("nasnet-leaves-2-384", cell_network),
+    ("nasnet-decode-1", cell_text),
+    ("nasnet-name-1", size_names),
+    ("nb201-1", benchmark_network),
+    ("nb201-2", benchmark_network),
     ("nas-reward-1", cubed_reward),
     ("nas-depth-1", growing_depth),
     ("ema-1", baseline),
@@ -324,20 +325,142 @@ fn mock_of_a_chain(v: &Vector<'_>) {
     mock(v, &features, text(&v.input["net"]));
 }
 
-fn mock_of_features(v: &Vector<'_>) {
+/// The features are those of the published pair of cells, at the size that the vector's text names.
+fn mock_of_cells(v: &Vector<'_>) {
     let given = &v.input["features"];
-    let features = Features {
-        parameters: number(&given["P"]) as u64,
-        multiply_adds: 0,
-        depth: u32::try_from(number(&given["D"])).expect("shallow"),
-        identity_share: real(&given["S"]),
-        halvings: real(&given["r"]),
-        pool_share: real(&given["q"]),
-        dense_share: real(&given["W"]),
-        batch_norm: v.input["bn"] == true,
-        activations: 0,
-    };
+    let size = NasnetConfig { cells: 2, filters: 16, ..NasnetConfig::default() };
+    let space = cells(&size, 64, number(&v.input["classes"]));
+    let features = space.features(&space.parse("NASNet-A").expect("published"));
+    assert_eq!(features.parameters, number(&given["P"]) as u64);
+    assert_eq!(u64::from(features.depth), number(&given["D"]) as u64);
+    v.close(features.identity_share, &given["S"]);
+    v.close(features.halvings, &given["r"]);
+    v.close(features.pool_share, &given["q"]);
+    v.close(features.dense_share, &given["W"]);
+    assert_eq!(v.input["bn"], features.batch_norm);
     mock(v, &features, text(&v.input["arch_string"]));
+}
+
+fn cell_space(v: &Vector<'_>) {
+    let blocks = number(&v.input["B"]);
+    let space = cells(&NasnetConfig { blocks, ..NasnetConfig::default() }, 32, 10);
+    let process = space.process();
+    let one = u128::from(v.expect["cells"].as_u64().expect("64 bits hold it"));
+    assert_eq!(process.count(), Some(one * one), "a genotype is a pair of cells");
+    let mut genotype = Genotype::default();
+    process.nth(0, &mut genotype);
+    let sizes: Vec<usize> =
+        process.walk(&genotype).map(|(state, ..)| process.actions(state).len()).collect();
+    assert_eq!(sizes.len(), number(&v.expect["decisions_total"]));
+    assert_eq!(sizes.len() / 2, number(&v.expect["decisions_per_cell"]));
+    let published =
+        |key: &str| -> Vec<usize> { array(&v.expect[key]).iter().map(number).collect() };
+    assert_eq!(sizes[..5], published("softmax_sizes_first_block"));
+    assert_eq!(sizes[20..25], published("softmax_sizes_last_block"));
+    assert_eq!(sizes[..25], sizes[25..], "both cells choose among the same");
+}
+
+fn cell_network(v: &Vector<'_>) {
+    let large = text(&v.input["stem"]) == "imagenet";
+    let config = NasnetConfig {
+        cells: number(&v.input["N"]),
+        filters: number(&v.input["F"]),
+        stem: if large { Stem::Imagenet } else { Stem::Cifar },
+        stem_multiplier: if real(&v.input["stem_multiplier"]) > 2.0 { 3 } else { 1 },
+        skip_reduction_input: v.input["skip_reduction_input"] == true,
+        ..NasnetConfig::default()
+    };
+    let space = cells(&config, number(&v.input["side"]), number(&v.input["classes"]));
+    let genotype = space.parse(text(&v.input["genotype"])).expect("published");
+    let (network, features) = (space.network(&genotype), space.features(&genotype));
+    assert_eq!(network.parameters(), number(&v.expect["trainable"]) as u64);
+    assert_eq!(network.multiply_adds(), number(&v.expect["macs"]) as u64);
+    assert_eq!(features.parameters, network.parameters());
+    assert_eq!(features.multiply_adds, network.multiply_adds());
+    let norms = network.nodes().iter().filter(|node| node.op == Op::BatchNorm);
+    let channels: usize = norms.map(|node| node.shape.channels).sum();
+    assert_eq!(channels, number(&v.expect["bn_channels"]));
+    assert_eq!(2 * channels, number(&v.expect["non_trainable"]));
+    for (name, shape) in v.expect["shapes"].as_object().expect("a map") {
+        let path = match name.split_once("Cell_") {
+            None if large => "stem1.output".to_owned(),
+            None => "stem.norm".to_owned(),
+            Some(("Reduction_", number)) => format!("reduction{number}.output"),
+            Some((_, number)) => format!("cell{number}.output"),
+        };
+        let node =
+            network.nodes().iter().find(|node| node.path == path).expect("the cell is there");
+        let found = [node.shape.channels, node.shape.height, node.shape.width];
+        assert_eq!(found.to_vec(), array(shape).iter().map(number).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+fn cell_text(v: &Vector<'_>) {
+    let space = cells(&NasnetConfig::default(), 32, 10);
+    let list = |key: &str| -> Vec<String> {
+        array(&v.input[key]).iter().map(|state| number(state).to_string()).collect()
+    };
+    let written = format!(
+        "normal: {} | concat {}; reduction: {} | concat {}",
+        text(&v.input["normal"]),
+        list("normal_concat").join(","),
+        text(&v.input["reduce"]),
+        list("reduce_concat").join(",")
+    );
+    let genotype = space.parse(&written).expect("published");
+    assert_eq!(space.text(&genotype), written);
+    assert_eq!(genotype, space.parse("NASNet-A").expect("published"));
+    let pair = space.cells(&genotype);
+    let decisions: Vec<Value> = pair
+        .normal
+        .blocks
+        .iter()
+        .map(|block| {
+            let ([i, j], [first, second]) = (block.inputs, block.ops.map(|op| op.name()));
+            serde_json::json!([i, j, first, second, block.combiner.name()])
+        })
+        .collect();
+    assert_eq!(decisions, array(&v.expect["decisions_normal"]));
+    let read = |cell: &Cell| -> Vec<usize> {
+        (0..cell.states()).filter(|state| cell.unread() >> state & 1 == 0).collect()
+    };
+    let published =
+        |key: &str| -> Vec<usize> { array(&v.expect[key]).iter().map(number).collect() };
+    assert_eq!(read(&pair.normal), published("consumed_normal"));
+    assert_eq!(read(&pair.reduction), published("consumed_reduce"));
+}
+
+fn size_names(v: &Vector<'_>) {
+    let names = array(&v.input["names"]).iter().zip(array(&v.expect["N"]));
+    let names = names.zip(array(&v.expect["F"])).zip(array(&v.expect["reductions_at"]));
+    for (((name, cells), filters), reductions) in names {
+        let size: Size = text(name).parse().expect("published");
+        assert_eq!((size.cells, size.filters), (number(cells), number(filters)));
+        assert_eq!(size.to_string(), text(name));
+        let reductions: Vec<usize> = array(reductions).iter().map(number).collect();
+        assert_eq!(reductions, [size.cells, 2 * size.cells]);
+    }
+}
+
+/// The vector names edges in another order than the benchmark's text; its operations are all the same.
+fn benchmark_network(v: &Vector<'_>) {
+    let config = Nasbench201Config {
+        cells: number(&v.input["N"]),
+        filters: number(&v.input["C"]),
+        ..Nasbench201Config::default()
+    };
+    let image = square(number(&v.input["side"]));
+    let space = Nasbench201Space::open(&config, image, number(&v.input["classes"]));
+    let space = space.expect("squares suit");
+    let op = match text(&v.input["ops"][0]) {
+        "conv3x3" => EdgeOp::Conv3x3,
+        "skip" => EdgeOp::Skip,
+        other => panic!("no operation for {other}"),
+    };
+    let genotype = space.genotype(benchmark::Cell([op; 6]));
+    let network = space.network(&genotype);
+    assert_eq!(network.parameters(), number(&v.expect["params"]) as u64);
+    assert_eq!(network.multiply_adds(), number(&v.expect["macs"]) as u64);
 }
 
 fn mock(v: &Vector<'_>, features: &Features, text: &str) {
@@ -501,6 +624,10 @@ fn read() -> Vec<Value> {
 fn chain_space(side: usize, layers_max: usize, classes: usize) -> ChainSpace {
     let config = ChainConfig { layers_max, ..ChainConfig::default() };
     ChainSpace::open(&config, square(side), classes).expect("square images suit")
+}
+
+fn cells(config: &NasnetConfig, side: usize, classes: usize) -> NasnetSpace {
+    NasnetSpace::open(config, square(side), classes).expect("square images suit")
 }
 
 fn square(side: usize) -> Shape {

@@ -1,11 +1,9 @@
 //! Parameters of the chain space, with the published values as defaults.
 
-use std::collections::BTreeSet;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::space::ConfigMistake;
+use crate::space::{ConfigMistake, config::repeated};
 
 /// Chains of convolutions, poolings and fully connected layers (MetaQNN).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -109,12 +107,6 @@ impl ChainConfig {
         }
         mistakes
     }
-}
-
-/// A value that was seen before.
-fn repeated<T: Ord + Copy>(values: &[T]) -> Option<T> {
-    let mut seen = BTreeSet::new();
-    values.iter().copied().find(|value| !seen.insert(*value))
 }
 
 #[cfg(test)]

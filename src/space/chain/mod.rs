@@ -21,9 +21,6 @@ use crate::seed::Stream;
 /// Version of the space: raised when the same config gives other chains, texts or networks.
 pub const VERSION: u32 = 1;
 
-/// Largest side of an image; counts of multiply-adds stay far from the end of 64 bits.
-const SIDE_MAX: usize = 4096;
-
 /// The chain space for images of one side.
 #[derive(Debug)]
 pub struct ChainSpace {
@@ -45,9 +42,7 @@ impl ChainSpace {
         if image.height != image.width {
             return Err(SpaceError::NotSquare { image });
         }
-        if image.is_empty() || image.height > SIDE_MAX || classes < 2 {
-            return Err(SpaceError::NoTask { max: SIDE_MAX });
-        }
+        crate::space::check_task(image, classes, 1)?;
         let rules = ChainRules::new(config, image.height, classes);
         let process = Process::build(&rules)?;
         let texts = rules.layers().iter().map(ToString::to_string).collect();

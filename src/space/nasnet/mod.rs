@@ -1,0 +1,192 @@
+//! Cells of blocks in a fixed stack: the space of `NASNet` (Zoph, Vasudevan, Shlens & Le 2018,
+//! arXiv:1707.07012).
+//!
+//! The released code decides where the paper is silent: how inputs are aligned, where strides apply, what
+//! is concatenated. Texts and the walk are in [`text`] and [`rules`].
+
+mod cell;
+mod config;
+mod drawing;
+mod operation;
+mod rules;
+mod size;
+mod stack;
+mod table;
+mod text;
+
+pub use cell::{Cell, CellBlock, Cells};
+pub use config::{NasnetConfig, Stem};
+pub use operation::{CellOp, Combiner};
+pub use size::Size;
+
+use rules::{CellRules, DECISIONS};
+use stack::Stack;
+use table::{Quick, Table};
+
+use super::{Features, Genotype, Limits, ParseError, Process, Space, SpaceError, edit};
+use crate::net::{Builder, Drawing, Network, Shape, Tally};
+use crate::seed::Stream;
+
+/// Version of the space: raised when the same config gives other cells, texts or networks.
+pub const VERSION: u32 = 1;
+
+/// The NASNet space for images of one shape.
+#[derive(Debug)]
+pub struct NasnetSpace {
+    config: NasnetConfig,
+    size: Size,
+    image: Shape,
+    classes: usize,
+    rules: CellRules,
+    process: Process,
+    table: Table,
+}
+
+impl NasnetSpace {
+    /// The space for images of shape `image` and `classes` classes.
+    ///
+    /// # Errors
+    /// When there is nothing to see or to tell apart.
+    pub fn open(config: &NasnetConfig, image: Shape, classes: usize) -> Result<Self, SpaceError> {
+        // The large stem's convolution has no padding.
+        let least = if config.stem == Stem::Imagenet { 3 } else { 1 };
+        super::check_task(image, classes, least)?;
+        let rules = CellRules {
+            blocks: config.blocks,
+            operations: config.operations.clone(),
+            combiners: config.combiners.clone(),
+        };
+        let process = Process::build(&rules)?;
+        let (config, size) = (config.clone(), config.size());
+        let table = Table::new(&config, size, image);
+        Ok(Self { config, size, image, classes, rules, process, table })
+    }
+
+    /// The genotype as cells. Two slots may follow the walk: the explicit `concat` of each cell, a bit for
+    /// each state, 0 where there is none.
+    #[must_use]
+    pub fn cells(&self, genotype: &Genotype) -> Cells {
+        let (walk, concat) = genotype.0.split_at(self.rules.decisions());
+        let (normal, reduction) = walk.split_at(walk.len() / 2);
+        let cell = |slots: &[u16], concat: Option<&u16>| Cell {
+            blocks: slots.chunks_exact(DECISIONS).map(|slots| self.block(slots)).collect(),
+            concat: concat.copied().unwrap_or(0),
+        };
+        Cells { normal: cell(normal, concat.first()), reduction: cell(reduction, concat.get(1)) }
+    }
+
+    fn block(&self, slots: &[u16]) -> CellBlock {
+        let at = |i: usize| usize::from(slots[i]);
+        CellBlock {
+            inputs: [at(0), at(1)],
+            ops: [self.rules.operations[at(2)], self.rules.operations[at(3)]],
+            combiner: self.rules.combiners[at(4)],
+        }
+    }
+
+    /// The genotype of a pair of cells with the space's number of blocks.
+    ///
+    /// # Errors
+    /// The first operation or combiner that the space does not have.
+    pub fn genotype(&self, cells: &Cells) -> Result<Genotype, String> {
+        let mut slots = Vec::with_capacity(self.rules.decisions() + 2);
+        let slot = |place: usize| u16::try_from(place).expect("a cell has few states");
+        for block in cells.normal.blocks.iter().chain(&cells.reduction.blocks) {
+            slots.extend(block.inputs.map(slot));
+            for op in block.ops {
+                let place = self.rules.operations.iter().position(|one| *one == op);
+                let place = place.ok_or_else(|| missing("operation", op.name(), "operations"))?;
+                slots.push(slot(place));
+            }
+            let place = self.rules.combiners.iter().position(|one| *one == block.combiner);
+            let name = block.combiner.name();
+            let place = place.ok_or_else(|| missing("combiner", name, "combiners"))?;
+            slots.push(slot(place));
+        }
+        if cells.normal.concat != 0 || cells.reduction.concat != 0 {
+            slots.extend([cells.normal.concat, cells.reduction.concat]);
+        }
+        Ok(Genotype(slots))
+    }
+
+    fn stack<'a>(&'a self, cells: &'a Cells) -> Stack<'a> {
+        Stack { config: &self.config, size: self.size, cells, classes: self.classes }
+    }
+}
+
+fn missing(noun: &str, name: &str, key: &str) -> String {
+    format!("the {noun} `{name}` is not in `{key}` of this space")
+}
+
+impl Space for NasnetSpace {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn image(&self) -> Shape {
+        self.image
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn write_text(&self, genotype: &Genotype, text: &mut String) {
+        text::write(&self.cells(genotype), text);
+    }
+
+    fn parse(&self, text: &str) -> Result<Genotype, ParseError> {
+        let cells = text::parse(text, self.rules.blocks)?;
+        self.genotype(&cells).map_err(|reason| ParseError { column: 1, reason })
+    }
+
+    fn network(&self, genotype: &Genotype) -> Network {
+        let cells = self.cells(genotype);
+        let mut builder = Builder::new(self.image);
+        let described = self.stack(&cells).describe(&mut builder, self.config.auxiliary);
+        match described.auxiliary {
+            Some(auxiliary) => builder.finish_with_auxiliary(auxiliary),
+            None => builder.finish(),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+    fn features(&self, genotype: &Genotype) -> Features {
+        let cells = self.cells(genotype);
+        let mut quick = Quick { tally: Tally::new(self.image), table: &self.table };
+        let last = self.stack(&cells).describe(&mut quick, false).last;
+        let sizes = quick.tally.sizes();
+        let poolings = cells.normal.poolings() + cells.reduction.poolings();
+        let side = last.shape.height;
+        Features {
+            parameters: sizes.parameters,
+            multiply_adds: sizes.multiply_adds,
+            // The head's dense layer is the last parametric operation.
+            depth: last.depth + 1,
+            identity_share: f64::from(u8::from(cells.normal.has_identity_path())),
+            halvings: libm::log2(self.image.height as f64 / side as f64),
+            pool_share: poolings as f64 / (4 * self.rules.blocks) as f64,
+            dense_share: sizes.dense_parameters as f64 / sizes.parameters as f64,
+            batch_norm: true,
+            activations: sizes.activations,
+        }
+    }
+
+    fn neighbours(&self, genotype: &Genotype) -> Vec<Genotype> {
+        edit::changed_once(&self.process, genotype)
+    }
+
+    /// A cell, then with probability 2/5 another input, 2/5 another operation, 1/5 the other combiner of
+    /// one of its blocks (Real et al. 2019, sec. 3.2, whose space only adds).
+    fn mutate(&self, genotype: &Genotype, stream: &mut Stream) -> Option<Genotype> {
+        edit::change(&self.process, genotype, stream)
+    }
+
+    fn drawing(&self, genotype: &Genotype) -> Drawing {
+        drawing::draw(&self.cells(genotype))
+    }
+
+    fn limits(&self) -> Limits {
+        self.config.limits()
+    }
+}
