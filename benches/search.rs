@@ -1,8 +1,8 @@
 //! Trials a second of whole mock searches, lines of the artifact included.
 //!
 //! On chains: 2,700 networks of the published space, Q-learning at epsilon 1 and over its whole schedule.
-//! On cells: decisions with the sizes of NASNet's controller, 50 of them, for the strategies that were
-//! published on cells.
+//! On cells: NASNet's space, 50 decisions, with the strategies that were published on it. On bare
+//! decisions of the same sizes, where a network costs nothing to describe: the strategies by themselves.
 
 use std::hint::black_box;
 
@@ -16,8 +16,11 @@ use phytotron::search::{
 use phytotron::seed::Seed;
 use phytotron::space::Space;
 use phytotron::space::chain::{ChainConfig, ChainSpace};
+use phytotron::space::nasnet::{NasnetConfig, NasnetSpace};
+use toy::Toy;
 
 #[path = "../tests/search/toy.rs"]
+#[expect(dead_code, reason = "tests use more of it")]
 mod toy;
 
 /// Searches and writes every trial's line into memory; returns their length.
@@ -101,13 +104,18 @@ fn chains(criterion: &mut Criterion) {
 
 fn cells(criterion: &mut Criterion) {
     const TRIALS: u64 = 2000;
-    let space = toy::Toy::cells();
-    let mut group = criterion.benchmark_group("cells, 2000 trials");
-    group.throughput(Throughput::Elements(TRIALS)).sample_size(10);
-    for (name, strategy) in strategies() {
-        group.bench_function(name, |bencher| bencher.iter(|| search(&space, &strategy, TRIALS)));
+    let image = Shape { channels: 3, height: 32, width: 32 };
+    let nasnet = NasnetSpace::open(&NasnetConfig::default(), image, 10).expect("colour images");
+    let bare = Toy::cells();
+    let spaces: [(&str, &dyn Space); 2] = [("cells", &nasnet), ("bare decisions", &bare)];
+    for (name, space) in spaces {
+        let mut group = criterion.benchmark_group(format!("{name}, {TRIALS} trials"));
+        group.throughput(Throughput::Elements(TRIALS)).sample_size(10);
+        for (name, strategy) in strategies() {
+            group.bench_function(name, |bencher| bencher.iter(|| search(space, &strategy, TRIALS)));
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 criterion_group!(benches, cells, chains);

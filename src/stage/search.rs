@@ -25,7 +25,7 @@ use crate::space::{Space, SpaceConfig};
 use crate::spec::Node;
 
 /// Version of the kind: raised when the same search gives other files.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Name of the file about the controller.
 const CONTROLLER_FILE: &str = "controller.json";

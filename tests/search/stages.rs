@@ -550,7 +550,7 @@ fn components_have_versions_of_their_own() {
     };
     assert_eq!(
         names("search", &search(&q_learning(), 1)),
-        ["search 1", "space.chain 1", "strategy.q_learning 1", "evaluator.mock 1"]
+        ["search 2", "space.chain 1", "strategy.q_learning 1", "evaluator.mock 1"]
     );
     assert_eq!(
         names("evaluate", &json!({"evaluator": {"mock": {}}})),

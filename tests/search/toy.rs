@@ -14,27 +14,38 @@ pub(crate) struct Toy {
 
 struct Decisions<'a> {
     sizes: &'a [usize],
+    /// Whether a state knows what was decided before.
+    remembers: bool,
 }
 
 impl Rules for Decisions<'_> {
-    type State = usize;
-    type Seen = usize;
+    /// How many decisions were made, and which, where they are remembered.
+    type State = (usize, Vec<u16>);
+    type Seen = (usize, Vec<u16>);
 
-    fn start(&self) -> usize {
-        0
+    fn start(&self) -> Self::State {
+        (0, Vec::new())
     }
 
-    fn actions(&self, &step: &usize) -> Vec<(Token, usize)> {
-        let size = self.sizes.get(step).copied().unwrap_or(0);
-        (0..size).map(|slot| (Token(u16::try_from(slot).unwrap()), step + 1)).collect()
+    fn actions(&self, (step, past): &Self::State) -> Vec<(Token, Self::State)> {
+        let size = self.sizes.get(*step).copied().unwrap_or(0);
+        let action = |slot| {
+            let slot = u16::try_from(slot).expect("few choices");
+            let mut past = past.clone();
+            if self.remembers {
+                past.push(slot);
+            }
+            (Token(slot), (step + 1, past))
+        };
+        (0..size).map(action).collect()
     }
 
-    fn seen(&self, step: &usize) -> usize {
-        *step
+    fn seen(&self, state: &Self::State) -> Self::Seen {
+        state.clone()
     }
 
-    fn name(&self, step: &usize) -> String {
-        format!("decision {step}")
+    fn name(&self, (step, past): &Self::State) -> String {
+        format!("decision {step} after {past:?}")
     }
 
     fn vocabulary(&self) -> Vec<String> {
@@ -45,8 +56,17 @@ impl Rules for Decisions<'_> {
 impl Toy {
     /// One decision for each size.
     pub(crate) fn new(sizes: &[usize]) -> Self {
-        let process = Process::build(&Decisions { sizes }).expect("small");
-        Self { process, sizes: sizes.to_vec() }
+        Self::with(Decisions { sizes, remembers: false })
+    }
+
+    /// The same, where states know the decisions before: what a table needs to learn from them.
+    pub(crate) fn tree(sizes: &[usize]) -> Self {
+        Self::with(Decisions { sizes, remembers: true })
+    }
+
+    fn with(decisions: Decisions<'_>) -> Self {
+        let process = Process::build(&decisions).expect("small");
+        Self { process, sizes: decisions.sizes.to_vec() }
     }
 
     /// Two cells of five blocks with the sizes of NASNet's controller.
