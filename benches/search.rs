@@ -49,6 +49,7 @@ fn search(space: &dyn Space, strategy: &StrategyConfig, trials: u64) -> usize {
                 epochs: evaluation.epochs,
                 steps: evaluation.steps,
                 epsilon: proposal.epsilon,
+                rung: None,
                 curve: evaluation.curve,
                 measures: evaluation.measures,
             }

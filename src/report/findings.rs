@@ -144,6 +144,7 @@ fn read_search(source: &Source) -> Result<Search, ReportError> {
     let artifact = Artifact::new(source, "trials");
     let Trials { card, trials } = Trials::read(&source.folder)
         .map_err(|source| ReportError::Results { input: artifact.name.clone(), source })?;
+    let trials: Vec<Trial> = results::finished(&trials).cloned().collect();
     let agreement = artifact.json_if_there(results::AGREEMENT_FILE)?;
     let label = if source.coordinates.0.is_empty() {
         format!("{}, {}", word(&card.strategy), word(&card.evaluator))

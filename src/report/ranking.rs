@@ -120,6 +120,7 @@ mod tests {
             epochs: 0,
             steps: 0,
             epsilon: None,
+            rung: None,
             curve: Vec::new(),
             measures: std::collections::BTreeMap::new(),
         }

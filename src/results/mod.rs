@@ -14,4 +14,6 @@ pub use models::{
     Chosen, Epoch, MODELS_FORMAT, ModelSummary, ModelsSummary, SUMMARY_FILE, model_folder,
 };
 pub use top::{Ranked, ranking, top};
-pub use trials::{CARD_FILE, TRIALS_FILE, TRIALS_FORMAT, Trial, Trials, TrialsCard, write_card};
+pub use trials::{
+    CARD_FILE, TRIALS_FILE, TRIALS_FORMAT, Trial, Trials, TrialsCard, finished, write_card,
+};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Trial;
+use super::{Trial, finished};
 
 /// A genotype with all that its trials say of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +31,8 @@ pub fn top(searches: &[Vec<Trial>], k: usize) -> Vec<Ranked> {
 #[expect(clippy::cast_precision_loss, reason = "counts of trials are far below 2^53")]
 pub fn ranking<T: AsRef<[Trial]>>(searches: &[T]) -> Vec<Ranked> {
     let mut sums: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
-    for trial in searches.iter().flat_map(AsRef::as_ref) {
+    // Lower rungs were scored after fewer epochs: only a network's last one counts.
+    for trial in searches.iter().flat_map(|trials| finished(trials.as_ref())) {
         let (sum, count) = sums.entry(&trial.genotype).or_default();
         *sum += trial.score;
         *count += 1;
@@ -65,6 +66,7 @@ mod tests {
             epochs: 0,
             steps: 0,
             epsilon: None,
+            rung: None,
             curve: Vec::new(),
             measures: BTreeMap::new(),
         }

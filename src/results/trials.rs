@@ -59,6 +59,10 @@ pub struct Trial {
     pub epochs: u64,
     /// Optimizer steps.
     pub steps: u64,
+    /// Rung of its bracket, from 0, in a search at several fidelities. A network has a line for each rung
+    /// that it reached, one after another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<u64>,
     /// Exploration rate when it was proposed (Q-learning).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
@@ -68,6 +72,15 @@ pub struct Trial {
     /// Raw values that its evaluator measured, by name; those that are not finite are left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<String, f64>,
+}
+
+/// The last line of each network: what is known of it in the end.
+pub fn finished(trials: &[Trial]) -> impl Iterator<Item = &Trial> {
+    let nexts = trials.iter().skip(1).map(Some).chain(std::iter::once(None));
+    let is_last = |(trial, next): &(&Trial, Option<&Trial>)| {
+        next.is_none_or(|next| next.rung.is_none() || next.trial != trial.trial)
+    };
+    trials.iter().zip(nexts).filter(is_last).map(|(trial, _)| trial)
 }
 
 /// A whole `trials` artifact in memory.
@@ -186,6 +199,7 @@ mod tests {
             epochs: 1,
             steps: 0,
             epsilon: Some(0.1),
+            rung: None,
             curve: vec![],
             measures: BTreeMap::from([("synflow".to_owned(), 41.25)]),
         }

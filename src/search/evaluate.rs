@@ -20,6 +20,8 @@ pub struct Candidate {
     pub network: Network,
     /// The trial's seed.
     pub seed: Seed,
+    /// Epochs to train for, in place of the evaluator's own.
+    pub epochs: Option<u64>,
 }
 
 /// What became of a candidate.

@@ -61,6 +61,11 @@ impl MockEvaluator {
         Self { config: config.clone(), chance: 1.0 / classes as f64, line: String::new() }
     }
 
+    /// Pretends so many epochs from now on.
+    pub fn set_epochs(&mut self, epochs: u32) {
+        self.config.epochs = epochs;
+    }
+
     /// Scores a network; the epochs it reports are those it pretends.
     pub fn evaluate(&mut self, features: &Features, seed: Seed, text: &str) -> Evaluation {
         let word = u64::from_be_bytes(

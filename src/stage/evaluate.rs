@@ -277,6 +277,7 @@ impl Rescoring<'_> {
             seed: self.seed(&text, repeat),
             genotype,
             text,
+            epochs: None,
         };
         let batch = [subject];
         let evaluations = self.scorer.score(self.space, &batch).map_err(interrupted_or_broken)?;

@@ -14,6 +14,7 @@ mod mistakes;
 mod registry;
 mod report;
 mod retrain;
+mod rungs;
 mod search;
 mod task;
 mod trial_log;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::announce::Announcer;
 use super::evaluators::{EvaluatorConfig, Scorer, Subject};
+use super::rungs;
 use super::task::{DATA, ImageConfig, Task, sentence};
 use super::trial_log::{Resumed, TrialLog};
 use super::{
@@ -17,9 +18,10 @@ use super::{
 use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
-use crate::results::{TRIALS_FORMAT, Trial, TrialsCard, write_card};
+use crate::results::{self, TRIALS_FORMAT, Trial, TrialsCard, write_card};
 use crate::search::{
-    EvaluateError, Evaluation, Proposal, RewardConfig, SavedSearch, Search, StrategyConfig,
+    Bracket, EvaluateError, Evaluation, FidelityConfig, Proposal, RewardConfig, SavedSearch,
+    Search, StrategyConfig,
 };
 use crate::space::{Space, SpaceConfig};
 use crate::spec::Node;
@@ -53,6 +55,9 @@ pub struct SearchConfig {
     /// Another number is another repeat of the same search.
     #[serde(default)]
     pub seed: u64,
+    /// Many networks for few epochs, the best of them for more; by default all get what the evaluator says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fidelity: Option<FidelityConfig>,
     /// Networks proposed before any of their scores is known; 1 learns from each before the next.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 10_000))]
@@ -102,6 +107,7 @@ impl Config for SearchConfig {
             .into_iter()
             .chain(mistakes::of_strategy(&self.strategy, with, "strategy"))
             .chain(mistakes::of_evaluator(&self.evaluator, with, "evaluator"))
+            .chain(self.of_fidelity(with))
             .collect()
     }
 }
@@ -194,7 +200,7 @@ impl Course<'_> {
     fn resume(&mut self, resumed: Resumed<SavedSearch>) -> Result<(), StageError> {
         let restored = self.search.restore(resumed.state);
         restored.map_err(|error| StageError::Failed(sentence(&error)))?;
-        resumed.trials.iter().for_each(|trial| self.announcer.count(trial));
+        results::finished(&resumed.trials).for_each(|trial| self.announcer.count(trial));
         if self.search.trials() == self.announcer.trials() {
             Ok(())
         } else {
@@ -219,31 +225,61 @@ impl Course<'_> {
 
     /// Proposes, scores, learns, writes down.
     fn batch(&mut self) -> Result<(), StageError> {
-        let left = self.config.budget.trials - self.search.trials();
-        let size = self.config.batch.min(usize::try_from(left).unwrap_or(usize::MAX));
         let first = self.search.trials();
+        let left = self.config.budget.trials - first;
+        let bracket =
+            self.config.fidelity.map(|fidelity| rungs::bracket_after(&fidelity, first, left));
+        let size = match &bracket {
+            Some(bracket) => usize::try_from(bracket[0].networks).unwrap_or(usize::MAX),
+            None => self.config.batch.min(usize::try_from(left).unwrap_or(usize::MAX)),
+        };
         let proposals = self.search.propose(size);
         let space = self.search.space();
         let subjects: Vec<Subject> = (first..)
             .zip(&proposals)
             .map(|(trial, proposal)| self.subject(trial, proposal, space))
             .collect();
-        let evaluations = self.scorer.score(space, &subjects).map_err(interrupted_or_broken)?;
+        let evaluations = self.score(space, &subjects, bracket.as_ref())?;
         let judged = evaluations.iter().zip(&proposals);
-        let rewards: Vec<f64> = judged
-            .map(|(evaluation, proposal)| {
-                self.config.reward.of(evaluation, &proposal.features, space.classes())
-            })
-            .collect();
+        let reward = |evaluation: &Evaluation, proposal: &Proposal| {
+            self.config.reward.of(evaluation, &proposal.features, space.classes())
+        };
+        let rewards: Vec<f64> =
+            judged.map(|(all, proposal)| reward(rungs::last(all), proposal)).collect();
         self.search.observe(&rewards);
-        let scored = subjects.into_iter().zip(evaluations);
-        for ((subject, evaluation), (proposal, reward)) in scored.zip(proposals.iter().zip(rewards))
-        {
-            let trial = Trial { reward, ..trial_of(subject, proposal.epsilon, evaluation) };
-            self.log.append(&trial)?;
-            self.announcer.trial(&trial);
+        for ((subject, proposal), all) in subjects.iter().zip(&proposals).zip(evaluations) {
+            let count = all.len();
+            for (rung, evaluation) in all.into_iter().enumerate() {
+                let reward =
+                    self.config.reward.of(&evaluation, &proposal.features, space.classes());
+                let rung = bracket.is_some().then_some(rung as u64);
+                let trial = trial_of(subject.clone(), proposal.epsilon, evaluation);
+                let trial = Trial { reward, rung, ..trial };
+                self.log.append(&trial)?;
+                if rung.is_none_or(|rung| rung + 1 == count as u64) {
+                    self.announcer.trial(&trial);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Evaluations of each network: one, or one for each rung that it reached.
+    fn score(
+        &mut self,
+        space: &dyn Space,
+        subjects: &[Subject],
+        bracket: Option<&Bracket>,
+    ) -> Result<Vec<Vec<Evaluation>>, StageError> {
+        let Some(bracket) = bracket else {
+            let all = self.scorer.score(space, subjects).map_err(interrupted_or_broken)?;
+            return Ok(all.into_iter().map(|evaluation| vec![evaluation]).collect());
+        };
+        rungs::climb(bracket, subjects.len(), |networks, epochs| {
+            let of = |&i: &usize| Subject { epochs: Some(epochs), ..subjects[i].clone() };
+            let rung: Vec<Subject> = networks.iter().map(of).collect();
+            self.scorer.score(space, &rung).map_err(interrupted_or_broken)
+        })
     }
 
     fn subject(&self, trial: u64, proposal: &Proposal, space: &dyn Space) -> Subject {
@@ -254,6 +290,7 @@ impl Course<'_> {
             features: proposal.features,
             seed: self.job.trial_seed(self.config.seed, &text),
             text,
+            epochs: None,
         }
     }
 
@@ -281,6 +318,23 @@ impl Course<'_> {
 }
 
 impl SearchConfig {
+    /// Mistakes in `fidelity`.
+    fn of_fidelity(&self, with: &Node) -> Vec<Diagnostic> {
+        let Some(fidelity) = &self.fidelity else { return Vec::new() };
+        let mistake = |(key, message): (&str, String)| {
+            let diagnostic = Diagnostic::error("search::fidelity", message);
+            mistakes::place(with, &["fidelity", key]).blame(diagnostic, "")
+        };
+        let mut found: Vec<Diagnostic> = fidelity.check().into_iter().map(mistake).collect();
+        if !self.evaluator.has_epochs() {
+            let message = "`fidelity` needs an evaluator that knows epochs";
+            let diagnostic = Diagnostic::error("search::fidelity", message)
+                .help("`mock` and `train` do; a table or a proxy costs the same for all");
+            found.push(mistakes::place(with, &["fidelity"]).blame(diagnostic, ""));
+        }
+        found
+    }
+
     fn card(&self, space: &dyn Space) -> TrialsCard {
         let value =
             |value: Result<serde_json::Value, _>| value.expect("configs are numbers and text");
@@ -351,6 +405,7 @@ pub(super) fn trial_of(subject: Subject, epsilon: Option<f64>, evaluation: Evalu
         steps: evaluation.steps,
         epsilon,
         curve: evaluation.curve,
+        rung: None,
         measures: evaluation.measures,
     }
 }

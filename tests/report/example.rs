@@ -113,6 +113,7 @@ impl Example {
             epochs: 2,
             steps: 64,
             epsilon: None,
+            rung: None,
             ..trial.clone()
         };
         let trials: Vec<Trial> = best.iter().enumerate().map(rescored).collect();
@@ -241,6 +242,7 @@ pub(super) fn trials(seed: u64, strategy: &str, n: usize) -> Vec<Trial> {
                 epochs: 0,
                 steps: 0,
                 epsilon: learns.then_some(epsilon),
+                rung: None,
                 curve: Vec::new(),
                 measures: std::collections::BTreeMap::new(),
             }

@@ -221,6 +221,47 @@ fn a_search_resumed_after_every_batch_leaves_the_same_bytes() {
 }
 
 #[test]
+fn hyperband_trains_the_best_of_each_rung_for_longer_and_resumes_between_brackets() {
+    let mut config = search(&q_learning(), 30);
+    config["fidelity"] = json!({"hyperband": {"epochs_max": 9}});
+    let (whole, pieces) = (Folders::new(), Folders::new());
+    whole.run("search", &config);
+    let trials = whole.trials().trials;
+    // Two rounds of 9@1 3@3 1@9, 3@3 1@9, 3@9.
+    assert_eq!(trials.len(), 2 * (13 + 4 + 3));
+    let first: Vec<&Trial> = trials.iter().filter(|trial| trial.trial < 9).collect();
+    let reached = |rung: u64| first.iter().filter(|trial| trial.rung == Some(rung)).count();
+    assert_eq!([reached(0), reached(1), reached(2)], [9, 3, 1]);
+    for trial in &first {
+        assert_eq!(trial.epochs, 3_u64.pow(u32::try_from(trial.rung.unwrap()).unwrap()));
+    }
+    let score = |trial: &&&Trial| trial.rung == Some(0);
+    let worst_promoted = first.iter().filter(score).filter(|trial| {
+        first.iter().any(|other| other.trial == trial.trial && other.rung == Some(1))
+    });
+    let worst_promoted = worst_promoted.map(|trial| trial.score).fold(1.0, f64::min);
+    let above = first.iter().filter(score).filter(|trial| trial.score > worst_promoted).count();
+    assert_eq!(above, 2, "others than the best three went on");
+    let attempts = stopped_again_and_again(&pieces, "search", &config);
+    assert!(attempts >= 5, "{attempts} attempts");
+    assert_eq!(pieces.outputs(), whole.outputs());
+}
+
+#[test]
+fn a_ranking_takes_the_last_rung_of_each_network() {
+    let mut config = search(&json!("random"), 9);
+    config["fidelity"] = json!({"successive_halving": {"networks": 9, "epochs_max": 9}});
+    let folders = Folders::new();
+    folders.run("search", &config);
+    let trials = folders.trials().trials;
+    let ranked = phytotron::results::ranking(&[trials.clone()]);
+    assert_eq!(ranked.len(), 9);
+    let longest = trials.iter().find(|trial| trial.rung == Some(2)).expect("one reached the top");
+    let entry = ranked.iter().find(|one| one.genotype == longest.genotype).expect("ranked");
+    assert!((entry.mean_score - longest.score).abs() < 1e-15 && entry.trials == 1);
+}
+
+#[test]
 fn trials_beyond_the_saved_state_are_made_again() {
     let config = search(&q_learning(), 25);
     let (whole, killed) = (Folders::new(), Folders::new());

@@ -37,6 +37,7 @@ fn candidates(count: u64) -> Vec<Candidate> {
             genotype: format!("toy {trial}"),
             network: toy::network(),
             seed: Seed::root(3).nth(trial),
+            epochs: None,
         })
         .collect()
 }

@@ -36,6 +36,7 @@ fn subjects(space: &ChainSpace) -> Vec<Subject> {
                 genotype,
                 text: text.to_owned(),
                 seed: Seed::root(3).nth(trial),
+                epochs: None,
             }
         })
         .collect()
@@ -150,6 +151,7 @@ fn a_measure_does_not_depend_on_the_batch_of_candidates() {
             genotype: subject.text,
             network: space.network(&subject.genotype),
             seed: subject.seed,
+            epochs: None,
         })
         .collect();
     let run = |batches: usize| {

@@ -67,6 +67,7 @@ fn write_trials(folder: &Path, card: &TrialsCard, scores: &[(&str, f64)]) {
             epochs: 0,
             steps: 0,
             epsilon,
+            rung: None,
             curve,
             measures: std::collections::BTreeMap::new(),
         }

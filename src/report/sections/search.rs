@@ -258,6 +258,7 @@ mod tests {
             epochs: 0,
             steps: 0,
             epsilon: Some(epsilon),
+            rung: None,
             curve: Vec::new(),
             measures: std::collections::BTreeMap::new(),
         }

@@ -51,6 +51,8 @@ pub struct Subject {
     pub text: String,
     /// The trial's seed.
     pub seed: Seed,
+    /// Epochs to train for, in place of the evaluator's own.
+    pub epochs: Option<u64>,
 }
 
 /// An evaluator at work.
@@ -100,6 +102,12 @@ impl EvaluatorConfig {
         matches!(self, Self::Mock(_))
     }
 
+    /// Whether more epochs make its scores better, so that a search may ration them.
+    #[must_use]
+    pub fn has_epochs(&self) -> bool {
+        matches!(self, Self::Mock(_) | Self::Train(_))
+    }
+
     /// How many datasets it needs, when the shape of the images is known without.
     #[must_use]
     pub fn data(&self) -> Arity {
@@ -144,7 +152,13 @@ impl Scorer<'_> {
     ) -> Result<Vec<Evaluation>, EvaluateError> {
         let evaluations = match self {
             Self::Mock(mock) => {
-                batch.iter().map(|s| mock.evaluate(&s.features, s.seed, &s.text)).collect()
+                let evaluate = |s: &Subject| {
+                    if let Some(epochs) = s.epochs {
+                        mock.set_epochs(u32::try_from(epochs).unwrap_or(u32::MAX));
+                    }
+                    mock.evaluate(&s.features, s.seed, &s.text)
+                };
+                batch.iter().map(evaluate).collect()
             }
             Self::Table(table) => {
                 batch.iter().map(|s| table.evaluate(&s.text)).collect::<Result<_, _>>()?
@@ -169,6 +183,7 @@ impl Subject {
             genotype: self.text.clone(),
             network: space.network(&self.genotype),
             seed: self.seed,
+            epochs: self.epochs,
         }
     }
 }

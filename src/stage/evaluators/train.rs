@@ -199,7 +199,9 @@ struct TrainEvaluator<'a> {
 impl Evaluate for TrainEvaluator<'_> {
     fn evaluate(&mut self, batch: &[Candidate]) -> Result<Vec<Evaluation>, EvaluateError> {
         let (epochs, fraction) = (self.config.epochs, self.config.fraction);
-        batch.iter().map(|candidate| self.score(candidate, self.effort(epochs, fraction))).collect()
+        let effort =
+            |candidate: &Candidate| self.effort(candidate.epochs.unwrap_or(epochs), fraction);
+        batch.iter().map(|candidate| self.score(candidate, effort(candidate))).collect()
     }
 }
 

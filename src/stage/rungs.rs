@@ -1,0 +1,102 @@
+//! A search at several fidelities: its networks in brackets, the best of each rung trained for longer.
+//!
+//! All networks of a bracket are proposed before any score is known; the strategy learns from each one's
+//! last score. Nothing is kept between rungs but the trial cache: a training for more epochs begins at the
+//! start, since a schedule of learning rates knows its length.
+
+use crate::search::{Bracket, Evaluation, FidelityConfig, promoted};
+
+/// Which bracket comes after `trials` networks, with no more than `left` of them.
+pub(super) fn bracket_after(config: &FidelityConfig, trials: u64, left: u64) -> Bracket {
+    let brackets = config.brackets();
+    let networks = |bracket: &Bracket| bracket[0].networks;
+    let round: u64 = brackets.iter().map(networks).sum();
+    let mut into = trials % round;
+    let mut brackets = brackets.into_iter();
+    let mut bracket = brackets.next().expect("BUG: a fidelity without brackets");
+    while into >= networks(&bracket) {
+        into -= networks(&bracket);
+        bracket = brackets.next().expect("BUG: more networks than in a round");
+    }
+    cut(bracket, left)
+}
+
+/// The bracket with `left` networks at most; later rungs shrink in proportion, to none at the end.
+fn cut(mut bracket: Bracket, left: u64) -> Bracket {
+    let whole = bracket[0].networks;
+    if left < whole {
+        for rung in &mut bracket {
+            rung.networks = rung.networks * left / whole;
+        }
+        bracket.retain(|rung| rung.networks > 0);
+    }
+    bracket
+}
+
+/// Works through a bracket of `count` networks: `score` evaluates some of them, by place, for so many
+/// epochs. Returns the evaluations of each network, one a rung that it reached.
+pub(super) fn climb<E>(
+    bracket: &Bracket,
+    count: usize,
+    mut score: impl FnMut(&[usize], u64) -> Result<Vec<Evaluation>, E>,
+) -> Result<Vec<Vec<Evaluation>>, E> {
+    let mut found: Vec<Vec<Evaluation>> = vec![Vec::new(); count];
+    let mut left: Vec<usize> = (0..count).collect();
+    for (place, rung) in bracket.iter().enumerate() {
+        if place > 0 {
+            // A failed child has chance level and is the last to be promoted.
+            let scores: Vec<f64> = left.iter().map(|&i| last(&found[i]).score).collect();
+            let wanted = usize::try_from(rung.networks).unwrap_or(usize::MAX);
+            left = promoted(&scores, wanted).into_iter().map(|place| left[place]).collect();
+            left.sort_unstable();
+        }
+        for (&network, evaluation) in left.iter().zip(score(&left, rung.epochs)?) {
+            found[network].push(evaluation);
+        }
+    }
+    Ok(found)
+}
+
+/// What is known of a network in the end.
+pub(super) fn last(evaluations: &[Evaluation]) -> &Evaluation {
+    evaluations.last().expect("BUG: every network reaches the first rung")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::{Formula, Rung};
+
+    const CONFIG: FidelityConfig =
+        FidelityConfig::Hyperband { epochs_max: 9, eta: 3, formula: Formula::Table };
+
+    fn rungs(bracket: &Bracket) -> Vec<(u64, u64)> {
+        bracket.iter().map(|rung| (rung.networks, rung.epochs)).collect()
+    }
+
+    #[test]
+    fn brackets_come_in_turn_and_the_last_is_cut() {
+        assert_eq!(rungs(&bracket_after(&CONFIG, 0, 100)), [(9, 1), (3, 3), (1, 9)]);
+        assert_eq!(rungs(&bracket_after(&CONFIG, 9, 100)), [(3, 3), (1, 9)]);
+        assert_eq!(rungs(&bracket_after(&CONFIG, 12, 100)), [(3, 9)]);
+        assert_eq!(rungs(&bracket_after(&CONFIG, 15, 100)), [(9, 1), (3, 3), (1, 9)]);
+        assert_eq!(rungs(&bracket_after(&CONFIG, 15, 6)), [(6, 1), (2, 3)]);
+        assert_eq!(rungs(&bracket_after(&CONFIG, 15, 1)), [(1, 1)]);
+    }
+
+    #[test]
+    fn the_best_of_a_rung_go_on() {
+        let bracket = vec![Rung { networks: 4, epochs: 1 }, Rung { networks: 2, epochs: 3 }];
+        let mut asked = Vec::new();
+        let scores = [0.2, 0.9, 0.4, 0.6];
+        let found = climb(&bracket, 4, |networks, epochs| {
+            asked.push((networks.to_vec(), epochs));
+            let of = |&i: &usize| Evaluation { score: scores[i], epochs, ..Evaluation::default() };
+            Ok::<_, ()>(networks.iter().map(of).collect())
+        });
+        let found = found.unwrap();
+        assert_eq!(asked, [(vec![0, 1, 2, 3], 1), (vec![1, 3], 3)]);
+        assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 1, 2]);
+        assert_eq!(last(&found[3]).epochs, 3);
+    }
+}
