@@ -2,9 +2,9 @@
 //!
 //! Every map is `[image, row, column, channel]`, every convolution weight `[row, column, in, out]`, so a
 //! kernel row is one contiguous run. Each file holds one operation: its fast forward pass, its
-//! gradient, and in its tests the slow obvious twin of [`reference`] both are held against. Sums run in an order that is
-//! fixed by shape alone (`ARCHITECTURE.md`, "Chance comes by name"): work is cut into chunks before
-//! anybody asks how many threads there are.
+//! gradient, and in its tests the slow obvious twin, of `reference`, that both are held against. Sums run
+//! in an order that is fixed by shape alone (`ARCHITECTURE.md`, "Chance comes by name"): work is cut into
+//! chunks before anybody asks how many threads there are.
 //!
 //! Why not candle's own operations: its convolution is about ten times slower than these, its max pool
 //! has a wrong gradient, its random numbers cannot be seeded on the CPU, and its element-wise operations
