@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Arity, Component, Config, Job, Outcome, Output, Port, Ports, Stage, StageError};
 use crate::artifact::ArtifactType;
 use crate::manifest::Manifest;
-use crate::space;
+use crate::space::{self, SpaceChanges};
 use crate::train::{CandleCpu, Engine, RECIPE_VERSION, Recipe};
 
 /// Version of the kind: how finals are chosen, trained, examined and written.
@@ -33,6 +33,10 @@ pub struct RetrainConfig {
     /// Passes over training and validation images, fixed beforehand: nothing stops early.
     #[schemars(range(min = 1, max = 100_000))]
     pub epochs: u64,
+    /// Values put over those of the space that was searched, `{ cells: 6, filters: 32 }`: the found cells
+    /// in a larger network.
+    #[serde(skip_serializing_if = "SpaceChanges::is_empty")]
+    pub space: SpaceChanges,
     /// How they are trained.
     pub recipe: Recipe,
     /// Mixed into the pipeline's seed: another number gives another, independent training.
@@ -41,7 +45,13 @@ pub struct RetrainConfig {
 
 impl Default for RetrainConfig {
     fn default() -> Self {
-        Self { top: 10, epochs: 40, recipe: Recipe::default(), seed: 0 }
+        Self {
+            top: 10,
+            epochs: 40,
+            space: SpaceChanges::default(),
+            recipe: Recipe::default(),
+            seed: 0,
+        }
     }
 }
 
@@ -87,9 +97,12 @@ impl Stage for RetrainConfig {
 
     fn parameters(&self, manifest: &mut Manifest) {
         // The seed has a line of its own.
-        let Self { top, epochs, recipe, seed: _ } = self;
+        let Self { top, epochs, space, recipe, seed: _ } = self;
         manifest.section("with.top", top);
         manifest.section("with.epochs", epochs);
+        if !space.is_empty() {
+            manifest.section("with.space", space);
+        }
         manifest.section("with.recipe", recipe);
     }
 

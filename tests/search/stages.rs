@@ -415,6 +415,32 @@ fn the_best_of_all_searches_are_scored_again() {
 }
 
 #[test]
+fn cells_of_a_small_search_are_scored_in_a_larger_network() {
+    let small = Folders::new();
+    let mut config = search(&json!("random"), 6);
+    config["space"] = json!({"nasnet": {"cells": 1, "filters": 4}});
+    small.run("search", &config);
+    let large = reading(std::slice::from_ref(&small));
+    let changes = json!({"evaluator": {"mock": {}}, "space": {"cells": 2, "filters": 16}});
+    large.run("evaluate", &changes);
+    let (before, now) = (small.trials(), large.trials());
+    assert_eq!(now.card.space["nasnet"]["filters"], 16);
+    assert_eq!(now.card.space["nasnet"]["blocks"], 5, "what was searched stays");
+    for trial in &now.trials {
+        let same = before.trials.iter().find(|old| old.genotype == trial.genotype);
+        assert!(trial.parameters > 8 * same.expect("found before").parameters);
+    }
+
+    let mut manifest = phytotron::manifest::Manifest::default();
+    revive("evaluate", &changes).parameters(&mut manifest);
+    assert!(manifest.text().contains("with.space.filters 16"), "{}", manifest.text());
+    let wrong = json!({"evaluator": {"mock": {}}, "space": {"layers_max": 3}});
+    let error = large.attempt("evaluate", &wrong, &Silent, Stop::default()).unwrap_err();
+    let expected = "`space` does not fit the space `nasnet`: unknown field `layers_max`";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
+
+#[test]
 fn a_sample_is_random_and_without_choice_all_are_taken() {
     let searches = two_searches();
     let folders = reading(&searches);
@@ -525,11 +551,18 @@ fn components_have_versions_of_their_own() {
     };
     assert_eq!(
         names("search", &search(&q_learning(), 1)),
-        ["search 1", "space.chain 1", "strategy.q_learning 1", "evaluator.mock 1"]
+        ["search 1", "space.chain 2", "strategy.q_learning 1", "evaluator.mock 1"]
     );
     assert_eq!(
         names("evaluate", &json!({"evaluator": {"mock": {}}})),
-        ["evaluate 1", "space.chain 1", "evaluator.mock 1"]
+        [
+            "evaluate 1",
+            "space.chain 2",
+            "space.layerwise 1",
+            "space.nasbench201 1",
+            "space.nasnet 1",
+            "evaluator.mock 1",
+        ]
     );
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use phytotron::artifact::ArtifactType;
+use phytotron::manifest::Manifest;
 use phytotron::results::{
     CARD_FILE, ModelsSummary, SUMMARY_FILE, TRIALS_FILE, TRIALS_FORMAT, Trial, TrialsCard,
     write_card,
@@ -26,7 +27,7 @@ const GENOTYPES: [&str; 3] = [
 fn config() -> RetrainConfig {
     let augment = Augmentation { mirror: true, shift: 1 };
     let recipe = Recipe { batch: 16, lr: 0.02, augment, ..Recipe::default() };
-    RetrainConfig { top: 2, epochs: 4, recipe, seed: 0 }
+    RetrainConfig { top: 2, epochs: 4, recipe, ..RetrainConfig::default() }
 }
 
 fn space() -> SpaceConfig {
@@ -226,4 +227,23 @@ fn trials_of_other_spaces_or_images_are_refused() {
     });
     let text = run(&mut foreign, &Heard::default()).0.unwrap_err().to_string();
     assert!(text.contains("10 classes apart") && text.contains("bind the dataset"), "{text}");
+}
+
+#[test]
+fn changes_of_the_space_are_in_the_network_and_in_the_manifest() {
+    let changes = r#"{"batch_norm": false}"#;
+    let plain = RetrainConfig { space: serde_json::from_str(changes).unwrap(), ..config() };
+    let text = |config: &RetrainConfig| {
+        let mut manifest = Manifest::default();
+        config.parameters(&mut manifest);
+        manifest.text()
+    };
+    assert!(text(&plain).contains("with.space.batch_norm false"), "{}", text(&plain));
+    assert!(!text(&config()).contains("with.space"));
+    let mut bench = bench();
+    let short = RetrainConfig { epochs: 1, top: 1, ..plain };
+    let (outcome, models) = bench.attempt(&Heard::default(), |job| short.run(job));
+    outcome.unwrap();
+    let network = fs::read_to_string(models.join("models/01/network.json")).unwrap();
+    assert!(!network.contains("BatchNorm"), "the trials were of a space with it");
 }
