@@ -507,6 +507,9 @@ fn bytes_change_with_a_version_only() {
         ("strategy.random_uniform", json!("random_uniform"), Value::Null),
         ("strategy.q_learning", q_learning(), Value::Null),
         ("space.chain", json!("random"), batch_norm),
+        ("space.layerwise", json!("random"), json!({"layerwise": {"strides": [1, 2]}})),
+        ("space.nasbench201", json!("random"), json!({"nasbench201": {}})),
+        ("space.nasnet", json!("random"), json!({"nasnet": {}})),
     ];
     let mut found = Vec::new();
     for (components, strategy, space) in cases {
@@ -523,11 +526,14 @@ fn bytes_change_with_a_version_only() {
     folders.run("evaluate", &json!({"evaluator": {"mock": {}}, "sample": 10}));
     found.push(("evaluate", digest(&folders)));
     let frozen = [
-        ("search, strategy.random, evaluator.mock", "be1be1d9fdb4"),
-        ("strategy.random_uniform", "a60027b86538"),
-        ("strategy.q_learning", "45a59565d70a"),
-        ("space.chain", "8f6ed5b96e6a"),
-        ("evaluate", "0aa5914a1ff1"),
+        ("search, strategy.random, evaluator.mock", "974ef0ac5877"),
+        ("strategy.random_uniform", "a4bc15fa3bd5"),
+        ("strategy.q_learning", "82fccdae775b"),
+        ("space.chain", "331e1ee940b8"),
+        ("space.layerwise", "acf45d2a4832"),
+        ("space.nasbench201", "566378c02acc"),
+        ("space.nasnet", "6b3edc2561bb"),
+        ("evaluate", "3392e1886237"),
     ];
     let frozen: Vec<_> = frozen.iter().map(|(name, hex)| (*name, (*hex).to_owned())).collect();
     assert_eq!(found, frozen);
