@@ -303,8 +303,8 @@ fn a_space_that_gives_too_little_is_said() {
     let error = Folders::new().attempt("search", &config, &Silent, Stop::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no network of the space is within its limits: raise `parameters_max` or \
-         `multiply_adds_max`"
+        "no network of the space is within its limits: raise `parameters_max`, \
+         `multiply_adds_max` or `memory_max`"
     );
 }
 
