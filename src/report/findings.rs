@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::ReportError;
 use crate::artifact::Coordinates;
 use crate::dataset;
-use crate::net::Network;
+use crate::net::{Block, Drawing, Network};
 use crate::results::{
     self, Agreement, Epoch, ModelSummary, ModelsSummary, Trial, Trials, TrialsCard,
 };
@@ -78,6 +78,8 @@ pub struct Finals {
     pub histories: Vec<(usize, Vec<Epoch>)>,
     /// The layers of the chosen network, where they were written.
     pub network: Option<Network>,
+    /// Its diagrams, where its space draws some.
+    pub drawing: Drawing,
 }
 
 impl Finals {
@@ -165,16 +167,23 @@ fn read_finals(source: &Source) -> Result<Finals, ReportError> {
             histories.push((model.rank, artifact.json_lines(&file)?));
         }
     }
-    let network = match chosen_model(&summary) {
-        Some(model) => read_network(&artifact, model.rank)?,
-        None => None,
+    let (network, drawing) = match chosen_model(&summary) {
+        Some(model) => (read_network(&artifact, model.rank)?, read_drawing(&artifact, model.rank)?),
+        None => (None, Drawing::default()),
     };
     let label = if source.coordinates.0.is_empty() {
         "retrained".to_owned()
     } else {
         source.coordinates.to_string()
     };
-    Ok(Finals { label, coordinates: source.coordinates.clone(), summary, histories, network })
+    Ok(Finals {
+        label,
+        coordinates: source.coordinates.clone(),
+        summary,
+        histories,
+        network,
+        drawing,
+    })
 }
 
 /// A confusion matrix is square over the classes, or it would be drawn wrong.
@@ -201,6 +210,20 @@ fn read_network(artifact: &Artifact<'_>, rank: usize) -> Result<Option<Network>,
         check_network(network).map_err(|reason| artifact.malformed(&file, reason))?;
     }
     Ok(network)
+}
+
+/// Every block reads earlier ones, or it has no row.
+fn read_drawing(artifact: &Artifact<'_>, rank: usize) -> Result<Drawing, ReportError> {
+    let file = format!("{}/{}", results::model_folder(rank), results::DRAWING_FILE);
+    let drawing: Drawing = artifact.json_if_there(&file)?.unwrap_or_default();
+    for diagram in &drawing.diagrams {
+        let late = |(place, block): (usize, &Block)| block.reads.iter().any(|read| *read >= place);
+        if diagram.blocks.iter().enumerate().any(late) {
+            let reason = format!("a block of `{}` does not read earlier ones", diagram.title);
+            return Err(artifact.malformed(&file, reason));
+        }
+    }
+    Ok(drawing)
 }
 
 /// Every node but the image reads earlier nodes; counts rely on it.

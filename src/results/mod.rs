@@ -11,7 +11,8 @@ mod trials;
 pub use agreement::{AGREEMENT_FILE, Agreement, Pair};
 pub use error::ResultsError;
 pub use models::{
-    Chosen, Epoch, MODELS_FORMAT, ModelSummary, ModelsSummary, SUMMARY_FILE, model_folder,
+    Chosen, DRAWING_FILE, Epoch, MODELS_FORMAT, ModelSummary, ModelsSummary, SUMMARY_FILE,
+    model_folder,
 };
 pub use top::{Ranked, ranking, top};
 pub use trials::{

@@ -1,6 +1,7 @@
 //! `models` artifacts: `summary.json`, and a folder for each trained child network.
 //!
-//! `models/NN/` holds `network.json`, `weights.safetensors`, `history.jsonl`, `confusion.csv`.
+//! `models/NN/` holds `network.json`, `weights.safetensors`, `history.jsonl`, `confusion.csv`, and
+//! `drawing.json` where the space draws its networks in diagrams.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub const MODELS_FORMAT: u32 = 1;
 /// Name of the summary's file.
 pub const SUMMARY_FILE: &str = "summary.json";
+/// Name of the file of diagrams, inside a network's folder.
+pub const DRAWING_FILE: &str = "drawing.json";
 
 /// Folder of the network with this rank (from 1), relative to the artifact.
 #[must_use]

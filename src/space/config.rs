@@ -1,6 +1,6 @@
 //! A space as a stage's parameters: `space: { kind: chain }`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,22 @@ pub struct ConfigMistake {
     pub help: String,
 }
 
+/// Values that are put over those of the space that was searched: `space: { cells: 6, filters: 32 }`.
+///
+/// So the best cells of a small search are trained in a larger network (transfer, Zoph et al. 2018, sec.
+/// 4.1). The space itself stays, and what its genotypes are made of must, too.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct SpaceChanges(pub BTreeMap<String, serde_json::Value>);
+
+impl SpaceChanges {
+    /// Whether nothing is changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl SpaceConfig {
     /// Name and version of the space as a component of results.
     #[must_use]
@@ -70,6 +86,46 @@ impl SpaceConfig {
         }
     }
 
+    /// The space of `self` with the values of `changes` put over its own; what else the text of a genotype
+    /// names stays as it was.
+    ///
+    /// # Errors
+    /// When a key or value does not fit the space.
+    pub fn with(&self, changes: &SpaceChanges) -> Result<Self, SpaceError> {
+        let own = match self {
+            // Said once: `size` would win over `cells` that are put beside it.
+            Self::Nasnet(config) => Self::Nasnet(config.resolved()),
+            other => other.clone(),
+        };
+        let refused = |reason: String| SpaceError::Changes { space: own.name(), reason };
+        let mut value = serde_json::to_value(&own).expect("configs are numbers and text");
+        let fields = value.get_mut(own.name()).and_then(serde_json::Value::as_object_mut);
+        let fields = fields.expect("a config is a map under its space's name");
+        for (key, change) in &changes.0 {
+            if key == "kind" {
+                if change != own.name() {
+                    return Err(refused(
+                        "genotypes of one space say nothing in another".to_owned(),
+                    ));
+                }
+                continue;
+            }
+            fields.insert(key.clone(), change.clone());
+        }
+        let changed: Self =
+            serde_json::from_value(value).map_err(|error| refused(error.to_string()))?;
+        match changed.check().into_iter().next() {
+            Some(mistake) => Err(refused(format!("{}: {}", mistake.message, mistake.help))),
+            None => Ok(changed),
+        }
+    }
+
+    /// Its `kind` in a file.
+    fn name(&self) -> &'static str {
+        let (component, _) = self.component();
+        component.trim_start_matches("space.")
+    }
+
     /// Opens the space for images of shape `image` and `classes` classes.
     ///
     /// # Errors
@@ -90,4 +146,67 @@ impl SpaceConfig {
 pub(super) fn repeated<T: Ord + Copy>(values: &[T]) -> Option<T> {
     let mut seen = BTreeSet::new();
     values.iter().copied().find(|value| !seen.insert(*value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changes(text: &str) -> SpaceChanges {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn nasnet(config: NasnetConfig) -> SpaceConfig {
+        SpaceConfig::Nasnet(config)
+    }
+
+    #[test]
+    fn changes_win_over_what_was_searched_and_leave_the_rest() {
+        let small = NasnetConfig { cells: 1, blocks: 3, ..NasnetConfig::default() };
+        let large = nasnet(small.clone()).with(&changes(r#"{"cells": 6, "filters": 32}"#)).unwrap();
+        assert_eq!(large, nasnet(NasnetConfig { cells: 6, filters: 32, ..small.clone() }));
+        let none = nasnet(small.clone()).with(&SpaceChanges::default()).unwrap();
+        assert_eq!(none, nasnet(small));
+    }
+
+    #[test]
+    fn cells_win_over_a_size_that_was_searched_with() {
+        let sized = NasnetConfig { size: Some("2 @ 384".to_owned()), ..NasnetConfig::default() };
+        let changed = nasnet(sized).with(&changes(r#"{"cells": 4}"#)).unwrap();
+        assert_eq!(
+            changed,
+            nasnet(NasnetConfig { cells: 4, filters: 16, ..NasnetConfig::default() })
+        );
+    }
+
+    #[test]
+    fn changes_that_do_not_fit_are_refused_with_the_spaces_name() {
+        let refused =
+            |text| nasnet(NasnetConfig::default()).with(&changes(text)).unwrap_err().to_string();
+        let unknown = refused(r#"{"layers": 6}"#);
+        assert!(
+            unknown.starts_with("`space` does not fit the space `nasnet`: unknown field `layers`"),
+            "{unknown}"
+        );
+        let beyond = refused(r#"{"size": "6 @ 100"}"#);
+        assert!(beyond.contains("100 channels are no multiple of 24"), "{beyond}");
+        assert!(refused(r#"{"cells": "six"}"#).contains("invalid type"));
+        assert!(refused(r#"{"kind": "chain"}"#).contains("say nothing in another"));
+        let same = nasnet(NasnetConfig::default()).with(&changes(r#"{"kind": "nasnet"}"#));
+        assert_eq!(same, Ok(nasnet(NasnetConfig::default())));
+    }
+
+    #[test]
+    fn every_name_is_that_of_its_component() {
+        let all = [
+            SpaceConfig::Chain(ChainConfig::default()),
+            SpaceConfig::Nasnet(NasnetConfig::default()),
+            SpaceConfig::Layerwise(LayerwiseConfig::default()),
+            SpaceConfig::Nasbench201(Nasbench201Config::default()),
+        ];
+        for config in all {
+            let value = serde_json::to_value(&config).unwrap();
+            assert!(value.get(config.name()).is_some(), "{value}");
+        }
+    }
 }

@@ -39,4 +39,12 @@ pub enum SpaceError {
         /// The limit.
         max: usize,
     },
+    /// Changes that are none of this space.
+    #[error("`space` does not fit the space `{space}`: {reason}")]
+    Changes {
+        /// Name of the space.
+        space: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
 }

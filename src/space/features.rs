@@ -56,6 +56,18 @@ pub struct Limits {
     pub memory_batch: u64,
 }
 
+impl Default for Limits {
+    /// What every space starts with: sizes that a machine without accelerator can train.
+    fn default() -> Self {
+        Self {
+            parameters_max: 20_000_000,
+            multiply_adds_max: 2_000_000_000,
+            memory_max: 16_384,
+            memory_batch: 32,
+        }
+    }
+}
+
 impl Limits {
     /// Whether a network with these features may be tried.
     #[must_use]

@@ -23,7 +23,7 @@ use crate::results::{
     self, AGREEMENT_FILE, Agreement, Ranked, TRIALS_FORMAT, Trial, Trials, TrialsCard, write_card,
 };
 use crate::seed::Seed;
-use crate::space::{self, Genotype, Space, SpaceConfig};
+use crate::space::{self, Genotype, Space, SpaceChanges, SpaceConfig};
 use crate::spec::Node;
 use crate::statistics;
 
@@ -39,6 +39,10 @@ const TRIALS: &str = "trials";
 pub struct EvaluateConfig {
     /// What scores them now.
     pub evaluator: EvaluatorConfig,
+    /// Values put over those of the space that was searched, `{ cells: 6, filters: 32 }`: the found cells
+    /// in a larger network.
+    #[serde(default, skip_serializing_if = "SpaceChanges::is_empty")]
+    pub space: SpaceChanges,
     /// Only the best, by mean score.
     #[serde(default)]
     #[schemars(range(min = 1))]
@@ -131,7 +135,7 @@ impl Stage for EvaluateConfig {
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
-        let found = Found::read(job)?;
+        let found = Found::read(job, &self.space)?;
         let task = Task::of_data(job)?;
         let space = found.open(task.as_ref())?;
         let chosen = self.choose(job, &found);
@@ -180,7 +184,7 @@ struct Found {
 }
 
 impl Found {
-    fn read(job: &Job<'_>) -> Result<Self, StageError> {
+    fn read(job: &Job<'_>, changes: &SpaceChanges) -> Result<Self, StageError> {
         let failed = |text: String| StageError::Failed(text);
         let read = job.inputs(TRIALS).iter().map(|input| Trials::read(&input.path));
         let mut all: Vec<Trials> =
@@ -198,10 +202,14 @@ impl Found {
                 "`{first}` and `{other}` searched different spaces: evaluate them in two stages"
             )));
         }
-        let card = all[0].card.clone();
+        let mut card = all[0].card.clone();
         let space = SpaceConfig::deserialize(&card.space).map_err(|error| {
             failed(format!("the trials are of a space that this version cannot read: {error}"))
         })?;
+        let space = space.with(changes).map_err(|error| failed(sentence(&error)))?;
+        if !changes.is_empty() {
+            card.space = serde_json::to_value(&space).expect("configs are numbers and text");
+        }
         Ok(Self {
             card,
             space,

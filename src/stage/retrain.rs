@@ -16,7 +16,7 @@ use super::{Arity, Component, Config, Job, Outcome, Output, Port, Ports, Stage, 
 use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
-use crate::space;
+use crate::space::{self, SpaceChanges};
 use crate::spec::Node;
 use crate::train::{CandleCpu, Engine, RECIPE_VERSION, Recipe};
 
@@ -36,6 +36,10 @@ pub struct RetrainConfig {
     /// Passes over the images, fixed beforehand unless `recipe.patience` ends a training early.
     #[schemars(range(min = 1, max = 100_000))]
     pub epochs: u64,
+    /// Values put over those of the space that was searched, `{ cells: 6, filters: 32 }`: the found cells
+    /// in a larger network.
+    #[serde(skip_serializing_if = "SpaceChanges::is_empty")]
+    pub space: SpaceChanges,
     /// How they are trained.
     pub recipe: Recipe,
     /// What the validation images are for.
@@ -64,6 +68,7 @@ impl Default for RetrainConfig {
         Self {
             top: 10,
             epochs: 40,
+            space: SpaceChanges::default(),
             recipe: Recipe::default(),
             validation: Validation::Train,
             ensemble: None,
@@ -127,9 +132,12 @@ impl Stage for RetrainConfig {
 
     fn parameters(&self, manifest: &mut Manifest) {
         // The seed has a line of its own.
-        let Self { top, epochs, recipe, validation, ensemble, seed: _ } = self;
+        let Self { top, epochs, space, recipe, validation, ensemble, seed: _ } = self;
         manifest.section("with.top", top);
         manifest.section("with.epochs", epochs);
+        if !space.is_empty() {
+            manifest.section("with.space", space);
+        }
         manifest.section("with.recipe", recipe);
         manifest.section("with.validation", validation);
         manifest.section("with.ensemble", ensemble);

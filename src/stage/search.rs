@@ -299,8 +299,8 @@ impl Course<'_> {
         let Self { config, job, mut search, log, announcer, .. } = self;
         announcer.progress();
         if search.trials() == 0 {
-            let message = "no network of the space is within its limits: raise `parameters_max` or \
-                           `multiply_adds_max`";
+            let message = "no network of the space is within its limits: raise `parameters_max`, \
+                           `multiply_adds_max` or `memory_max`";
             return Err(StageError::Failed(message.to_owned()));
         }
         if search.trials() < config.budget.trials {

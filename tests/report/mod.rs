@@ -388,6 +388,31 @@ fn a_broken_artifact_is_named_with_file_and_line() {
 }
 
 #[test]
+fn a_network_of_cells_is_drawn_as_its_cells() {
+    let bench = Bench::new();
+    let sources = bench.example().sources();
+    let drawing = sources.models[0].folder.join("models/01/drawing.json");
+    let cell = |title: &str| {
+        json!({"title": title, "blocks": [
+            {"name": "0", "lines": ["last cell"], "reads": []},
+            {"name": "1", "lines": ["cell before"], "reads": []},
+            {"name": "2", "lines": ["sep5x5 of 0", "id of 1", "add"], "reads": [0, 1]},
+            {"name": "output", "lines": ["concat"], "reads": [2]},
+        ]})
+    };
+    let both = json!({"diagrams": [cell("Normal cell"), cell("Reduction cell")]});
+    fs::write(&drawing, both.to_string()).unwrap();
+    let report = bench.report(&sources);
+    assert!(words(&report["report.html"]).contains("Normal cell of the chosen network"));
+    assert!(report["figures/architecture.svg"].contains(">sep5x5 of 0</text>"));
+    assert!(report.contains_key("figures/architecture-1.svg"));
+
+    edit(&drawing, |drawing| drawing["diagrams"][0]["blocks"][2]["reads"] = json!([3]));
+    let error = Findings::read(&sources).unwrap_err().to_string();
+    assert!(error.contains("a block of `Normal cell` does not read earlier ones"), "{error}");
+}
+
+#[test]
 fn a_ruined_network_has_no_accuracy() {
     let bench = Bench::new();
     let sources = bench.example().sources();

@@ -344,8 +344,8 @@ fn a_space_that_gives_too_little_is_said() {
     let error = Folders::new().attempt("search", &config, &Silent, Stop::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no network of the space is within its limits: raise `parameters_max` or \
-         `multiply_adds_max`"
+        "no network of the space is within its limits: raise `parameters_max`, \
+         `multiply_adds_max` or `memory_max`"
     );
 }
 
@@ -481,6 +481,32 @@ fn several_seeds_give_several_trials_and_one_mean() {
 }
 
 #[test]
+fn cells_of_a_small_search_are_scored_in_a_larger_network() {
+    let small = Folders::new();
+    let mut config = search(&json!("random"), 6);
+    config["space"] = json!({"nasnet": {"cells": 1, "filters": 4}});
+    small.run("search", &config);
+    let large = reading(std::slice::from_ref(&small));
+    let changes = json!({"evaluator": {"mock": {}}, "space": {"cells": 2, "filters": 16}});
+    large.run("evaluate", &changes);
+    let (before, now) = (small.trials(), large.trials());
+    assert_eq!(now.card.space["nasnet"]["filters"], 16);
+    assert_eq!(now.card.space["nasnet"]["blocks"], 5, "what was searched stays");
+    for trial in &now.trials {
+        let same = before.trials.iter().find(|old| old.genotype == trial.genotype);
+        assert!(trial.parameters > 8 * same.expect("found before").parameters);
+    }
+
+    let mut manifest = phytotron::manifest::Manifest::default();
+    revive("evaluate", &changes).parameters(&mut manifest);
+    assert!(manifest.text().contains("with.space.filters 16"), "{}", manifest.text());
+    let wrong = json!({"evaluator": {"mock": {}}, "space": {"layers_max": 3}});
+    let error = large.attempt("evaluate", &wrong, &Silent, Stop::default()).unwrap_err();
+    let expected = "`space` does not fit the space `nasnet`: unknown field `layers_max`";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
+
+#[test]
 fn a_sample_is_random_and_without_choice_all_are_taken() {
     let searches = two_searches();
     let folders = reading(&searches);
@@ -547,6 +573,9 @@ fn bytes_change_with_a_version_only() {
         ("strategy.random_uniform", json!("random_uniform"), Value::Null),
         ("strategy.q_learning", q_learning(), Value::Null),
         ("space.chain", json!("random"), batch_norm),
+        ("space.layerwise", json!("random"), json!({"layerwise": {"strides": [1, 2]}})),
+        ("space.nasbench201", json!("random"), json!({"nasbench201": {}})),
+        ("space.nasnet", json!("random"), json!({"nasnet": {}})),
     ];
     let mut found = Vec::new();
     for (components, strategy, space) in cases {
@@ -563,11 +592,14 @@ fn bytes_change_with_a_version_only() {
     folders.run("evaluate", &json!({"evaluator": {"mock": {}}, "sample": 10}));
     found.push(("evaluate", digest(&folders)));
     let frozen = [
-        ("search, strategy.random, evaluator.mock", "be1be1d9fdb4"),
-        ("strategy.random_uniform", "a60027b86538"),
-        ("strategy.q_learning", "45a59565d70a"),
-        ("space.chain", "8f6ed5b96e6a"),
-        ("evaluate", "0aa5914a1ff1"),
+        ("search, strategy.random, evaluator.mock", "974ef0ac5877"),
+        ("strategy.random_uniform", "a4bc15fa3bd5"),
+        ("strategy.q_learning", "82fccdae775b"),
+        ("space.chain", "331e1ee940b8"),
+        ("space.layerwise", "acf45d2a4832"),
+        ("space.nasbench201", "566378c02acc"),
+        ("space.nasnet", "6b3edc2561bb"),
+        ("evaluate", "3392e1886237"),
     ];
     let frozen: Vec<_> = frozen.iter().map(|(name, hex)| (*name, (*hex).to_owned())).collect();
     assert_eq!(found, frozen);
@@ -591,11 +623,18 @@ fn components_have_versions_of_their_own() {
     };
     assert_eq!(
         names("search", &search(&q_learning(), 1)),
-        ["search 2", "space.chain 1", "strategy.q_learning 1", "evaluator.mock 1"]
+        ["search 2", "space.chain 2", "strategy.q_learning 1", "evaluator.mock 1"]
     );
     assert_eq!(
         names("evaluate", &json!({"evaluator": {"mock": {}}})),
-        ["evaluate 1", "space.chain 1", "evaluator.mock 1"]
+        [
+            "evaluate 1",
+            "space.chain 2",
+            "space.layerwise 1",
+            "space.nasbench201 1",
+            "space.nasnet 1",
+            "evaluator.mock 1",
+        ]
     );
 }
 

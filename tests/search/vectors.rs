@@ -15,7 +15,7 @@ use phytotron::space::chain::{Chain, ChainConfig, ChainSpace, Layer};
 use phytotron::space::nasbench201::{
     self as benchmark, EdgeOp, Nasbench201Config, Nasbench201Space,
 };
-use phytotron::space::nasnet::{Cell, NasnetConfig, NasnetSpace, Size, Stem};
+use phytotron::space::nasnet::{Cell, CellOp, NasnetConfig, NasnetSpace, Size, Stem};
 use phytotron::space::{Features, Genotype, Space, StateId};
 use phytotron::stage::evaluators::{Retries, proxy};
 use phytotron::statistics;
@@ -421,7 +421,7 @@ fn cell_text(v: &Vector<'_>) {
         .blocks
         .iter()
         .map(|block| {
-            let ([i, j], [first, second]) = (block.inputs, block.ops.map(|op| op.name()));
+            let ([i, j], [first, second]) = (block.inputs, block.ops.map(CellOp::name));
             serde_json::json!([i, j, first, second, block.combiner.name()])
         })
         .collect();

@@ -263,7 +263,6 @@ fn networks_beyond_a_guard_rail_are_not_allowed() {
 /// How many trials a second: `cargo test --release -- --ignored speed --nocapture`.
 #[test]
 #[ignore = "a measurement"]
-#[expect(clippy::print_stderr, reason = "its result")]
 fn speed_of_draws_features_and_mutations() {
     let default = [
         SpaceConfig::Chain(ChainConfig::default()),

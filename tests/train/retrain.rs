@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use phytotron::artifact::ArtifactType;
+use phytotron::manifest::Manifest;
 use phytotron::results::{
     CARD_FILE, ModelsSummary, SUMMARY_FILE, TRIALS_FILE, TRIALS_FORMAT, Trial, TrialsCard,
     write_card,
@@ -274,4 +275,23 @@ fn words_that_need_validation_images_are_mistakes_where_these_are_trained_on() {
     assert_eq!(codes, ["retrain::no_validation"; 2]);
     assert!(mistakes[0].message.starts_with("`patience` goes by validation images"));
     bind_as("retrain", &with("watch")).unwrap();
+}
+
+#[test]
+fn changes_of_the_space_are_in_the_network_and_in_the_manifest() {
+    let changes = r#"{"batch_norm": false}"#;
+    let plain = RetrainConfig { space: serde_json::from_str(changes).unwrap(), ..config() };
+    let text = |config: &RetrainConfig| {
+        let mut manifest = Manifest::default();
+        config.parameters(&mut manifest);
+        manifest.text()
+    };
+    assert!(text(&plain).contains("with.space.batch_norm false"), "{}", text(&plain));
+    assert!(!text(&config()).contains("with.space"));
+    let mut bench = bench();
+    let short = RetrainConfig { epochs: 1, top: 1, ..plain };
+    let (outcome, models) = bench.attempt(&Heard::default(), |job| short.run(job));
+    outcome.unwrap();
+    let network = fs::read_to_string(models.join("models/01/network.json")).unwrap();
+    assert!(!network.contains("BatchNorm"), "the trials were of a space with it");
 }

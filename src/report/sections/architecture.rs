@@ -1,10 +1,12 @@
-//! The chosen network drawn as layers with sizes.
+//! The chosen network drawn as layers with sizes, or as the cells that it is made of.
 //!
 //! Normalisation, rectifiers and dropout are drawn with the layer they follow: they change no shape, and
 //! a network reads as its convolutions, pools and dense layers.
 
+mod diagram;
+
 use super::{Study, figure_name, headed};
-use crate::net::{Network, Node, Op};
+use crate::net::{Diagram, Drawing, Network, Node, Op};
 use crate::report::document::Block;
 use crate::report::findings::Finals;
 use crate::report::plot::{Anchor, Figure, Svg, clipped};
@@ -24,28 +26,59 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
         .collect();
     let many = drawn.len() > 1;
     let part = |(i, (finals, network)): (usize, &(&Finals, &Network))| {
-        headed(&finals.label, many, one(network, i))
+        headed(&finals.label, many, one(network, &finals.drawing, i))
     };
     drawn.iter().enumerate().flat_map(part).collect()
 }
 
-fn one(network: &Network, index: usize) -> Vec<Block> {
-    let layers = layers(network);
-    let caption = format!(
-        "{} parameters and {} multiply-adds for one image. Each box is the layer's output: its width \
-         is the side of the map, its shade the number of channels.",
+fn one(network: &Network, drawing: &Drawing, index: usize) -> Vec<Block> {
+    let sizes = format!(
+        "{} parameters and {} multiply-adds for one image.",
         words::large(network.parameters()),
         words::large(network.multiply_adds())
     );
-    let figure = Figure {
-        name: figure_name("architecture", index),
-        title: "Layers of the chosen network".to_owned(),
-        caption,
-        wide: draw(&layers, 760),
-        narrow: Some(draw(&layers, 380)),
+    let mut blocks = if drawing.diagrams.is_empty() {
+        vec![Block::Figure(of_layers(network, &sizes, index))]
+    } else {
+        of_diagrams(drawing, &sizes, index)
     };
     let table = vec![Block::Table(table(network))];
-    vec![Block::Figure(figure), Block::Folded("Every operation with its size".to_owned(), table)]
+    blocks.push(Block::Folded("Every operation with its size".to_owned(), table));
+    blocks
+}
+
+/// All layers, one below the other.
+fn of_layers(network: &Network, sizes: &str, index: usize) -> Figure {
+    let layers = layers(network);
+    Figure {
+        name: figure_name("architecture", index),
+        title: "Layers of the chosen network".to_owned(),
+        caption: format!(
+            "{sizes} Each box is the layer's output: its width is the side of the map, its shade the \
+             number of channels."
+        ),
+        wide: draw(&layers, 760),
+        narrow: Some(draw(&layers, 380)),
+    }
+}
+
+/// The diagrams, one figure each.
+fn of_diagrams(drawing: &Drawing, sizes: &str, index: usize) -> Vec<Block> {
+    let figure = |(place, diagram): (usize, &Diagram)| {
+        let name =
+            if place == 0 { "architecture".to_owned() } else { format!("architecture-{place}") };
+        Block::Figure(Figure {
+            name: figure_name(&name, index),
+            title: format!("{} of the chosen network", diagram.title),
+            caption: format!(
+                "{sizes} Each box is a feature map, named by its number, and what makes it of earlier \
+                 ones."
+            ),
+            wide: diagram::draw(diagram, 760),
+            narrow: Some(diagram::draw(diagram, 380)),
+        })
+    };
+    drawing.diagrams.iter().enumerate().map(figure).collect()
 }
 
 /// A row of the drawing.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::space::{ConfigMistake, config::repeated};
+use crate::space::{ConfigMistake, Limits, config::repeated};
 
 /// Chains of convolutions, poolings and fully connected layers (MetaQNN).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +51,8 @@ pub struct ChainConfig {
 impl Default for ChainConfig {
     /// The space for SVHN and CIFAR-10 of the paper's table 1, with the limit of 12 layers.
     fn default() -> Self {
+        let Limits { parameters_max, multiply_adds_max, memory_max, memory_batch } =
+            Limits::default();
         Self {
             filters: vec![64, 128, 256, 512],
             kernels: vec![1, 3, 5],
@@ -62,15 +64,25 @@ impl Default for ChainConfig {
             bins: vec![8, 4, 1],
             batch_norm: false,
             dropout: true,
-            parameters_max: 20_000_000,
-            multiply_adds_max: 2_000_000_000,
-            memory_max: 16_384,
-            memory_batch: 32,
+            parameters_max,
+            multiply_adds_max,
+            memory_max,
+            memory_batch,
         }
     }
 }
 
 impl ChainConfig {
+    /// What keeps a genotype from being tried.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            parameters_max: self.parameters_max,
+            multiply_adds_max: self.multiply_adds_max,
+            memory_max: self.memory_max,
+            memory_batch: self.memory_batch,
+        }
+    }
+
     /// What a schema cannot say of the values.
     #[must_use]
     pub fn check(&self) -> Vec<ConfigMistake> {

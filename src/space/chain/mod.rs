@@ -19,7 +19,7 @@ use crate::net::{Network, Shape};
 use crate::seed::Stream;
 
 /// Version of the space: raised when the same config gives other chains, texts or networks.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The chain space for images of one side.
 #[derive(Debug)]
@@ -124,11 +124,6 @@ impl Space for ChainSpace {
     }
 
     fn limits(&self) -> Limits {
-        Limits {
-            parameters_max: self.config.parameters_max,
-            multiply_adds_max: self.config.multiply_adds_max,
-            memory_max: self.config.memory_max,
-            memory_batch: self.config.memory_batch,
-        }
+        self.config.limits()
     }
 }

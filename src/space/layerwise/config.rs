@@ -45,6 +45,8 @@ pub struct LayerwiseConfig {
 impl Default for LayerwiseConfig {
     /// The paper's first experiment on CIFAR-10, at the depth it begins with.
     fn default() -> Self {
+        let Limits { parameters_max, multiply_adds_max, memory_max, memory_batch } =
+            Limits::default();
         Self {
             layers: 6,
             heights: vec![1, 3, 5, 7],
@@ -53,10 +55,10 @@ impl Default for LayerwiseConfig {
             strides: vec![1],
             pools_after: Vec::new(),
             skips: true,
-            parameters_max: 20_000_000,
-            multiply_adds_max: 2_000_000_000,
-            memory_max: 16_384,
-            memory_batch: 32,
+            parameters_max,
+            multiply_adds_max,
+            memory_max,
+            memory_batch,
         }
     }
 }

@@ -60,7 +60,7 @@ impl LayerwiseSpace {
                 Decision::Width => layer.kernel.1 = value,
                 Decision::Filters => layer.filters = value,
                 Decision::StrideDown => {
-                    layer.stride = layer.stride.map(|(_, right)| (value, right))
+                    layer.stride = layer.stride.map(|(_, right)| (value, right));
                 }
                 Decision::StrideRight => layer.stride = layer.stride.map(|(down, _)| (down, value)),
                 Decision::Anchor(from) if value == 1 => layer.reads.push(from),

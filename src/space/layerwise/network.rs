@@ -24,7 +24,9 @@ pub(super) fn describe<A: Assemble>(
             [] if !config.skips && i > 0 => chain.as_slice(),
             reads => reads,
         };
-        reads.iter().for_each(|from| is_read[*from] = true);
+        for &from in reads {
+            is_read[from] = true;
+        }
         let maps: Vec<A::Map> = reads.iter().map(|from| outputs[*from]).collect();
         let map = joined(net, format_args!("layer{i}.input"), &maps).unwrap_or(image);
         let only = config.strides[0];

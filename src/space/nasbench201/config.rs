@@ -28,14 +28,9 @@ pub struct Nasbench201Config {
 
 impl Default for Nasbench201Config {
     fn default() -> Self {
-        Self {
-            cells: 5,
-            filters: 16,
-            parameters_max: 20_000_000,
-            multiply_adds_max: 2_000_000_000,
-            memory_max: 16_384,
-            memory_batch: 32,
-        }
+        let Limits { parameters_max, multiply_adds_max, memory_max, memory_batch } =
+            Limits::default();
+        Self { cells: 5, filters: 16, parameters_max, multiply_adds_max, memory_max, memory_batch }
     }
 }
 

@@ -40,7 +40,7 @@ pub struct NasnetConfig {
     #[schemars(range(min = 1, max = 16))]
     pub stem_multiplier: usize,
     /// Whether the cell behind a reduction reads, beside it, what the reduction's second input was, rather
-    /// than its first (the paper's large ImageNet network).
+    /// than its first (the paper's large network).
     pub skip_reduction_input: bool,
     /// Whether a second head after two thirds of the cells helps to train the network; it is no part of it.
     pub auxiliary: bool,
@@ -70,6 +70,8 @@ pub enum Stem {
 
 impl Default for NasnetConfig {
     fn default() -> Self {
+        let Limits { parameters_max, multiply_adds_max, memory_max, memory_batch } =
+            Limits::default();
         Self {
             size: None,
             cells: 2,
@@ -82,10 +84,10 @@ impl Default for NasnetConfig {
             skip_reduction_input: false,
             auxiliary: false,
             dropout: 0.0,
-            parameters_max: 20_000_000,
-            multiply_adds_max: 2_000_000_000,
-            memory_max: 16_384,
-            memory_batch: 32,
+            parameters_max,
+            multiply_adds_max,
+            memory_max,
+            memory_batch,
         }
     }
 }
@@ -109,12 +111,12 @@ impl NasnetConfig {
         if let Some(combiner) = repeated(&combiners) {
             wrong("combiners", format!("`{combiner}` stands twice"), "list every combiner once");
         }
-        if self.stem == Stem::Imagenet && self.resolved().filters < 4 {
-            let message = "the stem's first cell would have no filters".to_owned();
+        if self.stem == Stem::Imagenet && self.resolved().filters < 8 {
+            let message = "the stem's first cell would have less than two filters".to_owned();
             wrong(
                 "filters",
                 message,
-                "the stem `imagenet` needs at least 4: its cells have a quarter",
+                "the stem `imagenet` needs at least 8: its first cell has a quarter",
             );
         }
         mistakes
@@ -171,7 +173,7 @@ mod tests {
                 "100 channels are no multiple of 24: the nearest are 96 and 120",
                 "`id` stands twice",
                 "`add` stands twice",
-                "the stem's first cell would have no filters",
+                "the stem's first cell would have less than two filters",
             ]
         );
     }

@@ -54,11 +54,11 @@ fn push_number(state: usize, text: &mut String) {
 /// # Errors
 /// The first thing that is wrong, with its column.
 pub(super) fn parse(text: &str, blocks: usize) -> Result<Cells, ParseError> {
-    let mut words = Words { words: split(text), next: 0, end: text.chars().count() + 1 };
-    let first = words.peek();
+    let mut reader = Reader { words: split(text), next: 0, end: text.chars().count() + 1 };
+    let first = reader.peek();
     if first.is_some_and(|word| word.eq_ignore_ascii_case(NASNET_A)) {
-        words.next += 1;
-        words.finish()?;
+        reader.next += 1;
+        reader.finish()?;
         let cells = Cells::nasnet_a();
         return if cells.normal.blocks.len() == blocks {
             Ok(cells)
@@ -67,11 +67,11 @@ pub(super) fn parse(text: &str, blocks: usize) -> Result<Cells, ParseError> {
             Err(ParseError { column: 1, reason })
         };
     }
-    words.expect(&["normal", ":"])?;
-    let normal = words.cell(blocks)?;
-    words.expect(&[";", "reduction", ":"])?;
-    let reduction = words.cell(blocks)?;
-    words.finish()?;
+    reader.expect(&["normal", ":"])?;
+    let normal = reader.cell(blocks)?;
+    reader.expect(&[";", "reduction", ":"])?;
+    let reduction = reader.cell(blocks)?;
+    reader.finish()?;
     Ok(Cells { normal, reduction })
 }
 
@@ -96,14 +96,14 @@ fn split(text: &str) -> Vec<(usize, String)> {
 }
 
 /// Reads a text word by word.
-struct Words {
+struct Reader {
     words: Vec<(usize, String)>,
     next: usize,
     /// Column after the last letter.
     end: usize,
 }
 
-impl Words {
+impl Reader {
     fn peek(&self) -> Option<&str> {
         self.words.get(self.next).map(|(_, word)| word.as_str())
     }

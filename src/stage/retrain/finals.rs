@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{ENGINE, RetrainConfig, Validation};
 use crate::dataset::Dataset;
 use crate::event::{Emit, Event};
-use crate::net::Network;
+use crate::net::{Drawing, Network};
 use crate::results::{Ranked, Trials, TrialsCard, top};
 use crate::space::SpaceConfig;
 use crate::stage::{Job, StageError};
@@ -24,6 +24,7 @@ pub(super) struct Finals {
 pub(super) struct Final {
     pub(super) ranked: Ranked,
     pub(super) network: Network,
+    pub(super) drawing: Drawing,
 }
 
 /// All finals after their training, with the one that was chosen. Only this can sit an exam.
@@ -62,14 +63,19 @@ pub(super) fn choose(config: &RetrainConfig, job: &Job<'_>) -> Result<Finals, St
     let space: SpaceConfig = serde_json::from_value(card.space.clone()).map_err(|error| {
         StageError::Failed(format!("the trials name a space that is not known here: {error}"))
     })?;
-    let space = space.open(image, classes).map_err(|error| StageError::caused_by(&error))?;
+    let space = space.with(&config.space).and_then(|space| space.open(image, classes));
+    let space = space.map_err(|error| StageError::caused_by(&error))?;
     let trials: Vec<_> = searches.into_iter().map(|search| search.trials).collect();
     let networks = top(&trials, config.top)
         .into_iter()
         .map(|ranked| {
             let genotype =
                 space.parse(&ranked.genotype).map_err(|error| StageError::caused_by(&error))?;
-            Ok(Final { network: space.network(&genotype), ranked })
+            Ok(Final {
+                network: space.network(&genotype),
+                drawing: space.drawing(&genotype),
+                ranked,
+            })
         })
         .collect::<Result<Vec<Final>, StageError>>()?;
     if networks.is_empty() {

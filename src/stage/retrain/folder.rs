@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::finals::Model;
-use crate::results::{ModelSummary, ModelsSummary, SUMMARY_FILE, model_folder};
+use crate::results::{DRAWING_FILE, ModelSummary, ModelsSummary, SUMMARY_FILE, model_folder};
 use crate::stage::StageError;
 
 /// Writes `summary.json`.
@@ -29,6 +29,9 @@ pub(super) fn write_model(
         source,
     })?;
     write(&folder.join("network.json"), pretty(&model.is.network).as_bytes())?;
+    if !model.is.drawing.diagrams.is_empty() {
+        write(&folder.join(DRAWING_FILE), pretty(&model.is.drawing).as_bytes())?;
+    }
     write(&folder.join("history.jsonl"), history(model).as_bytes())?;
     write(&folder.join("confusion.csv"), confusion(&summary.confusion, classes).as_bytes())?;
     if model.is_trained() {
