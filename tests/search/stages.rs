@@ -497,11 +497,11 @@ fn bytes_change_with_a_version_only() {
     folders.run("evaluate", &json!({"evaluator": {"mock": {}}, "sample": 10}));
     found.push(("evaluate", digest(&folders)));
     let frozen = [
-        ("search, strategy.random, evaluator.mock", "be1be1d9fdb4"),
-        ("strategy.random_uniform", "a60027b86538"),
-        ("strategy.q_learning", "45a59565d70a"),
-        ("space.chain", "8f6ed5b96e6a"),
-        ("evaluate", "0aa5914a1ff1"),
+        ("search, strategy.random, evaluator.mock", "f15554521f49"),
+        ("strategy.random_uniform", "f5819209240d"),
+        ("strategy.q_learning", "a61923bb866d"),
+        ("space.chain", "1e70ac666b23"),
+        ("evaluate", "3392e1886237"),
     ];
     let frozen: Vec<_> = frozen.iter().map(|(name, hex)| (*name, (*hex).to_owned())).collect();
     assert_eq!(found, frozen);
@@ -529,7 +529,14 @@ fn components_have_versions_of_their_own() {
     );
     assert_eq!(
         names("evaluate", &json!({"evaluator": {"mock": {}}})),
-        ["evaluate 1", "space.chain 1", "evaluator.mock 1"]
+        [
+            "evaluate 1",
+            "space.chain 1",
+            "space.layerwise 1",
+            "space.nasbench201 1",
+            "space.nasnet 1",
+            "evaluator.mock 1"
+        ]
     );
 }
 
