@@ -7,11 +7,18 @@
 //! biases of its own. So the policy works on every process, also where walks differ in length and
 //! the legal actions in number; decisions of one type share what they learn as in ENAS; and the biases
 //! alone already are [`super::Softmax`].
+//!
+//! A decision about an earlier step (an anchor: whether to read an earlier layer) also sees that step: the
+//! paper's `v . tanh(Wprev h_j + Wcurr h_i)` is added to the logit of its last action, so that with two
+//! actions their softmax is the paper's sigmoid, over the terms that every decision has.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::super::recurrent::{Lstm, Matrix, Memory, Packing, Products, Shape, Trace};
+use super::super::recurrent::{
+    Attention, Lstm, Matrix, Memory, Packing, Products, Projections, Shape, Trace,
+};
 use super::{Categorical, Decision, Part, Policy, Squash};
 use crate::seed::Stream;
 use crate::space::{Genotype, Process, StateId};
@@ -44,6 +51,8 @@ pub(in crate::search) struct Recurrent {
     head: Range<usize>,
     /// A number for each pair of row and slot.
     biases: Range<usize>,
+    /// Where the process has anchors.
+    attention: Option<Attention>,
     products: Products,
     trace: Trace,
 }
@@ -55,6 +64,49 @@ struct Batch {
     tokens: Vec<usize>,
     /// The state where a decision is made, and the slot taken.
     decisions: Vec<(StateId, u16)>,
+    /// Row of a decision about an earlier step, row of that step, and the token that gains by it.
+    anchors: Vec<Anchor>,
+    projections: Projections,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Anchor {
+    row: usize,
+    earlier: usize,
+    token: usize,
+}
+
+/// Sequences that are being read, row by row.
+struct Reading {
+    memory: Memory,
+    /// The attention's keys of all steps so far.
+    keys: Vec<Vec<f32>>,
+}
+
+impl Reading {
+    fn swap_remove(&mut self, row: usize, hidden: usize) {
+        self.memory.swap_remove(row, hidden);
+        self.keys.swap_remove(row);
+    }
+}
+
+/// The token that an anchor's energy is added to: that of the last action.
+fn gaining(process: &Process, state: StateId) -> usize {
+    process.actions(state).last().map_or(0, |action| usize::from(action.token.0))
+}
+
+/// Whether any decision is about an earlier step.
+fn has_anchors(process: &Process) -> bool {
+    let mut states = vec![process.start()];
+    let mut seen = HashSet::from([process.start()]);
+    while let Some(state) = states.pop() {
+        if process.anchor(state).is_some() {
+            return true;
+        }
+        let next = process.actions(state).iter().map(|action| action.next);
+        states.extend(next.filter(|state| seen.insert(*state)));
+    }
+    false
 }
 
 impl Recurrent {
@@ -68,10 +120,12 @@ impl Recurrent {
         let tokens = process.tokens();
         let lstm = Lstm::new(Shape { tokens: tokens + 1, embedding, hidden, layers });
         let head = lstm.weights()..lstm.weights() + hidden * tokens;
-        let biases = head.end..head.end + process.pairs();
+        let attention = has_anchors(process).then(|| Attention::new(head.end, hidden));
+        let drawn = attention.as_ref().map_or(head.end, Attention::end);
+        let biases = drawn..drawn + process.pairs();
         #[expect(clippy::cast_possible_truncation, reason = "f32 is what weights are made of")]
         let uniform = |_| start.stream.range(-start.range, start.range) as f32;
-        let mut weights: Vec<f32> = (0..head.end).map(uniform).collect();
+        let mut weights: Vec<f32> = (0..drawn).map(uniform).collect();
         weights.resize(biases.end, 0.0);
         let mut policy = Self {
             hidden,
@@ -81,6 +135,7 @@ impl Recurrent {
             weights,
             head,
             biases,
+            attention,
             products: Products::default(),
             trace: Trace::default(),
         };
@@ -113,12 +168,13 @@ impl Recurrent {
         process: &Process,
         tokens: &[usize],
         states: &[StateId],
-        memory: &mut Memory,
+        reading: &mut Reading,
         mut choose: impl FnMut(&Categorical) -> usize,
     ) -> Vec<usize> {
-        self.lstm.step(&self.weights, tokens, memory);
+        self.lstm.step(&self.weights, tokens, &mut reading.memory);
         let mut logits = Vec::new();
-        self.logits(memory.output(), &mut logits);
+        self.logits(reading.memory.output(), &mut logits);
+        self.attend(process, states, reading, &mut logits);
         let mut choice = Categorical::default();
         let rows = states.iter().zip(logits.chunks_exact(self.tokens));
         let slot = |(&state, logits)| {
@@ -128,14 +184,79 @@ impl Recurrent {
         rows.map(slot).collect()
     }
 
+    /// Adds what anchors see to the logits of their decisions.
+    fn attend(
+        &mut self,
+        process: &Process,
+        states: &[StateId],
+        reading: &mut Reading,
+        logits: &mut [f32],
+    ) {
+        let Some(attention) = &self.attention else { return };
+        let outputs = reading.memory.output();
+        let projections = attention.project(&self.weights, outputs, &mut self.products);
+        let rows = projections.keys.chunks_exact(self.hidden);
+        let rows = rows.zip(projections.queries.chunks_exact(self.hidden)).enumerate();
+        for (row, (key, query)) in rows {
+            let keys = &mut reading.keys[row];
+            keys.extend_from_slice(key);
+            if let Some(step) = process.anchor(states[row]) {
+                let earlier = &keys[step * self.hidden..(step + 1) * self.hidden];
+                let energy = attention.energy(&self.weights, earlier, query);
+                logits[row * self.tokens + gaining(process, states[row])] += energy;
+            }
+        }
+    }
+
+    /// `count` sequences before their first step.
+    fn begin(&self, count: usize) -> Reading {
+        Reading { memory: self.lstm.begin(count), keys: vec![Vec::new(); count] }
+    }
+
     /// Walks laid out, and the network's pass over them.
     fn forward(&mut self, process: &Process, walks: &[&Genotype], logits: &mut Vec<f32>) -> Batch {
-        let batch = Batch::new(process, walks, self.tokens);
+        let mut batch = Batch::new(process, walks, self.tokens);
         let mut trace = std::mem::take(&mut self.trace);
         self.lstm.forward(&self.weights, &batch.packing, &batch.tokens, &mut trace);
         self.logits(trace.output(), logits);
+        if let Some(attention) = &self.attention {
+            let outputs = trace.output();
+            batch.projections = attention.project(&self.weights, outputs, &mut self.products);
+            for anchor in &batch.anchors {
+                let number = |row: usize| row * self.hidden..(row + 1) * self.hidden;
+                let key = &batch.projections.keys[number(anchor.earlier)];
+                let query = &batch.projections.queries[number(anchor.row)];
+                logits[anchor.row * self.tokens + anchor.token] +=
+                    attention.energy(&self.weights, key, query);
+            }
+        }
         self.trace = trace;
         batch
+    }
+}
+
+impl Recurrent {
+    /// From the logits of anchors' decisions to the attention's weights and the network's outputs.
+    fn backward_anchors(
+        &mut self,
+        batch: &Batch,
+        token_slopes: &[f32],
+        output_slopes: &mut [f32],
+        gradient: &mut [f32],
+    ) {
+        let Self { attention: Some(attention), weights, trace, products, .. } = self else {
+            return;
+        };
+        let zeros = vec![0.0; output_slopes.len()];
+        let mut slopes = Projections { keys: zeros.clone(), queries: zeros };
+        for anchor in &batch.anchors {
+            let slope = token_slopes[anchor.row * self.tokens + anchor.token];
+            let rows = (anchor.earlier, anchor.row);
+            let projections = &batch.projections;
+            attention.backward_energy(weights, projections, rows, slope, &mut slopes, gradient);
+        }
+        let outputs = trace.output();
+        attention.backward(weights, outputs, &slopes, output_slopes, products, gradient);
     }
 }
 
@@ -145,10 +266,17 @@ impl Batch {
         let packing = Packing::new(&lengths);
         let mut tokens = Vec::with_capacity(packing.rows());
         let mut decisions = Vec::with_capacity(packing.rows());
+        let mut anchors = Vec::new();
         let mut places = vec![(process.start(), start); walks.len()];
         for step in 0..packing.steps() {
-            for &walk in packing.running(step) {
+            for (place, &walk) in packing.running(step).iter().enumerate() {
                 let (state, token) = places[walk];
+                if let Some(earlier) = process.anchor(state) {
+                    // A sequence has the same place among those that run at every step.
+                    let earlier = packing.step(earlier).start + place;
+                    let (row, token) = (tokens.len(), gaining(process, state));
+                    anchors.push(Anchor { row, earlier, token });
+                }
                 let slot = walks[walk].0[step];
                 let action = process.actions(state)[usize::from(slot)];
                 tokens.push(token);
@@ -156,7 +284,7 @@ impl Batch {
                 places[walk] = (action.next, usize::from(action.token.0));
             }
         }
-        Self { packing, tokens, decisions }
+        Self { packing, tokens, decisions, anchors, projections: Projections::default() }
     }
 
     /// Walk and step of each row.
@@ -178,7 +306,9 @@ impl Policy for Recurrent {
 
     fn parts(&self, process: &Process) -> Vec<Part> {
         let part = |(name, shape, place)| Part { name, shape, place };
-        let mut parts: Vec<Part> = self.lstm.parts().into_iter().map(part).collect();
+        let attention = self.attention.iter().flat_map(Attention::parts);
+        let mut parts: Vec<Part> =
+            self.lstm.parts().into_iter().chain(attention).map(part).collect();
         let own = [
             ("head", [self.hidden, self.tokens], self.head.clone()),
             ("biases", [1, process.pairs()], self.biases.clone()),
@@ -190,7 +320,7 @@ impl Policy for Recurrent {
     /// All walks side by side, so that the network reads a token of each in one product.
     fn draw(&mut self, process: &Process, count: usize, stream: &mut Stream) -> Vec<Genotype> {
         let mut genotypes = vec![Genotype::default(); count];
-        let mut memory = self.lstm.begin(count);
+        let mut reading = self.begin(count);
         let (mut running, mut tokens): (Vec<usize>, _) =
             ((0..count).collect(), vec![self.tokens; count]);
         let mut states = vec![process.start(); count];
@@ -200,14 +330,14 @@ impl Policy for Recurrent {
                     running.swap_remove(place);
                     tokens.swap_remove(place);
                     states.swap_remove(place);
-                    memory.swap_remove(place, self.hidden);
+                    reading.swap_remove(place, self.hidden);
                 }
             }
             if running.is_empty() {
                 return genotypes;
             }
             let slots =
-                self.step(process, &tokens, &states, &mut memory, |choice| choice.draw(stream));
+                self.step(process, &tokens, &states, &mut reading, |choice| choice.draw(stream));
             for (place, slot) in slots.into_iter().enumerate() {
                 let action = process.actions(states[place])[slot];
                 let slot = u16::try_from(slot).expect("a token for each slot fits 16 bits");
@@ -261,13 +391,15 @@ impl Policy for Recurrent {
                 *bias += up;
             }
         }
-        let slopes = Matrix::new(&slopes, self.tokens);
+        let token_slopes = slopes;
+        let slopes = Matrix::new(&token_slopes, self.tokens);
         let outputs = Matrix::new(self.trace.output(), self.hidden).transposed();
         self.products.add(outputs, slopes, &mut gradient[self.head.clone()]);
         let mut turned = Vec::new();
         Matrix::new(&self.weights[self.head.clone()], self.tokens).transposed_into(&mut turned);
         let mut down = vec![0.0; self.trace.output().len()];
         self.products.set(slopes, Matrix::new(&turned, self.hidden), &mut down);
+        self.backward_anchors(&batch, &token_slopes, &mut down, gradient);
         let Self { lstm, weights, trace, .. } = self;
         lstm.backward(weights, &batch.packing, &batch.tokens, trace, &mut down, gradient);
     }
@@ -276,11 +408,11 @@ impl Policy for Recurrent {
         // A pass needs scratch memory: this one is rare and takes its own.
         let mut policy = self.clone();
         let (mut genotype, mut choices) = (Genotype::default(), Vec::new());
-        let mut memory = policy.lstm.begin(1);
+        let mut reading = policy.begin(1);
         let mut token = policy.tokens;
         let mut state = process.start();
         while !process.actions(state).is_empty() {
-            let slots = policy.step(process, &[token], &[state], &mut memory, |choice| {
+            let slots = policy.step(process, &[token], &[state], &mut reading, |choice| {
                 choices.push(choice.clone());
                 choice.likeliest()
             });

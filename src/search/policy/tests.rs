@@ -34,6 +34,11 @@ impl Rules for Digits {
         format!("{state:?}")
     }
 
+    /// The last digit is about the first.
+    fn anchor(&self, &(place, _): &Self::State) -> Option<usize> {
+        (place == 2).then_some(0)
+    }
+
     fn vocabulary(&self) -> Vec<String> {
         (0..3).map(|digit| digit.to_string()).collect()
     }

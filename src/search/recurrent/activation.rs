@@ -22,7 +22,7 @@ const EVEN: [f32; 4] = [1.198_258_4e-6, 1.185_347e-4, 2.268_434_6e-3, 4.893_525e
 /// Hyperbolic tangent, to 4e-7; NaN stays NaN.
 #[expect(clippy::inline_always, reason = "it is compiled for each instruction set")]
 #[inline(always)]
-fn tanh(x: f32) -> f32 {
+pub(super) fn tanh(x: f32) -> f32 {
     let x = if x > SATURATED { SATURATED } else { x };
     let x = if x < -SATURATED { -SATURATED } else { x };
     let square = x * x;

@@ -12,11 +12,13 @@
 //! spaces, policies or rewards.
 
 mod activation;
+mod attention;
 mod lstm;
 mod machine;
 mod product;
 mod sequence;
 
+pub(super) use attention::{Attention, Projections};
 pub(super) use lstm::{Lstm, Memory, Shape, Trace};
 pub(super) use product::{Matrix, Products};
 pub(super) use sequence::Packing;
