@@ -11,6 +11,8 @@ const GAP: f64 = 34.0;
 const AISLE: f64 = 10.0;
 /// Widest block.
 const BLOCK_MAX: f64 = 150.0;
+/// Narrowest room for a block, in which the longest operation still can be read.
+const SLOT_MIN: f64 = 110.0;
 
 /// Where a block stands.
 #[derive(Debug, Clone, Copy)]
@@ -83,26 +85,33 @@ fn draw_block(svg: &mut Svg, block: &Block, place: Place) {
     }
 }
 
-/// Rows from the top, the blocks of each spread evenly.
-#[expect(clippy::cast_precision_loss, reason = "few blocks")]
+/// Rows from the top, the blocks of each spread evenly; a row with too many becomes several.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "few blocks"
+)]
 fn places(diagram: &Diagram, width: f64) -> Vec<Place> {
     let rows = diagram.rows();
     let count = rows.iter().max().map_or(0, |last| last + 1);
+    let most = ((width / SLOT_MIN) as usize).max(1);
     let mut places = vec![Place { left: 0.0, top: 0.0, width: 0.0, height: 0.0 }; rows.len()];
     let mut top = AISLE;
     for row in 0..count {
-        let blocks: Vec<usize> = (0..rows.len()).filter(|block| rows[*block] == row).collect();
-        let slot = (width - AISLE) / blocks.len() as f64;
-        let lines =
-            blocks.iter().map(|block| diagram.blocks[*block].lines.len()).max().unwrap_or(0);
-        let height = LINE * (lines + 1) as f64 + 8.0;
-        let block_width = (slot - AISLE).min(BLOCK_MAX);
-        for (number, block) in blocks.into_iter().enumerate() {
-            let middle = AISLE / 2.0 + slot * (number as f64 + 0.5);
-            let left = middle - block_width / 2.0;
-            places[block] = Place { left, top, width: block_width, height };
+        let all: Vec<usize> = (0..rows.len()).filter(|block| rows[*block] == row).collect();
+        for blocks in all.chunks(most) {
+            let slot = (width - AISLE) / blocks.len() as f64;
+            let lines = blocks.iter().map(|block| diagram.blocks[*block].lines.len());
+            let height = LINE * (lines.max().unwrap_or(0) + 1) as f64 + 8.0;
+            let block_width = (slot - AISLE).min(BLOCK_MAX);
+            for (number, block) in blocks.iter().enumerate() {
+                let middle = AISLE / 2.0 + slot * (number as f64 + 0.5);
+                let left = middle - block_width / 2.0;
+                places[*block] = Place { left, top, width: block_width, height };
+            }
+            top += height + GAP;
         }
-        top += height + GAP;
     }
     places
 }
