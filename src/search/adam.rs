@@ -43,7 +43,9 @@ impl Adam {
             let norm = norm(gradient);
             if norm > clip {
                 let factor = (clip / norm) as f32;
-                gradient.iter_mut().for_each(|slope| *slope *= factor);
+                for slope in gradient.iter_mut() {
+                    *slope *= factor;
+                }
             }
         }
         let correction =

@@ -147,11 +147,14 @@ pub fn promoted(scores: &[f64], count: usize) -> Vec<usize> {
     order
 }
 
+/// Accuracies closer than this are equal: a mean of few of them is not exact.
+const ROUNDING: f64 = 1e-12;
+
 /// The median stopping rule (Golovin et al. 2017, section 3.2.2; NNI): whether a trial whose curve so far
 /// is `running` should stop, as its best value is strictly worse than the median, over the finished
 /// trials, of the mean of each one's values up to the same step.
 ///
-/// `false` before the first value and while no trial has finished.
+/// `false` before the first value and while no trial has finished. Worse by less than rounding is equal.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "epochs are far below 2^53")]
 pub fn should_stop(running: &[f64], finished: &[Vec<f64>]) -> bool {
@@ -163,7 +166,7 @@ pub fn should_stop(running: &[f64], finished: &[Vec<f64>]) -> bool {
         .collect();
     means.sort_by(f64::total_cmp);
     let best = running.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    crate::statistics::quantile(&means, 0.5).is_some_and(|median| best < median)
+    crate::statistics::quantile(&means, 0.5).is_some_and(|median| best < median - ROUNDING)
 }
 
 #[cfg(test)]

@@ -87,13 +87,12 @@ impl Controller for LocalSearch {
         if is_done && progress.pending == 0 {
             self.climb.advance(self.config.starts, space, stream);
         }
-        match self.climb.neighbours.pop() {
-            Some(neighbour) => *genotype = neighbour,
+        if let Some(neighbour) = self.climb.neighbours.pop() {
+            *genotype = neighbour;
+        } else {
             // Also where the step up waits for rewards and more is asked for at once: another start.
-            None => {
-                self.climb.starts = self.climb.starts.saturating_sub(1);
-                space.process().draw(stream, genotype);
-            }
+            self.climb.starts = self.climb.starts.saturating_sub(1);
+            space.process().draw(stream, genotype);
         }
         None
     }

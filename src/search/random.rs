@@ -37,7 +37,7 @@ impl Random {
         }
     }
 
-    fn draw(&self, space: &dyn Space, stream: &mut Stream, genotype: &mut Genotype) {
+    fn draw(self, space: &dyn Space, stream: &mut Stream, genotype: &mut Genotype) {
         match self.law {
             Law::Decisions => space.process().draw(stream, genotype),
             Law::Networks => space.process().draw_uniform(stream, genotype),

@@ -139,8 +139,8 @@ impl LstmConfig {
         };
         let squash = Squash { temperature: self.temperature, bound: self.tanh_constant };
         let range = self.init_range.unwrap_or(published.init_range);
-        let start = Start { range, stream: &mut seed.stream("controller", 0) };
-        Box::new(Recurrent::new(process, sizes, squash, start))
+        let mut start = Start { range, stream: &mut seed.stream("controller", 0) };
+        Box::new(Recurrent::new(process, sizes, squash, &mut start))
     }
 }
 

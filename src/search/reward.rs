@@ -26,7 +26,7 @@ pub struct RewardConfig {
     pub cost: Option<CostConfig>,
 }
 
-/// A factor `(cost / target)^exponent` on the reward (MnasNet, Tan et al. 2019, arXiv:1807.11626, Eq. 2).
+/// A factor `(cost / target)^exponent` on the reward (`MnasNet`, Tan et al. 2019, arXiv:1807.11626, Eq. 2).
 ///
 /// By default both exponents are -0.07, the paper's soft penalty. Its hard constraint is
 /// `{ exponent_below: 0, exponent_above: -1 }`.

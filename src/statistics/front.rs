@@ -102,12 +102,15 @@ fn lexicographic(a: &[f64], b: &[f64]) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seed::Seed;
 
     fn cloud(count: usize, objectives: usize) -> Vec<Vec<f64>> {
-        let mut stream = Seed::root(4).stream("cloud", objectives as u64);
         // A coarse grid, so that ties and equal points occur.
-        let mut point = || (0..objectives).map(|_| (stream.unit() * 12.0).floor() / 12.0).collect();
+        let mut state = 4_u64;
+        let mut twelfth = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            f64::from(u8::try_from((state >> 33) % 12).unwrap()) / 12.0
+        };
+        let mut point = || (0..objectives).map(|_| twelfth()).collect();
         (0..count).map(|_| point()).collect()
     }
 

@@ -56,16 +56,16 @@ impl Rules for Decisions<'_> {
 impl Toy {
     /// One decision for each size.
     pub(crate) fn new(sizes: &[usize]) -> Self {
-        Self::with(Decisions { sizes, remembers: false })
+        Self::with(&Decisions { sizes, remembers: false })
     }
 
     /// The same, where states know the decisions before: what a table needs to learn from them.
     pub(crate) fn tree(sizes: &[usize]) -> Self {
-        Self::with(Decisions { sizes, remembers: true })
+        Self::with(&Decisions { sizes, remembers: true })
     }
 
-    fn with(decisions: Decisions<'_>) -> Self {
-        let process = Process::build(&decisions).expect("small");
+    fn with(decisions: &Decisions<'_>) -> Self {
+        let process = Process::build(decisions).expect("small");
         Self { process, sizes: decisions.sizes.to_vec() }
     }
 

@@ -114,7 +114,7 @@ impl Recurrent {
         process: &Process,
         sizes: Sizes,
         squash: Squash,
-        start: Start<'_>,
+        start: &mut Start<'_>,
     ) -> Self {
         let Sizes { layers, hidden, embedding } = sizes;
         let tokens = process.tokens();

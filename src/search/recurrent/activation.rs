@@ -71,9 +71,15 @@ impl Work for Forward<'_> {
             let numbers = row * hidden..(row + 1) * hidden;
             let (sigmoids, rest) = gates.split_at_mut(2 * hidden);
             let (candidate, out) = rest.split_at_mut(hidden);
-            sigmoids.iter_mut().for_each(|x| *x = sigmoid(*x));
-            candidate.iter_mut().for_each(|x| *x = tanh(*x));
-            out.iter_mut().for_each(|x| *x = sigmoid(*x));
+            for x in &mut *sigmoids {
+                *x = sigmoid(*x);
+            }
+            for x in &mut *candidate {
+                *x = tanh(*x);
+            }
+            for x in &mut *out {
+                *x = sigmoid(*x);
+            }
             let (input, forget) = sigmoids.split_at(hidden);
             let memory = &mut self.memory[numbers.clone()];
             for ((memory, input), candidate) in memory.iter_mut().zip(input).zip(&*candidate) {

@@ -76,7 +76,7 @@ impl Attention {
     pub(crate) fn energy(&self, weights: &[f32], key: &[f32], query: &[f32]) -> f32 {
         let mut energy = 0.0;
         let vector = &weights[self.vector.clone()];
-        machine::run(Energy { key, query, vector, energy: &mut energy });
+        machine::run(Energy { key, query, vector, sum: &mut energy });
         energy
     }
 
@@ -129,7 +129,7 @@ struct Energy<'a> {
     key: &'a [f32],
     query: &'a [f32],
     vector: &'a [f32],
-    energy: &'a mut f32,
+    sum: &'a mut f32,
 }
 
 impl Work for Energy<'_> {
@@ -137,7 +137,7 @@ impl Work for Energy<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) {
         for ((key, query), factor) in self.key.iter().zip(self.query).zip(self.vector) {
-            *self.energy = factor.mul_add(tanh(key + query), *self.energy);
+            *self.sum = factor.mul_add(tanh(key + query), *self.sum);
         }
     }
 }

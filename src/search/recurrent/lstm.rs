@@ -164,9 +164,13 @@ impl Lstm {
             let gates = &mut memory.gates;
             gates.clear();
             if number == 0 {
-                tokens.iter().for_each(|&token| gates.extend_from_slice(self.sums_of(token)));
+                for &token in tokens {
+                    gates.extend_from_slice(self.sums_of(token));
+                }
             } else {
-                tokens.iter().for_each(|_| gates.extend_from_slice(&weights[layer.bias.clone()]));
+                for _ in tokens {
+                    gates.extend_from_slice(&weights[layer.bias.clone()]);
+                }
                 let input = Matrix::new(&memory.layers[number - 1].output, hidden);
                 let factor = Matrix::new(&weights[layer.input.clone()], 4 * hidden);
                 self.products.add(input, factor, gates);
@@ -205,10 +209,14 @@ impl Lstm {
             let here = &mut here[0];
             here.gates.clear();
             if number == 0 {
-                tokens.iter().for_each(|&token| here.gates.extend_from_slice(self.sums_of(token)));
+                for &token in tokens {
+                    here.gates.extend_from_slice(self.sums_of(token));
+                }
             } else {
                 let bias = &weights[layer.bias.clone()];
-                tokens.iter().for_each(|_| here.gates.extend_from_slice(bias));
+                for _ in tokens {
+                    here.gates.extend_from_slice(bias);
+                }
                 let input = Matrix::new(&below[number - 1].output, hidden);
                 let factor = Matrix::new(&weights[layer.input.clone()], 4 * hidden);
                 self.products.add(input, factor, &mut here.gates);
@@ -226,7 +234,7 @@ impl Lstm {
         packing: &Packing,
         tokens: &[usize],
         trace: &Trace,
-        slopes: &mut Vec<f32>,
+        slopes: &mut [f32],
         gradient: &mut [f32],
     ) {
         let hidden = self.shape.hidden;

@@ -118,7 +118,6 @@ mod x86 {
 
     macro_rules! vector {
         ($vector:ty, $lanes:literal, $rows:literal, $narrow:ty, $load:ident, $splat:ident, $fused:ident, $store:ident) => {
-            #[expect(clippy::inline_always, reason = "an instruction each")]
             impl Vector for $vector {
                 const LANES: usize = $lanes;
                 const ROWS: usize = $rows;

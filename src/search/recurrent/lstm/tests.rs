@@ -60,8 +60,11 @@ impl Case {
     }
 }
 
+/// A row of outputs for each (sequence, step).
+type Outputs = HashMap<(usize, usize), Vec<f32>>;
+
 /// Candle's layers with the same weights: outputs by (sequence, step), and the loss's gradient.
-fn candle(case: &Case, shape: Shape) -> (HashMap<(usize, usize), Vec<f32>>, Vec<f32>) {
+fn candle(case: &Case, shape: Shape) -> (Outputs, Vec<f32>) {
     let device = Device::Cpu;
     let parts = case.lstm.parts();
     let vars: Vec<Var> = parts
@@ -88,10 +91,10 @@ fn candle(case: &Case, shape: Shape) -> (HashMap<(usize, usize), Vec<f32>>, Vec<
         .collect();
     let mut outputs = HashMap::new();
     let mut loss = Tensor::new(0.0_f32, &device).unwrap();
-    for sequence in 0..LENGTHS.len() {
+    for (sequence, &length) in LENGTHS.iter().enumerate() {
         let mut states: Vec<LSTMState> =
             layers.iter().map(|layer| layer.zero_state(1).unwrap()).collect();
-        for step in 0..LENGTHS[sequence] {
+        for step in 0..length {
             let place = case.packing.running(step).iter().position(|&s| s == sequence).unwrap();
             let row = case.packing.step(step).start + place;
             let token = case.tokens[row];
