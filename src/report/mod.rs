@@ -10,6 +10,7 @@ mod facts;
 mod findings;
 mod html;
 mod markdown;
+mod meaning;
 pub mod page;
 mod plot;
 mod ranking;

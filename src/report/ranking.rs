@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::findings::{Findings, Search};
+use super::meaning::Meaning;
 use crate::results::{self, Trial};
 
 /// All networks that one evaluator scored in one space.
@@ -17,8 +18,8 @@ pub(super) struct Ranking {
     pub(super) evaluator: Value,
     /// The space's entry in the cards.
     pub(super) space: Value,
-    /// Whether scores are made up.
-    pub(super) mock: bool,
+    /// What the scores are.
+    pub(super) meaning: Meaning,
     /// Best mean score first; ties by canonical text.
     pub(super) networks: Vec<Ranked>,
     /// Trials behind them, failed ones included.
@@ -55,7 +56,7 @@ pub(super) fn rankings(findings: &Findings) -> Vec<Ranking> {
         }
     }
     let mut rankings: Vec<Ranking> = groups.iter().map(|group| rank(group)).collect();
-    rankings.sort_by_key(|ranking| ranking.mock);
+    rankings.sort_by_key(|ranking| ranking.meaning.is_untrained());
     rankings
 }
 
@@ -80,7 +81,7 @@ fn rank(group: &[&Search]) -> Ranking {
     Ranking {
         evaluator: card.evaluator.clone(),
         space: card.space.clone(),
-        mock: card.mock,
+        meaning: Meaning::of(card),
         networks: results::ranking(&trials).into_iter().map(ranked).collect(),
         trials: all().count(),
         failures: all().filter(|trial| trial.failure.is_some()).count(),
@@ -158,8 +159,8 @@ mod tests {
         ];
         let rankings = rankings(&Findings { searches, ..Findings::default() });
         let shown: Vec<_> =
-            rankings.iter().map(|r| (r.mock, r.networks.len(), r.failures)).collect();
-        assert_eq!(shown, [(false, 2, 1), (true, 1, 0)]);
+            rankings.iter().map(|r| (r.meaning, r.networks.len(), r.failures)).collect();
+        assert_eq!(shown, [(Meaning::Accuracy, 2, 1), (Meaning::Mock, 1, 0)]);
     }
 
     #[test]

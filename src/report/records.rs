@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::findings::{Findings, word};
+use super::meaning::Meaning;
 use super::ranking::rankings;
 use super::table::Records;
 use crate::artifact::Coordinates;
@@ -145,7 +146,7 @@ fn networks(findings: &Findings) -> Records {
             rows.push(vec![
                 json!(word(&ranking.space)),
                 json!(word(&ranking.evaluator)),
-                json!(ranking.mock),
+                json!(ranking.meaning == Meaning::Mock),
                 json!(i + 1),
                 json!(network.genotype),
                 json!(network.score),

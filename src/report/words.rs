@@ -1,5 +1,6 @@
 //! Numbers as a report says them: percentages, intervals, large counts.
 
+use super::meaning::Meaning;
 use crate::net::Shape;
 
 /// `91.3 %`, with a space that no line breaks at.
@@ -12,9 +13,13 @@ pub(super) fn interval([low, high]: [f64; 2]) -> String {
     format!("{:.1} to {:.1}\u{a0}%", low * 100.0, high * 100.0)
 }
 
-/// A score: a percentage when it was measured, a bare number when it was made up.
-pub(super) fn score(value: f64, mock: bool) -> String {
-    if mock { format!("{value:.4}") } else { format!("{:.2}\u{a0}%", value * 100.0) }
+/// A score: a percentage when it is an accuracy, else a bare number.
+pub(super) fn score(value: f64, meaning: Meaning) -> String {
+    if meaning.is_percent() {
+        format!("{:.2}\u{a0}%", value * 100.0)
+    } else {
+        format!("{value:.4}")
+    }
 }
 
 /// `2.34 M`, `18.5 k`, `640`.
@@ -56,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_mock_score_is_no_percentage() {
-        assert_eq!(score(0.8712, true), "0.8712");
-        assert_eq!(score(0.8712, false), "87.12\u{a0}%");
+        assert_eq!(score(0.8712, Meaning::Mock), "0.8712");
+        assert_eq!(score(0.8712, Meaning::Accuracy), "87.12\u{a0}%");
     }
 }

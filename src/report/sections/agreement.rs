@@ -4,6 +4,7 @@ use super::search::mark;
 use super::{Study, figure_name};
 use crate::report::document::{Block, Prose};
 use crate::report::findings::{Search, word};
+use crate::report::meaning::Meaning;
 use crate::report::plot::{Axis, Chart, Figure, Shape, Ticks, thinned};
 use crate::report::table::{Cell, Table};
 use crate::results::Agreement;
@@ -20,7 +21,9 @@ const DOTS: usize = 3000;
 pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     let searches = &study.findings.searches;
     let mut before = searches.iter().filter(|search| search.agreement.is_none()).peekable();
-    let was_mock = before.peek().is_some() && before.all(|search| search.card.mock);
+    // What all of them were, if they were one thing.
+    let first = before.peek().map(|search| Meaning::of(&search.card));
+    let was = first.filter(|first| before.all(|search| Meaning::of(&search.card) == *first));
     let mut blocks = Vec::new();
     let mut table = Table::new(
         "Rank correlations",
@@ -29,7 +32,7 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     for search in searches {
         let Some(agreement) = &search.agreement else { continue };
         if agreement.pairs.len() >= ENOUGH {
-            blocks.push(Block::Figure(figure(search, agreement, was_mock, blocks.len())));
+            blocks.push(Block::Figure(figure(search, agreement, was, blocks.len())));
         }
         table.row(vec![
             Cell::text(&search.label),
@@ -54,18 +57,25 @@ fn correlation(value: Option<f64>) -> Cell {
     value.map_or_else(Cell::none, |value| Cell::number(value, format!("{value:.3}")))
 }
 
-fn figure(search: &Search, agreement: &Agreement, was_mock: bool, index: usize) -> Figure {
+fn figure(search: &Search, agreement: &Agreement, was: Option<Meaning>, index: usize) -> Figure {
     let pairs: Vec<(f64, f64)> =
         agreement.pairs.iter().map(|pair| (pair.before, pair.now)).collect();
-    let axis = |label: &str, mock: bool, values: Vec<f64>| {
-        let ticks = if mock { Ticks::Decimal } else { Ticks::Percent };
+    let axis = |label: &str, is_percent: bool, values: Vec<f64>| {
+        let ticks = if is_percent { Ticks::Percent } else { Ticks::Decimal };
         Axis::around(label, values, ticks)
     };
     let now = format!("score by {}", word(&search.card.evaluator));
-    let before = if was_mock { "mock score" } else { "mean score in the search" };
+    let before = match was {
+        Some(meaning) if meaning.is_untrained() => meaning.noun(),
+        _ => "mean score in the search",
+    };
     let chart = Chart {
-        x: axis(before, was_mock, pairs.iter().map(|pair| pair.0).collect()),
-        y: axis(&now, search.card.mock, pairs.iter().map(|pair| pair.1).collect()),
+        x: axis(before, was == Some(Meaning::Accuracy), pairs.iter().map(|pair| pair.0).collect()),
+        y: axis(
+            &now,
+            Meaning::of(&search.card).is_percent(),
+            pairs.iter().map(|pair| pair.1).collect(),
+        ),
         bands: Vec::new(),
         marks: vec![mark(Shape::Discs, 0, "a network", thinned(&pairs, DOTS))],
     };

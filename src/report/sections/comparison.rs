@@ -7,6 +7,7 @@ use super::figure_name;
 use super::search::{LINE_POINTS, figure, mark, score_axis, score_cell};
 use crate::report::document::{Block, Prose};
 use crate::report::findings::{Search, word};
+use crate::report::meaning::Meaning;
 use crate::report::plot::{Axis, Chart, Mark, Shape, Ticks, thinned};
 use crate::report::ranking::incumbents;
 use crate::report::table::{Cell, Table};
@@ -64,7 +65,7 @@ fn settings<'a>(group: &[&'a Search]) -> Vec<Setting<'a>> {
 
 /// The best score so far of each setting, and what may be said of the differences.
 pub(super) fn blocks(group: &[&Search], index: usize) -> Vec<Block> {
-    let mock = group[0].card.mock;
+    let meaning = Meaning::of(&group[0].card);
     let settings = settings(group);
     let mut marks = Vec::new();
     for (series, setting) in settings.iter().enumerate() {
@@ -89,7 +90,7 @@ pub(super) fn blocks(group: &[&Search], index: usize) -> Vec<Block> {
     let last = marks.iter().flat_map(|mark| &mark.points).map(|point| point.0).fold(2.0, f64::max);
     let chart = Chart {
         x: Axis::exact("trials", 1.0, last, Ticks::Whole),
-        y: score_axis(mock, heights),
+        y: score_axis(meaning, heights),
         bands: Vec::new(),
         marks,
     };
@@ -103,7 +104,7 @@ pub(super) fn blocks(group: &[&Search], index: usize) -> Vec<Block> {
     let figure = figure(name, "Strategies compared", caption.to_owned(), &chart);
     let mut blocks = vec![Block::Figure(figure)];
     if repeats > 1 {
-        blocks.push(Block::Table(comparison_table(&settings, mock)));
+        blocks.push(Block::Table(comparison_table(&settings, meaning)));
     }
     if repeats > 1 && settings.len() > 1 {
         blocks.extend(tests(&settings));
@@ -128,7 +129,7 @@ fn spread(setting: &Setting<'_>) -> Vec<(f64, [f64; 3])> {
         .collect()
 }
 
-fn comparison_table(settings: &[Setting<'_>], mock: bool) -> Table {
+fn comparison_table(settings: &[Setting<'_>], meaning: Meaning) -> Table {
     let columns = [
         "setting",
         "#repeats",
@@ -141,7 +142,7 @@ fn comparison_table(settings: &[Setting<'_>], mock: bool) -> Table {
     for setting in settings {
         let spread = spread(setting);
         let last = spread.last();
-        let part = |part: usize| score_cell(last.map(|(_, values)| values[part]), mock);
+        let part = |part: usize| score_cell(last.map(|(_, values)| values[part]), meaning);
         table.row(vec![
             Cell::text(&setting.label),
             Cell::count(setting.searches.len() as u64),

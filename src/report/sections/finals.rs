@@ -3,6 +3,7 @@
 use super::{Study, confusion, headed, ranking, training};
 use crate::report::document::{Block, Prose};
 use crate::report::findings::Finals;
+use crate::report::meaning::Meaning;
 use crate::report::ranking::Ranking;
 use crate::report::table::{Cell, Table};
 use crate::report::words;
@@ -47,22 +48,17 @@ fn note(finals: &Finals) -> Prose {
 
 fn table(study: &Study<'_>, finals: &Finals) -> Table {
     let summary = &finals.summary;
-    // With classes of equal size the balanced accuracy is the accuracy again.
-    let is_balanced = |model: &ModelSummary| {
-        (model.balanced_accuracy - model.test_accuracy).abs() < 1e-9 || model.failure.is_some()
-    };
-    let unbalanced = !summary.models.iter().all(is_balanced);
     let some_failed = summary.models.iter().any(|model| model.failure.is_some());
     // What a reader looks for stands first: narrow screens show only the first columns at once.
-    let mut columns = vec!["#rank", "genotype", "#test accuracy", "#95 % interval"];
-    columns.extend(unbalanced.then_some("#balanced accuracy"));
+    let mut columns =
+        vec!["#rank", "genotype", "#test accuracy", "#95 % interval", "#balanced accuracy"];
     columns.extend(["#search score", "#parameters", "#multiply-adds", "#training loss", "#epochs"]);
     columns.extend(some_failed.then_some("failure"));
     let mut table = Table::new("Networks trained in full", &columns);
     for model in &summary.models {
         let mut cells = vec![Cell::count(model.rank as u64), Cell::code(&model.genotype)];
-        cells.extend(test_cells(finals, model).into_iter().take(if unbalanced { 3 } else { 2 }));
-        let score = words::score(model.search_score, is_made_up(study, model));
+        cells.extend(test_cells(finals, model));
+        let score = words::score(model.search_score, meaning(study, model));
         cells.extend([
             Cell::number(model.search_score, score),
             Cell::large(model.parameters),
@@ -78,17 +74,15 @@ fn table(study: &Study<'_>, finals: &Finals) -> Table {
     table
 }
 
-/// Whether the score that ranked it was made up: the ranking that has this very score says so.
-fn is_made_up(study: &Study<'_>, model: &ModelSummary) -> bool {
+/// What the score that ranked it is: the ranking that has this very score says so.
+fn meaning(study: &Study<'_>, model: &ModelSummary) -> Meaning {
     let gave = |ranking: &&Ranking| {
         ranking.networks.iter().any(|network| {
             network.genotype == model.genotype && (network.score - model.search_score).abs() < 1e-9
         })
     };
-    match study.rankings.iter().find(gave) {
-        Some(ranking) => ranking.mock,
-        None => !study.rankings.is_empty() && study.rankings.iter().all(|ranking| ranking.mock),
-    }
+    let known = study.rankings.iter().find(gave).or(study.rankings.last());
+    known.map_or(Meaning::Accuracy, |ranking| ranking.meaning)
 }
 
 fn test_cells(finals: &Finals, model: &ModelSummary) -> [Cell; 3] {

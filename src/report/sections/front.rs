@@ -72,7 +72,7 @@ fn front(study: &Study<'_>, ranking: &Ranking, index: usize) -> Vec<Block> {
         wording::thousands(front.len() as u64),
         wording::count(networks.len(), "network"),
         objectives.reference[0],
-        words::score(1.0 - objectives.reference[0], ranking.mock),
+        words::score(1.0 - objectives.reference[0], ranking.meaning),
         words::large(objectives.parameters),
         words::large(objectives.multiply_adds),
     );
@@ -95,7 +95,7 @@ fn drawing(ranking: &Ranking, index: usize) -> Block {
     let most = dots.iter().map(|dot| dot.0).fold(0.0, f64::max);
     let chart = Chart {
         x: Axis::around("million multiply-adds", [0.0, most], Ticks::Decimal),
-        y: score_axis(ranking.mock, dots.iter().map(|dot| dot.1)),
+        y: score_axis(ranking.meaning, dots.iter().map(|dot| dot.1)),
         bands: Vec::new(),
         marks: vec![
             mark(Shape::Dots, 0, "network", thinned(&dots, DOTS)),
@@ -116,13 +116,13 @@ fn table(ranking: &Ranking, front: &[usize]) -> Table {
     } else {
         "Networks on the front".to_owned()
     };
-    let score = if ranking.mock { "#mock score" } else { "#validation accuracy" };
+    let score = ranking.meaning.column();
     let mut table = Table::new(caption, &["genotype", score, "#parameters", "#multiply-adds"]);
     // Networks are ranked by score, and a front keeps their order.
     for network in front.iter().take(ROWS).map(|&i| &ranking.networks[i]) {
         table.row(vec![
             Cell::code(&network.genotype),
-            Cell::number(network.score, words::score(network.score, ranking.mock)),
+            Cell::number(network.score, words::score(network.score, ranking.meaning)),
             Cell::large(network.parameters),
             Cell::large(network.multiply_adds),
         ]);

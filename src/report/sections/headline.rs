@@ -3,6 +3,7 @@
 use super::Study;
 use crate::report::document::{KeyFigure, Prose};
 use crate::report::findings::{Finals, word};
+use crate::report::meaning::Meaning;
 use crate::report::ranking::Ranking;
 use crate::report::words;
 use crate::wording;
@@ -79,15 +80,18 @@ fn tested(finals: &Finals, is_one_of_many: bool) -> Prose {
 fn searched(ranking: &Ranking) -> Option<Prose> {
     let best = ranking.networks.first()?;
     let networks = wording::count(ranking.networks.len(), "network");
-    let score = words::score(best.score, ranking.mock);
+    let score = words::score(best.score, ranking.meaning);
     let prose = Prose::new(format!("The best of {networks} is ")).code(&best.genotype);
-    Some(if ranking.mock {
-        prose.plain(" with a made-up score of ").strong(score).plain(".")
-    } else {
-        prose.plain(" with a validation accuracy of ").strong(score).plain(
+    Some(match ranking.meaning {
+        Meaning::Mock => prose.plain(" with a made-up score of ").strong(score).plain("."),
+        Meaning::Proxy | Meaning::Table => {
+            let noun = format!(" with a {} of ", ranking.meaning.noun());
+            prose.plain(noun).strong(score).plain("; nothing was trained for it.")
+        }
+        Meaning::Accuracy => prose.plain(" with a validation accuracy of ").strong(score).plain(
             ". The search aimed at this number, so it flatters the network: only a test set that the \
              search never saw can tell how good it is.",
-        )
+        ),
     })
 }
 
@@ -120,8 +124,8 @@ pub(super) fn key_figures(study: &Study<'_>) -> Vec<KeyFigure> {
         && let Some(best) = ranking.networks.first()
     {
         figures.push(KeyFigure {
-            name: if ranking.mock { "Best mock score" } else { "Best validation accuracy" },
-            value: words::score(best.score, ranking.mock),
+            name: ranking.meaning.best(),
+            value: words::score(best.score, ranking.meaning),
             note: format!("mean of {}", wording::count(best.trials, "trial")),
         });
     }

@@ -36,7 +36,7 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
 fn table(study: &Study<'_>, ranking: &Ranking) -> Table {
     let is_tested = !study.findings.finals.is_empty();
     let repeats = ranking.networks.iter().any(|network| network.trials > 1);
-    let score = if ranking.mock { "#mean mock score" } else { "#mean validation accuracy" };
+    let score = ranking.meaning.mean_column();
     let mut columns = vec!["#rank", "genotype", score];
     columns.extend(repeats.then_some("#trials"));
     columns.extend(["#parameters", "#multiply-adds"]);
@@ -53,7 +53,7 @@ fn table(study: &Study<'_>, ranking: &Ranking) -> Table {
         let mut cells = vec![
             Cell::count(i as u64 + 1),
             Cell::code(&network.genotype),
-            Cell::number(network.score, words::score(network.score, ranking.mock)),
+            Cell::number(network.score, words::score(network.score, ranking.meaning)),
         ];
         cells.extend(repeats.then(|| Cell::count(network.trials as u64)));
         cells.extend([Cell::large(network.parameters), Cell::large(network.multiply_adds)]);

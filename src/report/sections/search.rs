@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Study, comparison, figure_name, headed};
 use crate::report::document::{Block, Prose};
 use crate::report::findings::{Search, word};
+use crate::report::meaning::Meaning;
 use crate::report::plot::{Axis, Band, Chart, Figure, Mark, Shape, Ticks, thinned};
 use crate::report::ranking::incumbents;
 use crate::report::table::{Cell, Table};
@@ -94,7 +95,7 @@ fn curve(search: &Search, index: usize) -> Figure {
     marks.retain(|mark| !mark.points.is_empty());
     let chart = Chart {
         x: Axis::exact("trial", 1.0, trials.len() as f64, Ticks::Whole),
-        y: score_axis(search.card.mock, trials.iter().map(|trial| trial.score)),
+        y: score_axis(Meaning::of(&search.card), trials.iter().map(|trial| trial.score)),
         bands: epsilon_bands(trials),
         marks,
     };
@@ -116,7 +117,7 @@ fn curve_caption(search: &Search, dots: usize, drawn: usize) -> String {
             "{} by {}: the best score, {}, was found in trial {}.",
             wording::count(trials.len(), "trial"),
             word(&search.card.strategy),
-            words::score(score, search.card.mock),
+            words::score(score, Meaning::of(&search.card)),
             wording::thousands(i as u64 + 1)
         ),
         None => format!("{}, none of which gave a score.", wording::count(trials.len(), "trial")),
@@ -185,8 +186,8 @@ fn epsilon_table(search: &Search, levels: &[(f64, usize, usize)]) -> Table {
         table.row(vec![
             Cell::number(epsilon, epsilon.to_string()),
             Cell::count((to - from) as u64),
-            score_cell(mean(&scores), search.card.mock),
-            score_cell(best, search.card.mock),
+            score_cell(mean(&scores), Meaning::of(&search.card)),
+            score_cell(best, Meaning::of(&search.card)),
         ]);
     }
     table
@@ -208,23 +209,20 @@ fn overview(searches: &[Search]) -> Table {
             Cell::count(search.trials.len() as u64),
             Cell::count(networks.len() as u64),
             Cell::count(failed as u64),
-            score_cell(best, search.card.mock),
+            score_cell(best, Meaning::of(&search.card)),
         ]);
     }
     table
 }
 
-pub(super) fn score_cell(score: Option<f64>, mock: bool) -> Cell {
-    score.map_or_else(Cell::none, |score| Cell::number(score, words::score(score, mock)))
+pub(super) fn score_cell(score: Option<f64>, meaning: Meaning) -> Cell {
+    score.map_or_else(Cell::none, |score| Cell::number(score, words::score(score, meaning)))
 }
 
-/// The axis of scores; made-up ones are no percentages.
-pub(super) fn score_axis(mock: bool, scores: impl IntoIterator<Item = f64>) -> Axis {
-    if mock {
-        Axis::around("mock score", scores, Ticks::Decimal)
-    } else {
-        Axis::around("validation accuracy", scores, Ticks::Percent)
-    }
+/// The axis of scores; only accuracies are percentages.
+pub(super) fn score_axis(meaning: Meaning, scores: impl IntoIterator<Item = f64>) -> Axis {
+    let ticks = if meaning.is_percent() { Ticks::Percent } else { Ticks::Decimal };
+    Axis::around(meaning.noun(), scores, ticks)
 }
 
 pub(super) fn mark(shape: Shape, series: usize, word: &str, points: Vec<(f64, f64)>) -> Mark {
