@@ -83,7 +83,7 @@ pub(crate) enum Command {
     Fsck(FsckArgs),
     /// Free what no lock file and no recent run needs
     Gc(GcArgs),
-    /// List the stage kinds with their ports and parameters
+    /// List the stage kinds with their parameters
     Kinds(KindsArgs),
     /// Write the JSON Schemas that editors complete and check with
     Schema(SchemaArgs),

@@ -142,7 +142,7 @@ pub(super) fn meant<'p>(key: &str, ports: &'p [Port]) -> Option<&'p str> {
 pub(super) fn missing(stage: &str, span: Span, port: &Port, offers: &[&str]) -> Diagnostic {
     let types = type_words(&port.types);
     let help = match offers {
-        [] => format!("no other stage writes {types}: add one that does"),
+        [] => format!("no other stage without mistakes writes {types}: add one, or mend it"),
         [only] => format!("add `inputs: {{ {}: {only} }}`", port.name),
         several => format!("{} write {types}: name one of them", wording::list(several)),
     };

@@ -24,7 +24,7 @@ pub(super) fn places(
     outputs.iter().map(|(name, output)| (place(name), output.tree)).collect()
 }
 
-/// Whether `out/` holds the result, by what `stat` says.
+/// Whether `out/` holds the result and the store still has it, by what `stat` says.
 pub(super) fn is_current(
     study: &Study,
     stage: StageIndex,
@@ -32,7 +32,8 @@ pub(super) fn is_current(
     site: &Site<'_>,
 ) -> bool {
     places(study, stage, record).into_iter().all(|(place, tree)| {
-        site.store.is_published(&tree, &site.project.join(place)).unwrap_or_default()
+        let is_shown = site.store.is_published(&tree, &site.project.join(place));
+        is_shown.unwrap_or_default() && site.store.is_present(&tree).unwrap_or_default()
     })
 }
 

@@ -126,7 +126,22 @@ fn the_store_is_checked_and_swept() {
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, "damaged").unwrap();
     space.phytotron("fsck").code(5).says("quarantine");
-    space.run(&["--no-snapshot"]).success();
+    space.run(&[]).success();
+    space.phytotron("fsck").success().says("the store is whole");
+}
+
+#[test]
+fn what_the_store_has_lost_is_computed_again_though_out_is_as_it_was() {
+    let space = two();
+    space.run(&[]).success();
+    for blob in space.files(".phytotron/blobs").keys() {
+        std::fs::remove_file(space.path(".phytotron/blobs").join(blob)).unwrap();
+    }
+    space.phytotron("fsck").code(5).says("lost: output");
+    space.run(&[]).success();
+    space.phytotron("get pipeline.yaml b --output taken").success();
+    assert_eq!(space.read("taken/o"), space.read("out/two/b/o"));
+    space.phytotron("fsck").success().says("the store is whole");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::args::InitArgs;
 use crate::cli::error::CliError;
@@ -31,10 +31,27 @@ pub(super) fn init(args: &InitArgs, terminal: &Terminal) -> Result<Exit, CliErro
         .create_new(true)
         .open(&file)
         .map_err(CliError::io("cannot create", &file))?;
-    out.write_all(template.text.as_bytes()).map_err(CliError::io("cannot write", &file))?;
+    let text = with_schema(template.text, &file);
+    out.write_all(text.as_bytes()).map_err(CliError::io("cannot write", &file))?;
     let path = file.display();
     terminal.say(&format!("wrote {path}\nnext: phytotron plan {path}"));
     Ok(Exit::Done)
+}
+
+/// The text with its first line, which names an editor's schema, as it is right for `file`: the schema beside
+/// it, or none where `phytotron schema` has not written any.
+fn with_schema(text: &str, file: &Path) -> String {
+    const BESIDE: &str = "schemas/pipeline.schema.json";
+    let Some((_, rest)) = text.split_once('\n').filter(|(first, _)| first.contains("$schema="))
+    else {
+        return text.to_owned();
+    };
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let found = [BESIDE.to_owned(), format!("../{BESIDE}")];
+    match found.iter().find(|schema| folder.join(schema).is_file()) {
+        Some(schema) => format!("# yaml-language-server: $schema={schema}\n{rest}"),
+        None => rest.trim_start_matches("#\n").to_owned(),
+    }
 }
 
 /// Every template with the question that its head comment asks.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::cli::args::KindsArgs;
 use crate::cli::error::CliError;
 use crate::cli::{Exit, Terminal};
+use crate::spec::builtin;
 use crate::stage::{Kind, Registry};
 use crate::wording;
 
@@ -43,8 +44,17 @@ fn list(registry: &Registry, terminal: &Terminal) {
     for kind in registry.iter() {
         let _ = writeln!(text, "{:<10} {}", kind.name(), kind.summary());
     }
+    text.push_str("\npresets, kinds with parameters filled in:\n");
+    for preset in builtin::PRESETS {
+        let _ = writeln!(text, "{:<17} {}", preset.name, description(preset.text));
+    }
     text.push_str("\n`phytotron kinds KIND` shows a kind's parameters.");
     terminal.say(&text);
+}
+
+/// What a preset says of itself.
+fn description(preset: &str) -> &str {
+    preset.lines().find_map(|line| line.strip_prefix("description:")).unwrap_or_default().trim()
 }
 
 fn show(kind: &dyn Kind, terminal: &Terminal) {
