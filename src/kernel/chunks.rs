@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 /// Most parts of a sum over a batch. More would let more threads help, and would cost a weight
 /// gradient's memory each.
 const PARTS_MAX: usize = 8;
@@ -23,6 +25,18 @@ pub(super) fn reduce(parts: Vec<Vec<f32>>) -> Vec<f32> {
         }
     }
     total
+}
+
+/// A copy of a batch of maps in which `change` has been over each image, by its place in the batch.
+pub(super) fn changed_by_image(
+    xs: &[f32],
+    images: usize,
+    change: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let mut ys = xs.to_vec();
+    let size = (xs.len() / images.max(1)).max(1);
+    ys.par_chunks_mut(size).enumerate().for_each(|(image, ys)| change(image, ys));
+    ys
 }
 
 #[cfg(test)]

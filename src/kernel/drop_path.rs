@@ -1,9 +1,9 @@
 //! Drop path: the whole map of an image is dropped or kept, each decision found by name.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
-use rayon::prelude::*;
 
 use super::access::{floats, input, tensor};
+use super::chunks::changed_by_image;
 use crate::seed::Seed;
 
 /// Keeps the map of an image with probability `keep` and divides it by `keep`; else it is zeros
@@ -41,14 +41,11 @@ impl DropPath {
     }
 
     fn apply(&self, xs: &[f32], images: usize) -> Vec<f32> {
-        let mut ys = xs.to_vec();
-        let size = (xs.len() / images.max(1)).max(1);
-        ys.par_chunks_mut(size).enumerate().for_each(|(image, ys)| match self.factor(image) {
+        changed_by_image(xs, images, |image, ys| match self.factor(image) {
             // Not a product: nothing of a dropped map is left, not even its NaN.
             0.0 => ys.fill(0.0),
             factor => ys.iter_mut().for_each(|y| *y *= factor),
-        });
-        ys
+        })
     }
 }
 

@@ -4,9 +4,9 @@
 //! keeping it would, and a resumed training draws what an uninterrupted one does.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
-use rayon::prelude::*;
 
 use super::access::{floats, input, tensor};
+use super::chunks::changed_by_image;
 use crate::seed::{Seed, Stream};
 
 /// Drops numbers with probability `rate` and scales the others by `1 / (1 - rate)`.
@@ -26,12 +26,9 @@ impl Dropout {
     }
 
     fn apply(&self, xs: &[f32], images: usize) -> Vec<f32> {
-        let mut ys = xs.to_vec();
-        let size = (xs.len() / images.max(1)).max(1);
-        ys.par_chunks_mut(size).enumerate().for_each(|(image, ys)| {
+        changed_by_image(xs, images, |image, ys| {
             self.mask(&mut self.seed.stream("dropout", image as u64), ys);
-        });
-        ys
+        })
     }
 
     /// Two decisions from each draw, 32 bits each.

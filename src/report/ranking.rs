@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::findings::{Findings, Search};
 use super::meaning::Meaning;
 use crate::results::{self, Trial};
+use crate::statistics;
 
 /// All networks that one evaluator scored in one space.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,15 +91,11 @@ fn rank(group: &[&Search]) -> Ranking {
 
 /// Best score so far after each trial; a failed trial betters nothing.
 pub(super) fn incumbents(trials: &[Trial]) -> Vec<Option<f64>> {
-    trials
-        .iter()
-        .scan(None, |best: &mut Option<f64>, trial| {
-            if trial.failure.is_none() && best.is_none_or(|best| trial.score > best) {
-                *best = Some(trial.score);
-            }
-            Some(*best)
-        })
-        .collect()
+    let score = |trial: &Trial| trial.failure.is_none().then_some(trial.score);
+    let scores: Vec<f64> =
+        trials.iter().map(|trial| score(trial).unwrap_or(f64::NEG_INFINITY)).collect();
+    let best = statistics::incumbents(&scores).into_iter();
+    best.map(|best| Some(best).filter(|best| best.is_finite())).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::net::{Shape, Sizes, Tallied};
+
 /// Size and shape of a child network.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Features {
@@ -28,6 +30,24 @@ pub struct Features {
 }
 
 impl Features {
+    /// Of a network of cells or layers with batch norm on images of shape `image`, from its tally; `last` is
+    /// what the head's dense layer reads. What was chosen, identities and poolings, only the space knows:
+    /// their shares are 0.
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+    pub(super) fn tallied(sizes: Sizes, image: Shape, last: Tallied) -> Self {
+        Self {
+            parameters: sizes.parameters,
+            multiply_adds: sizes.multiply_adds,
+            depth: last.depth + 1,
+            identity_share: 0.0,
+            halvings: libm::log2(image.height as f64 / last.shape.height as f64),
+            pool_share: 0.0,
+            dense_share: sizes.dense_parameters as f64 / sizes.parameters as f64,
+            batch_norm: true,
+            activations: sizes.activations,
+        }
+    }
+
     /// Estimated memory of a training step in MiB for `batch` images, rounded up.
     ///
     /// Numbers of 4 bytes: each parameter with its gradient and two moments of the optimiser, each map

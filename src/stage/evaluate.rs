@@ -290,7 +290,7 @@ impl Rescoring<'_> {
         let batch = [subject];
         let evaluations = self.scorer.score(self.space, &batch).map_err(interrupted_or_broken)?;
         for (subject, evaluation) in batch.into_iter().zip(evaluations) {
-            let trial = trial_of(subject, None, evaluation);
+            let trial = trial_of(&subject, None, evaluation);
             self.log.append(&trial)?;
             self.announcer.trial(&trial);
             self.now.push(trial.score);

@@ -250,10 +250,9 @@ impl Course<'_> {
         for ((subject, proposal), all) in subjects.iter().zip(&proposals).zip(evaluations) {
             let count = all.len();
             for (rung, evaluation) in all.into_iter().enumerate() {
-                let reward =
-                    self.config.reward.of(&evaluation, &proposal.features, space.classes());
+                let reward = reward(&evaluation, proposal);
                 let rung = bracket.is_some().then_some(rung as u64);
-                let trial = trial_of(subject.clone(), proposal.epsilon, evaluation);
+                let trial = trial_of(subject, proposal.epsilon, evaluation);
                 let trial = Trial { reward, rung, ..trial };
                 self.log.append(&trial)?;
                 if rung.is_none_or(|rung| rung + 1 == count as u64) {
@@ -392,10 +391,10 @@ fn outcome(announcer: &Announcer<'_>, search: &Search<'_>) -> Outcome {
 }
 
 /// A trial as it is written down, where the reward is the score.
-pub(super) fn trial_of(subject: Subject, epsilon: Option<f64>, evaluation: Evaluation) -> Trial {
+pub(super) fn trial_of(subject: &Subject, epsilon: Option<f64>, evaluation: Evaluation) -> Trial {
     Trial {
         trial: subject.trial,
-        genotype: subject.text,
+        genotype: subject.text.clone(),
         score: evaluation.score,
         failure: evaluation.failure,
         reward: evaluation.score,

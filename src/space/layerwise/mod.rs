@@ -149,24 +149,12 @@ impl Space for LayerwiseSpace {
         builder.finish()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
     fn features(&self, genotype: &Genotype) -> Features {
         let layers = self.layers(genotype);
         let mut tally = Tally::new(self.image);
         let last = network::describe(&mut tally, &self.config, &layers, self.classes);
-        let sizes = tally.sizes();
-        Features {
-            parameters: sizes.parameters,
-            multiply_adds: sizes.multiply_adds,
-            depth: last.depth + 1,
-            // There are no cells, and poolings are not chosen.
-            identity_share: 0.0,
-            halvings: libm::log2(self.image.height as f64 / last.shape.height as f64),
-            pool_share: 0.0,
-            dense_share: sizes.dense_parameters as f64 / sizes.parameters as f64,
-            batch_norm: true,
-            activations: sizes.activations,
-        }
+        // There are no cells, and poolings are not chosen.
+        Features::tallied(tally.sizes(), self.image, last)
     }
 
     fn neighbours(&self, genotype: &Genotype) -> Vec<Genotype> {

@@ -116,23 +116,18 @@ impl Space for Nasbench201Space {
         builder.finish()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+    #[expect(clippy::cast_precision_loss, reason = "a few edges")]
     fn features(&self, genotype: &Genotype) -> Features {
         let cell = self.cell(genotype);
         let mut tally = Tally::new(self.image);
         let last = skeleton::describe(&mut tally, &self.config, cell, self.classes);
-        let sizes = tally.sizes();
+        let features = Features::tallied(tally.sizes(), self.image, last);
         Features {
-            parameters: sizes.parameters,
-            multiply_adds: sizes.multiply_adds,
             // Without a path nothing of the image arrives, whatever the skeleton does with the zeros.
-            depth: if cell.is_connected() { last.depth + 1 } else { 0 },
+            depth: if cell.is_connected() { features.depth } else { 0 },
             identity_share: f64::from(u8::from(cell.has_identity_path())),
-            halvings: libm::log2(self.image.height as f64 / last.shape.height as f64),
             pool_share: cell.poolings() as f64 / EDGES.len() as f64,
-            dense_share: sizes.dense_parameters as f64 / sizes.parameters as f64,
-            batch_norm: true,
-            activations: sizes.activations,
+            ..features
         }
     }
 

@@ -150,25 +150,16 @@ impl Space for NasnetSpace {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+    #[expect(clippy::cast_precision_loss, reason = "a few blocks")]
     fn features(&self, genotype: &Genotype) -> Features {
         let cells = self.cells(genotype);
         let mut quick = Quick { tally: Tally::new(self.image), table: &self.table };
         let last = self.stack(&cells).describe(&mut quick, false).last;
-        let sizes = quick.tally.sizes();
         let poolings = cells.normal.poolings() + cells.reduction.poolings();
-        let side = last.shape.height;
         Features {
-            parameters: sizes.parameters,
-            multiply_adds: sizes.multiply_adds,
-            // The head's dense layer is the last parametric operation.
-            depth: last.depth + 1,
             identity_share: f64::from(u8::from(cells.normal.has_identity_path())),
-            halvings: libm::log2(self.image.height as f64 / side as f64),
             pool_share: poolings as f64 / (4 * self.rules.blocks) as f64,
-            dense_share: sizes.dense_parameters as f64 / sizes.parameters as f64,
-            batch_norm: true,
-            activations: sizes.activations,
+            ..Features::tallied(quick.tally.sizes(), self.image, last)
         }
     }
 
