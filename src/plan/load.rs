@@ -80,20 +80,28 @@ fn bind(
     findings: &mut Findings,
 ) -> Vec<Option<Box<dyn Stage>>> {
     let mut bind_one = |stage: &spec::Stage| {
+        if stage.gaps.kind {
+            return None;
+        }
         let Some(kind) = registry.get(&stage.kind) else {
             findings.add_once(unknown_kind(stage, registry));
             return None;
         };
-        let mistakes = match kind.bind(&stage.with) {
-            Ok(bound) => return Some(bound),
-            Err(mistakes) => mistakes,
-        };
-        for mistake in mistakes {
-            findings.add(mistake);
+        match kind.bind(&stage.with) {
+            Ok(bound) => Some(bound).filter(|_| !stage.gaps.with),
+            Err(mistakes) => {
+                let stands = |mistake: &Diagnostic| !stage.gaps.with || is_by_itself(mistake);
+                mistakes.into_iter().filter(stands).for_each(|mistake| findings.add(mistake));
+                None
+            }
         }
-        None
     };
     pipeline.stages.iter().map(&mut bind_one).collect()
+}
+
+/// Whether a mistake lies in the words that it points to, and not in what is missing beside them.
+fn is_by_itself(mistake: &Diagnostic) -> bool {
+    matches!(mistake.code, "spec::unknown_key" | "spec::wrong_type" | "spec::bad_value")
 }
 
 fn unknown_kind(stage: &spec::Stage, registry: &Registry) -> Diagnostic {

@@ -208,7 +208,10 @@ impl Wirer<'_, '_> {
         for port in ports.iter().filter(|port| matches!(port.arity, Arity::One | Arity::Many)) {
             let written = stage.inputs.iter().find(|(key, _)| key.name == port.name);
             let span = match written {
-                Some((_, references)) if !references.is_empty() => continue,
+                Some((_, references)) if !references.is_empty() || stage.gaps.references => {
+                    continue;
+                }
+                None if stage.inputs.is_empty() && stage.gaps.references => continue,
                 Some((key, _)) => key.span,
                 None if is_misspelt(stage, &port.name, ports) => continue,
                 None => stage.span,

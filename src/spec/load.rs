@@ -29,9 +29,8 @@ const REFERENCES_MAX: usize = 1_000_000;
 pub struct Invalid {
     /// What is wrong, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
-    /// What is right: its stages are only those without a mistake, with references that may lead to
-    /// missing ones. Good for binding and joining them, so that all mistakes are told at once; never to be
-    /// run.
+    /// What could be read, its stages with gaps. Good for binding and joining them, so that all mistakes
+    /// are told at once; never to be run.
     pub pipeline: Pipeline,
 }
 
@@ -366,37 +365,35 @@ impl<'l> Loader<'l> {
     fn connect(&mut self, planted: Vec<Planted>, directory: &mut Directory) {
         let mut references = 0_usize;
         for Planted { mut stage, inputs, needs } in planted {
-            let mut broken = false;
+            let gap = &mut stage.gaps.references;
             for (key, written) in inputs {
-                let found = self.resolve(&written, directory, &mut broken);
-                stage.inputs.push((key, found));
+                stage.inputs.push((key, self.resolve(&written, directory, gap)));
             }
-            stage.needs = self.resolve(&needs, directory, &mut broken);
+            stage.needs = self.resolve(&needs, directory, gap);
             let all = stage.inputs.iter().flat_map(|(_, found)| found).chain(&stage.needs);
             references += all.map(|reference| reference.cells.len()).sum::<usize>();
             if references > REFERENCES_MAX {
                 self.refuse_references(&stage);
                 return;
             }
-            if !broken {
-                self.pipeline.stages.push(stage);
-            }
+            self.pipeline.stages.push(stage);
         }
     }
 
+    /// What `written` names; `gap` is set when something of it leads nowhere.
     fn resolve(
         &mut self,
         written: &[Written],
         directory: &mut Directory,
-        broken: &mut bool,
+        gap: &mut bool,
     ) -> Vec<Reference> {
         let mut found = Vec::with_capacity(written.len());
         for written in written {
             match directory.resolve(written) {
                 Ok(Some(reference)) => found.push(reference),
-                Ok(None) => *broken = true,
+                Ok(None) => *gap = true,
                 Err(mistake) => {
-                    *broken = true;
+                    *gap = true;
                     self.files.mistakes.push(mistake);
                 }
             }

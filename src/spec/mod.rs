@@ -76,6 +76,22 @@ pub struct Stage {
     pub needs: Vec<Reference>,
     /// Settings that never enter a manifest.
     pub settings: Settings,
+    /// What mistakes left out of it.
+    pub gaps: Gaps,
+}
+
+/// What a stage lacks because of mistakes that are told already; nothing in a pipeline without any.
+///
+/// The rest of such a stage is still judged, so that all mistakes are told at once. What depends on a
+/// missing part is not: a mistake that follows from another one is no help.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// `use` leads nowhere; the kind is empty.
+    pub kind: bool,
+    /// A value of `with` could not be read and is left out.
+    pub with: bool,
+    /// A reference could not be read or leads nowhere and is left out; its port is there, without it.
+    pub references: bool,
 }
 
 /// How a stage runs; nothing here can change its result.

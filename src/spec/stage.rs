@@ -8,7 +8,7 @@ use super::preset::{Lead, Presets};
 use super::reference::Written;
 use super::settings::{SETTINGS_KEYS, SettingsKeys};
 use super::yaml::VALUES_MAX;
-use super::{Key, Node, Settings, Stage, Value, bind};
+use super::{Gaps, Key, Node, Settings, Stage, Value, bind};
 use crate::artifact::{Coordinates, StageId};
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
@@ -29,11 +29,12 @@ pub(super) const STAGE_KEYS: [&str; 11] = [
     "description",
 ];
 
-/// A stage whose keys and kind are known, before its matrix is expanded.
+/// A stage whose keys are checked, before its matrix is expanded.
 pub(super) struct Draft<'t> {
     pub(super) key: &'t Key,
     node: &'t Node,
-    lead: Lead,
+    /// Nothing where `use` leads nowhere.
+    lead: Option<Lead>,
     /// Where `use` stands.
     kind_span: Span,
     /// `matrix` with all layers, expressions filled in.
@@ -57,7 +58,7 @@ pub(super) struct Nursery<'f, 'p> {
 }
 
 impl Nursery<'_, '_> {
-    /// Checks a stage's keys and follows its `use`; nothing when that fails.
+    /// Checks a stage's keys and follows its `use`; nothing when it is no stage at all.
     pub(super) fn draft<'t>(
         &mut self,
         key: &'t Key,
@@ -76,9 +77,9 @@ impl Nursery<'_, '_> {
         self.check_keys(node, None);
         let mut presets =
             Presets { files: self.files, expressions: self.expressions, kinds: self.kinds };
-        let lead = presets.follow(node, key.span, scope)?;
+        let lead = presets.follow(node, key.span, scope);
         let kind_span = node.get("use").map_or(key.span, |word| word.used.unwrap_or(word.span));
-        for preset in &lead.presets {
+        for preset in lead.iter().flat_map(|lead| &lead.presets) {
             self.check_keys(&preset.tree, Some(kind_span));
         }
         let mut draft = Draft { key, node, lead, kind_span, matrix: None };
@@ -96,22 +97,21 @@ impl Nursery<'_, '_> {
     ) -> Vec<Planted> {
         let Some(matrix) = matrix else {
             let only = self.cell(draft, Coordinates::default(), scope);
-            return only.filter(|planted| self.spend(planted)).into_iter().collect();
+            return if self.spend(&only) { vec![only] } else { Vec::new() };
         };
         self.expressions.forget_matrix();
         let before = self.expressions.mistakes.len();
         let mut planted = Vec::with_capacity(cells.len());
         for cell in cells {
             let scope = scope.with("matrix", &cell.values);
-            if let Some(cell) = self.cell(draft, cell.coordinates.clone(), &scope) {
-                if !self.spend(&cell) {
-                    return planted;
-                }
-                planted.push(cell);
+            let cell = self.cell(draft, cell.coordinates.clone(), &scope);
+            if !self.spend(&cell) {
+                return planted;
             }
+            planted.push(cell);
         }
-        // After a failed expression it is not known what it would have used.
-        if self.expressions.mistakes.len() == before {
+        // What a failed expression or a missing preset would have used is not known.
+        if self.expressions.mistakes.len() == before && draft.lead.is_some() {
             self.check_use(draft, matrix);
         }
         planted
@@ -134,36 +134,44 @@ impl Nursery<'_, '_> {
         false
     }
 
-    /// One cell; nothing when anything in it is wrong.
-    fn cell(
-        &mut self,
-        draft: &Draft<'_>,
-        coordinates: Coordinates,
-        scope: &Scope<'_>,
-    ) -> Option<Planted> {
-        let before = self.files.mistakes.len() + self.expressions.mistakes.len();
+    /// One cell, with gaps where something in it is wrong.
+    fn cell(&mut self, draft: &Draft<'_>, coordinates: Coordinates, scope: &Scope<'_>) -> Planted {
         self.expressions.watches_matrix = true;
+        let start = self.mistakes();
         let with = self.with(draft, scope);
+        let bound = self.mistakes();
         let inputs = self.inputs(draft, scope);
         // What only order and settings ask for makes no cell different.
         self.expressions.watches_matrix = false;
         let needs = self.needs(draft, scope);
-        let settings = self.settings(draft, scope);
-        if self.files.mistakes.len() + self.expressions.mistakes.len() > before {
-            return None;
-        }
+        let gaps = Gaps {
+            kind: draft.lead.is_none(),
+            with: bound > start,
+            references: self.mistakes() > bound,
+        };
+        let (kind, presets) = match &draft.lead {
+            Some(Lead { kind, presets }) => {
+                (kind.clone(), presets.iter().map(super::preset::Preset::title).collect())
+            }
+            None => (String::new(), Vec::new()),
+        };
         let stage = Stage {
             id: StageId { name: draft.key.name.clone(), coordinates },
-            kind: draft.lead.kind.clone(),
+            kind,
             kind_span: draft.kind_span,
             span: draft.key.span,
-            presets: draft.lead.presets.iter().map(super::preset::Preset::title).collect(),
+            presets,
             with,
             inputs: Vec::new(),
             needs: Vec::new(),
-            settings,
+            settings: self.settings(draft, scope),
+            gaps,
         };
-        Some(Planted { stage, inputs, needs })
+        Planted { stage, inputs, needs }
+    }
+
+    fn mistakes(&self) -> usize {
+        self.files.mistakes.len() + self.expressions.mistakes.len()
     }
 
     fn with(&mut self, draft: &Draft<'_>, scope: &Scope<'_>) -> Node {
@@ -179,12 +187,17 @@ impl Nursery<'_, '_> {
     }
 
     fn inputs(&mut self, draft: &Draft<'_>, scope: &Scope<'_>) -> Vec<(Key, Vec<Written>)> {
+        let before = self.expressions.mistakes.len();
         let Some(node) = self.overlaid(draft, "inputs", scope) else { return Vec::new() };
         match &node.value {
             Value::Null => Vec::new(),
             Value::Map(entries) => {
                 let port = |(key, node): &(Key, Node)| (key.clone(), self.references(node));
-                entries.iter().map(port).collect()
+                let mut ports: Vec<_> = entries.iter().map(port).collect();
+                if self.expressions.mistakes.len() > before {
+                    lay_out(&mut ports, draft);
+                }
+                ports
             }
             _ => {
                 self.expect_map("inputs", &node, "name each port: `inputs: {data: leaves}`");
@@ -313,8 +326,23 @@ impl Draft<'_> {
     fn layers(&self) -> Vec<Layer<'_>> {
         let mut layers = vec![Layer { node: self.node, used: None }];
         let used = Some(self.kind_span);
-        layers.extend(self.lead.presets.iter().map(|preset| Layer { node: &preset.tree, used }));
+        let presets = self.lead.iter().flat_map(|lead| &lead.presets);
+        layers.extend(presets.map(|preset| Layer { node: &preset.tree, used }));
         layers
+    }
+}
+
+/// Puts back the ports whose values failed as expressions, with nothing bound to them.
+fn lay_out(ports: &mut Vec<(Key, Vec<Written>)>, draft: &Draft<'_>) {
+    for layer in draft.layers() {
+        let Some(Value::Map(entries)) = layer.node.get("inputs").map(|node| &node.value) else {
+            continue;
+        };
+        for (key, _) in entries {
+            if ports.iter().all(|(known, _)| known.name != key.name) {
+                ports.push((key.clone(), Vec::new()));
+            }
+        }
     }
 }
 

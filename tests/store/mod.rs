@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "what clippy allows in tests, in their helpers and child processes too"
 )]
 
@@ -15,10 +16,10 @@ mod publishing;
 mod sharing;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{fs, io};
 
 use phytotron::artifact::ArtifactType;
 use phytotron::digest::Digest;
@@ -26,6 +27,8 @@ use phytotron::manifest::Manifest;
 use phytotron::record::{Cost, OutputRecord, RECORD_FORMAT, StageRecord};
 use phytotron::store::{Ingested, Store, StoreOptions};
 use tempfile::TempDir;
+
+use crate::support::skip;
 
 /// A store and a place for files beside it, on one file system.
 struct Room {
@@ -194,6 +197,22 @@ fn another_process(action: &str, root: &Path) -> Command {
     command.args(["store::another_process_does_its_part", "--exact", "--nocapture"]);
     command.env("STORE_ACTION", action).env("STORE_ROOT", root);
     command
+}
+
+/// Runs `part` to its end; when another user may not reach this binary, nothing can be tried, and it is
+/// said. Its words go through a pipe: a part that may not write large files could not add to a long log.
+fn expect_success(part: &mut Command) {
+    match part.output() {
+        Ok(done) => {
+            print!("{}", String::from_utf8_lossy(&done.stdout));
+            eprint!("{}", String::from_utf8_lossy(&done.stderr));
+            assert!(done.status.success(), "{}", done.status);
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            skip("another user cannot run this test's binary");
+        }
+        Err(error) => panic!("{error}"),
+    }
 }
 
 #[test]

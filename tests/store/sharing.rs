@@ -4,7 +4,6 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use phytotron::store::{Keep, LinkMode, Store, StoreOptions};
@@ -12,7 +11,8 @@ use phytotron::store::{Keep, LinkMode, Store, StoreOptions};
 use crate::support::skip;
 
 use super::{
-    Room, another_process, blobs_of, content, files_of, fill, is_root, mode, open, record, texts,
+    Room, another_process, blobs_of, content, expect_success, files_of, fill, is_root, mode, open,
+    record, texts,
 };
 
 const GROUP: u32 = 61_000;
@@ -23,17 +23,6 @@ const FILES: [(&str, &str); 2] = [("a", "leaf"), ("tool", "#!/bin/sh\n")];
 /// Temporary folders are their owner's alone; the users of these tests have to get in.
 pub(super) fn open_to_all(folder: &Path) {
     fs::set_permissions(folder, Permissions::from_mode(0o777)).unwrap();
-}
-
-/// Another user may not reach this binary: then nothing can be tried, and it is said.
-pub(super) fn expect_success(status: std::io::Result<ExitStatus>) {
-    match status {
-        Ok(status) => assert!(status.success()),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            skip("another user cannot run this test's binary");
-        }
-        Err(error) => panic!("{error}"),
-    }
 }
 
 #[test]
@@ -49,8 +38,7 @@ fn members_of_a_group_share_a_store() {
     std::os::unix::fs::chown(&root, None, Some(GROUP)).unwrap();
     fs::set_permissions(&root, Permissions::from_mode(0o2775)).unwrap();
     for user in [61_001, 61_002, 61_001] {
-        let part = another_process("write as a member", &root).uid(user).gid(GROUP).status();
-        expect_success(part);
+        expect_success(another_process("write as a member", &root).uid(user).gid(GROUP));
     }
 }
 
@@ -115,11 +103,8 @@ fn anybody_may_read_a_store() {
     let room = Room::new();
     open_to_all(room.folder.path());
     room.store.put_record(&record("stage", room.artifact(&FILES)), false).unwrap();
-    let part = another_process("read as a stranger", room.store.root())
-        .uid(STRANGER)
-        .gid(STRANGER)
-        .status();
-    expect_success(part);
+    let mut part = another_process("read as a stranger", room.store.root());
+    expect_success(part.uid(STRANGER).gid(STRANGER));
 }
 
 pub(super) fn read_as_a_stranger(root: &Path) {
@@ -140,9 +125,8 @@ fn a_user_gets_hard_links_and_cannot_write_through_them() {
     }
     let room = Room::new();
     open_to_all(room.folder.path());
-    let part =
-        another_process("link as a user", &room.path("own")).uid(STRANGER).gid(STRANGER).status();
-    expect_success(part);
+    let mut part = another_process("link as a user", &room.path("own"));
+    expect_success(part.uid(STRANGER).gid(STRANGER));
 }
 
 pub(super) fn link_as_a_user(root: &Path) {
