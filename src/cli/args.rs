@@ -31,6 +31,14 @@ Examples:
 Exit codes: 0 done, 1 a stage failed, 2 usage, 3 invalid pipeline, 4 store unusable,
 5 a check failed, 130 interrupted.";
 
+const RUN_EXAMPLES: &str = "\
+Examples:
+  phytotron run study.yaml                       run what changed, restore the rest
+  phytotron run study.yaml -p search.trials=500  with another parameter; the lock file is left alone
+  phytotron run study.yaml --until search        everything up to the stage `search`
+  phytotron run study.yaml -j 1 --threads 8      one stage at a time, with eight threads
+  phytotron run study.yaml --locked              for CI: fail where a result differs from the lock file";
+
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
@@ -60,6 +68,7 @@ pub(crate) enum When {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a pipeline: what changed runs, the rest is cached or restored
+    #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
     /// Say what a run would do, and why
     Plan(PlanArgs),

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Global, PipelineArgs, SelectionArgs};
 use super::error::CliError;
-use crate::diagnostic::Diagnostic;
-use crate::plan::{self, Request, Selection, Study};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::plan::{self, PlanError, Request, Selection, Study};
+use crate::run::RunError;
 use crate::spec::{Durability, Project};
 use crate::stage::Registry;
 use crate::store::{Store, StoreOptions};
@@ -49,6 +50,22 @@ impl Workplace {
     pub(crate) fn load(&self, args: &PipelineArgs) -> Result<(Study, Vec<Diagnostic>), CliError> {
         let registry = Registry::standard();
         Ok(plan::load(&self.project, &args.pipeline, &args.params, &registry)?)
+    }
+
+    /// `error`, with all that is absent and its places in the file where that is what it is about.
+    pub(crate) fn explain(&self, error: impl Into<CliError>, study: &Study) -> CliError {
+        let error = error.into();
+        let (CliError::Plan(reason) | CliError::Run(RunError::Plan(reason))) = &error else {
+            return error;
+        };
+        if !matches!(reason, PlanError::Input { .. } | PlanError::Tool { .. }) {
+            return error;
+        }
+        let list = plan::absent(study, &self.project.root);
+        if list.is_empty() {
+            return error;
+        }
+        Diagnostics { list, sources: study.pipeline.sources.clone() }.into()
     }
 
     /// What a run of `args` is asked to do.

@@ -7,7 +7,7 @@ use globset::GlobBuilder;
 
 use crate::diagnostic::Diagnostic;
 use crate::span::Span;
-use crate::spec::{self, Node, Pipeline, Value};
+use crate::spec::{self, Pipeline};
 use crate::stage::{CommandLine, Launch, Stage};
 
 use super::findings::Findings;
@@ -100,17 +100,8 @@ fn overlap(stage: &spec::Stage, inner: &str, outer: &str) -> Diagnostic {
 
 /// Where the declared path is written (the last time), or else the stage.
 fn path_span(stage: &spec::Stage, path: &str) -> Span {
-    let written = stage.with.get("outputs").and_then(|outputs| last_text(outputs, path));
-    written.unwrap_or(stage.span)
-}
-
-fn last_text(node: &Node, text: &str) -> Option<Span> {
-    match &node.value {
-        Value::Text(found) if found == text => Some(node.span),
-        Value::List(items) => items.iter().rev().find_map(|item| last_text(item, text)),
-        Value::Map(entries) => entries.iter().rev().find_map(|(_, item)| last_text(item, text)),
-        _ => None,
-    }
+    let written = stage.with.get("outputs").and_then(|outputs| outputs.last_text(path));
+    written.map_or(stage.span, |node| node.span)
 }
 
 #[cfg(test)]

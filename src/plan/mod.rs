@@ -4,6 +4,7 @@
 //! cycles), and turns stages into manifests as their inputs become known. Starts nothing, writes nothing
 //! but the snapshot and the lock file.
 
+mod absent;
 mod checks;
 mod contents;
 mod error;
@@ -29,6 +30,7 @@ mod table;
 mod wire;
 mod world;
 
+pub use absent::absent;
 pub use error::PlanError;
 pub use explain::{ExplainedLine, Explanation, Since};
 pub use folder::{of_stage as stage_folder, safe as safe_name};

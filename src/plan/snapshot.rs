@@ -87,16 +87,6 @@ impl Request {
         LastRun { stages: stages.into_iter().map(stage).collect() }
     }
 
-    /// Whether the lock file is as the last run left it, so that a run in which every stage was
-    /// cached need not read it.
-    #[must_use]
-    pub fn lock_is_as_left(&self) -> bool {
-        let bytes = fs::read(self.state_path()).unwrap_or_default();
-        let Some(state) = State::parse(&bytes) else { return false };
-        let lock = self.lock_source();
-        state.sources.contains(&lock)
-    }
-
     /// Keeps what a run left, for the next one. Call it when the lock file is written. `generation`
     /// is the store's from when all that is reported here was known to be in it.
     pub fn save(&self, generation: u64, finished: &Finished<'_>) -> Result<(), PlanError> {

@@ -15,6 +15,8 @@ use crate::wording;
 const LISTED: usize = 12;
 /// Metrics shown for a stage.
 const METRICS: usize = 4;
+/// Failed stages whose last words are shown.
+const LOGS: usize = 3;
 
 /// What a run did with one stage.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,8 +77,34 @@ pub fn summary(rows: &[SummaryRow], terminal: &Terminal) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let mut lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.extend(logs(rows));
     lines.join("\n")
+}
+
+/// What the first failed stages said last, at full width below the table.
+fn logs(rows: &[SummaryRow]) -> Vec<String> {
+    let failed = rows.iter().filter(|row| row.ending == Ending::Failed);
+    let said = failed.filter_map(|row| Some((row, parted(row.reason.as_deref()?).1?)));
+    let mut lines = Vec::new();
+    for (row, said) in said.take(LOGS) {
+        lines.push(String::new());
+        let mut words = said.lines().map(|line| line::clean(line).trim_end().to_owned());
+        let head = words.next().unwrap_or_default();
+        lines.push(format!(" {}: {head}", line::clean(&row.stage.to_string())));
+        lines.extend(words.map(|line| format!(" {line}")));
+    }
+    lines
+}
+
+/// A reason of many lines, as `exit code 3; the end of LOG:` with the log's lines below, in two: why, and
+/// what was said last.
+fn parted(reason: &str) -> (&str, Option<&str>) {
+    let first = reason.lines().next().unwrap_or_default();
+    match first.split_once("; ").filter(|_| first.len() < reason.len()) {
+        Some((why, _)) => (why, Some(&reason[why.len() + 2..])),
+        None => (reason, None),
+    }
 }
 
 fn cells(row: &SummaryRow) -> Vec<Cell> {
@@ -88,7 +116,10 @@ fn cells(row: &SummaryRow) -> Vec<Cell> {
     };
     let did_nothing = matches!(row.ending, Ending::Cached | Ending::Skipped);
     let time = if did_nothing { String::new() } else { line::seconds(row.secs) };
-    let result = row.reason.as_deref().map_or_else(|| metrics(&row.metrics), line::clean);
+    let result = match row.reason.as_deref() {
+        Some(reason) => line::clean(parted(reason).0),
+        None => metrics(&row.metrics),
+    };
     vec![
         Cell::new(row.stage.to_string()),
         Cell::new(line::word(row.ending)).fg(colour),

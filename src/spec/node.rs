@@ -58,6 +58,17 @@ impl Node {
         }
     }
 
+    /// Where `text` is written in it as a value of its own, the last time.
+    #[must_use]
+    pub fn last_text(&self, text: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Text(found) if found == text => Some(self),
+            Value::List(items) => items.iter().rev().find_map(|item| item.last_text(text)),
+            Value::Map(entries) => entries.iter().rev().find_map(|(_, item)| item.last_text(text)),
+            _ => None,
+        }
+    }
+
     /// How many values it holds, itself among them, where a long text counts as several.
     pub(super) fn weight(&self) -> usize {
         match &self.value {

@@ -62,6 +62,35 @@ fn a_mistake_has_exit_code_3_and_an_answer_for_editors() {
 }
 
 #[test]
+fn what_is_declared_and_absent_is_found_at_once_with_its_place() {
+    let space = TestSpace::new().pipeline(
+        "stages:\n  a: { use: command, with: { run: make, files: [dta.csv, src], tools: [no-such] } }\n  \
+         b: { use: command, with: { run: make, files: [nothing/*.py] } }\n  \
+         c: { use: command, frozen: true, with: { run: make, files: [gone] } }\n",
+    );
+    space.write("data.csv", "1");
+    for command in ["check", "plan"] {
+        let said = space.phytotron(&format!("{command} pipeline.yaml")).code(3);
+        let said = said.says("did you mean `data.csv`?").says("pipeline.yaml:2:49");
+        let said = said.says("`src`: there is no such").says("`no-such` is not on `PATH`");
+        said.says("no file matches").says("4 errors");
+    }
+}
+
+#[test]
+fn what_a_failed_stage_said_last_stands_below_the_table() {
+    let space = TestSpace::new().pipeline(
+        "stages: { a: { use: command, with: { run: \"echo Traceback >&2; echo '  File x' >&2; exit 3\", outputs: [o] } } }",
+    );
+    let said = space.phytotron("run pipeline.yaml").code(1).stdout();
+    let (table, log) = said.split_once("\n\n").unwrap();
+    assert!(table.trim_end().ends_with("exit code 3"), "{said}");
+    let lines: Vec<&str> = log.lines().collect();
+    assert!(lines[0].starts_with(" a: the end of ") && lines[0].ends_with("a.log:"), "{said}");
+    assert_eq!(lines[1..], ["   Traceback", "     File x"], "{said}");
+}
+
+#[test]
 fn runs_are_listed_shown_and_compared() {
     let space = two();
     space.phytotron("log").success().says("no runs yet");

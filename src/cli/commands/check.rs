@@ -5,6 +5,7 @@ use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal, diagnostics};
 use crate::diagnostic::Diagnostics;
+use crate::plan;
 use crate::wording;
 
 /// Loads the pipeline and says that it is well, or returns its mistakes.
@@ -13,8 +14,12 @@ pub(super) fn check(
     args: &PipelineArgs,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
-    let (study, warnings) = workplace.load(args)?;
-    let found = Diagnostics { list: warnings, sources: study.pipeline.sources.clone() };
+    let (study, mut list) = workplace.load(args)?;
+    list.extend(plan::absent(&study, &workplace.project.root));
+    let found = Diagnostics { list, sources: study.pipeline.sources.clone() };
+    if found.has_errors() {
+        return Err(found.into());
+    }
     if terminal.json {
         terminal.say_json(&diagnostics::to_json(&found));
         return Ok(Exit::Done);

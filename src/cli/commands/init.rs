@@ -1,7 +1,7 @@
 //! `init`: start a study from a template.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::InitArgs;
@@ -26,11 +26,17 @@ pub(super) fn init(args: &InitArgs, terminal: &Terminal) -> Result<Exit, CliErro
     };
     let file = args.file.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.yaml")));
     // `create_new`: a template never writes over somebody's study.
-    let mut out = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&file)
-        .map_err(CliError::io("cannot create", &file))?;
+    let mut out =
+        OpenOptions::new().write(true).create_new(true).open(&file).map_err(|error| match error
+            .kind()
+        {
+            io::ErrorKind::AlreadyExists => CliError::Usage(format!(
+                "`{}` is there already and stays as it is: name another file, as in \
+                 `phytotron init {name} my-{name}.yaml`",
+                file.display()
+            )),
+            _ => CliError::io("cannot create", &file)(error),
+        })?;
     let text = with_schema(template.text, &file);
     out.write_all(text.as_bytes()).map_err(CliError::io("cannot write", &file))?;
     let path = file.display();

@@ -17,7 +17,8 @@ pub(super) fn plan(
     let (study, _) = workplace.load(&args.pipeline)?;
     let store = workplace.store()?;
     let selected = request.selection.of(&study)?;
-    let plan = Plan::of(&mut planner(&request, &study, &store)?, &selected, &[])?;
+    let plan = Plan::of(&mut planner(&request, &study, &store)?, &selected, &[])
+        .map_err(|error| workplace.explain(error, &study))?;
     if terminal.json {
         terminal.say_json(&plan.json());
     } else {
@@ -36,7 +37,8 @@ pub(super) fn explain(
     let (study, _) = workplace.load(&args.pipeline)?;
     let store = workplace.store()?;
     let index = super::find_stage(&study, &args.stage)?;
-    let explanation = Explanation::of(&mut planner(&request, &study, &store)?, index)?;
+    let explanation = Explanation::of(&mut planner(&request, &study, &store)?, index)
+        .map_err(|error| workplace.explain(error, &study))?;
     if terminal.json {
         terminal.say_json(&explanation.json());
     } else {

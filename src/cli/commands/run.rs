@@ -50,8 +50,9 @@ pub(super) fn run(
         lock_use(args),
         &interrupt,
         observer.as_ref(),
-    )?;
+    );
     drop(observer);
+    let report = report.map_err(|error| workplace.explain(error, &study))?;
     view::write(&study, &store, &request, &report.run);
     say(&study, &report, terminal);
     Ok(exit(&report))
