@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::digest::Digest;
 use crate::manifest::{Fingerprint, Manifest};
 use crate::record::{OutputRecord, StageRecord};
-use crate::stage::Launch;
+use crate::stage::{Continuation, Launch};
 use crate::store::Tree;
 
 use super::contents::{self, Facts};
@@ -31,6 +31,8 @@ pub struct Resolved {
     pub was_last: bool,
     /// Why it has to run or be restored: `with.budget.trials 200 → 300`; empty when cached.
     pub reason: String,
+    /// An earlier result of the stage that it goes on from instead of beginning anew.
+    pub earlier: Option<Fingerprint>,
 }
 
 /// Turns stages into manifests as their inputs become known.
@@ -100,9 +102,9 @@ impl<'a> Planner<'a> {
         } else {
             self.reason(index, &manifest, was_last, record.is_some())?
         };
-        let text = reason.text.clone();
+        let (text, earlier) = (reason.text.clone(), reason.earlier);
         self.reasons[index.0] = reason;
-        Ok(Resolved { manifest, fingerprint, files, record, was_last, reason: text })
+        Ok(Resolved { manifest, fingerprint, files, record, was_last, reason: text, earlier })
     }
 
     /// Tells the outputs of a stage, so that those after it can be resolved.
@@ -167,7 +169,7 @@ impl<'a> Planner<'a> {
         let was_last =
             self.last.stages.get(&stage).is_none_or(|last| last.fingerprint == fingerprint);
         let reason = if was_last { "" } else { "frozen at the locked result" };
-        self.reasons[index.0] = Reason { text: reason.to_owned(), root: None };
+        self.reasons[index.0] = Reason { text: reason.to_owned(), ..Reason::default() };
         Ok(Resolved {
             manifest: record.manifest.clone(),
             fingerprint,
@@ -175,6 +177,7 @@ impl<'a> Planner<'a> {
             record: Some(record),
             was_last,
             reason: reason.to_owned(),
+            earlier: None,
         })
     }
 
@@ -275,14 +278,23 @@ impl<'a> Planner<'a> {
         was_last: bool,
         is_recorded: bool,
     ) -> Result<Reason, PlanError> {
-        let plain = |text: &str| Reason { text: text.to_owned(), root: None };
+        let plain = |text: &str| Reason { text: text.to_owned(), ..Reason::default() };
         if was_last {
             return Ok(plain("its result is not in the store any more"));
         }
         Ok(match self.last_fingerprint(index) {
-            Some(last) => match self.world.record(&last)? {
+            Some(fingerprint) => match self.world.record(&fingerprint)? {
                 Some(last) => {
-                    reason::between(self.study.get(index), &last.manifest, manifest, self)
+                    let stage = self.study.get(index);
+                    let reason = reason::between(stage, &last.manifest, manifest, self);
+                    if is_recorded {
+                        return Ok(reason);
+                    }
+                    match stage.stage.continuation(&manifest.diff(&last.manifest)) {
+                        Continuation::Nothing => reason,
+                        Continuation::GoesOn(text) => reason.with(&text, Some(fingerprint)),
+                        Continuation::StartsOver(text) => reason.with(&text, None),
+                    }
                 }
                 None => {
                     plain("changed since its last run, whose result is not in the store any more")

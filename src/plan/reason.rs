@@ -1,6 +1,6 @@
 //! Reasons: why a stage has to run or be restored, down to the change at the root.
 
-use crate::manifest::{Change, Manifest, summary};
+use crate::manifest::{Change, Fingerprint, Manifest, summary};
 use crate::store::Tree;
 use crate::wording;
 
@@ -17,6 +17,17 @@ pub(super) struct Reason {
     /// The change at the root with the stage that has it, for the stages after it:
     /// `leaves: with.source.images 4000 → 5000`.
     pub(super) root: Option<String>,
+    /// The earlier result that the stage goes on from.
+    pub(super) earlier: Option<Fingerprint>,
+}
+
+impl Reason {
+    /// The reason with what the stage makes of an earlier result.
+    pub(super) fn with(mut self, text: &str, earlier: Option<Fingerprint>) -> Self {
+        self.text = format!("{}; {text}", self.text);
+        self.earlier = earlier;
+        self
+    }
 }
 
 /// What a reason looks up about the stages that feed one.
@@ -63,7 +74,7 @@ pub(super) fn between(
     for change in inputs.iter().filter(|change| is_gone(stage, change)) {
         parts.push(change.to_string());
     }
-    Reason { text: joined(&parts), root }
+    Reason { text: joined(&parts), root, earlier: None }
 }
 
 /// `input data changed`, `input data: 12 files added`, `input trials: 6 artifacts changed`.

@@ -44,6 +44,11 @@ impl Attempts {
         self.work.join("checkpoint")
     }
 
+    /// Whether no attempt has left a checkpoint.
+    pub(super) fn are_new(&self) -> bool {
+        fs::read_dir(self.checkpoint()).is_ok_and(|mut entries| entries.next().is_none())
+    }
+
     fn folder(&self) -> PathBuf {
         self.work.join("attempts")
     }

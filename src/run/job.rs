@@ -81,6 +81,11 @@ impl Layout {
         self.folder.join("outputs")
     }
 
+    /// Outputs of an earlier result that the stage goes on from.
+    pub(super) fn earlier(&self) -> PathBuf {
+        self.folder.join("earlier")
+    }
+
     /// Outputs on their way into the store; not whole once that has begun.
     pub(super) fn taken(&self) -> PathBuf {
         self.folder.join("taken")
@@ -194,8 +199,14 @@ fn work(
     for output in task.stage.stage.outputs() {
         make(&layout.outputs().join(output.name))?;
     }
-    let produced =
-        start::worker(task, site, &job_file(task, site, attempts, layout), attempt, layout)?;
+    let produced = start::worker(
+        task,
+        site,
+        &job_file(task, site, attempts, layout),
+        attempts,
+        attempt,
+        layout,
+    )?;
     begin_taking(layout)?;
     Ok(produced)
 }
@@ -223,6 +234,7 @@ fn job_file(task: &Task<'_>, site: &Site<'_>, attempts: &Attempts, layout: &Layo
             scratch: layout.scratch(),
             outputs: layout.outputs(),
             checkpoint: attempts.checkpoint(),
+            earlier: None,
         },
         threads: task.threads,
     }

@@ -24,6 +24,7 @@ use super::worker::{EVENTS_VARIABLE, ResultFile, WorkerResult};
 use crate::event::{Emit, Event};
 use crate::record::Cost;
 use crate::stage::{CommandLine, JobFile, Outcome};
+use crate::store::LinkMode;
 
 /// Between `SIGTERM` and `SIGKILL`.
 const GRACE: Duration = Duration::from_secs(10);
@@ -158,14 +159,16 @@ pub(super) fn worker(
     task: &Task<'_>,
     site: &Site<'_>,
     job: &JobFile,
+    attempts: &Attempts,
     attempt: &Attempt,
     layout: &Layout,
 ) -> Result<Produced, JobError> {
     make(&layout.scratch())?;
     let inputs = staging::inputs(&task.inputs, &layout.folder.join(INPUTS), site.store)?.inputs;
+    let mut job = JobFile { inputs, ..job.clone() };
+    job.paths.earlier = earlier(task, site, attempts, layout);
     let path = layout.job_file();
-    write_json(&path, &JobFile { inputs, ..job.clone() })
-        .map_err(JobError::io("cannot write", &path))?;
+    write_json(&path, &job).map_err(JobError::io("cannot write", &path))?;
     let log = Log::open(task, site)?;
     let (mut pump, pipe) = Pump::new(site.events).map_err(JobError::io("cannot open", &path))?;
     let argv = [site.program, Path::new("worker"), &path].map(|part| part.display().to_string());
@@ -192,6 +195,23 @@ pub(super) fn worker(
     let outcome = outcome(task, &ended, &log, ResultFile::read(&layout.result_file()))?;
     log.close();
     Ok(Produced { cost: ended.cost, outcome })
+}
+
+/// Puts the outputs of the result that the stage goes on from into a folder. None where an attempt of its own
+/// got further, or where the store has lost any of it: then the stage begins anew, with the same result.
+fn earlier(
+    task: &Task<'_>,
+    site: &Site<'_>,
+    attempts: &Attempts,
+    layout: &Layout,
+) -> Option<PathBuf> {
+    let fingerprint = task.resolved.earlier.filter(|_| !task.afresh && attempts.are_new())?;
+    let record = site.store.record(&fingerprint).ok()??;
+    let folder = layout.earlier();
+    for (name, output) in &record.outputs {
+        site.store.place(&output.tree, &folder.join(name), LinkMode::Auto).ok()?;
+    }
+    Some(folder)
 }
 
 /// What a worker came to: its result file knows, the exit code only explains why there is none.

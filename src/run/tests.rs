@@ -229,6 +229,7 @@ impl Resolve for Stand<'_> {
         }
         let fingerprint = manifest.fingerprint();
         Ok(Resolved {
+            earlier: None,
             manifest,
             fingerprint,
             files,

@@ -109,6 +109,7 @@ fn work(folder: &Path, word: &str) -> (WorkerEnd, serde_json::Value) {
             scratch: path("tmp"),
             outputs: path("outputs"),
             checkpoint: path("checkpoint"),
+            earlier: None,
         },
         threads: 1,
     };

@@ -58,6 +58,21 @@ pub struct SavedSearch {
     controller: serde_json::Value,
 }
 
+/// What a search knows beside the networks that it has evaluated.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Knowledge {
+    counts: Counts,
+    controller: serde_json::Value,
+}
+
+impl Knowledge {
+    /// The whole search, with its networks and their rewards in order.
+    #[must_use]
+    pub fn with(self, networks: Vec<(Genotype, f64)>) -> SavedSearch {
+        SavedSearch { counts: self.counts, networks, controller: self.controller }
+    }
+}
+
 /// A controller at work on a space.
 #[derive(Debug)]
 pub struct Search<'s> {
@@ -170,12 +185,17 @@ impl<'s> Search<'s> {
     /// When a batch was proposed and not observed.
     #[must_use]
     pub fn save(&self) -> SavedSearch {
+        self.knowledge().with(self.evaluated.clone())
+    }
+
+    /// What [`Search::save`] returns, without the networks.
+    ///
+    /// # Panics
+    /// When a batch was proposed and not observed.
+    #[must_use]
+    pub fn knowledge(&self) -> Knowledge {
         assert!(self.pending.is_empty(), "BUG: a search was saved in the middle of a batch");
-        SavedSearch {
-            counts: self.counts,
-            networks: self.evaluated.clone(),
-            controller: self.controller.save(),
-        }
+        Knowledge { counts: self.counts, controller: self.controller.save() }
     }
 
     /// Goes back to what [`Search::save`] returned.

@@ -31,7 +31,7 @@ mod strategy;
 pub use baseline::{Baseline, BaselineKind};
 pub use categorical::Categorical;
 pub use controller::{Controller, Finished, Progress, Table};
-pub use driver::{Counts, Proposal, SavedSearch, Search};
+pub use driver::{Counts, Knowledge, Proposal, SavedSearch, Search};
 pub use error::SearchError;
 pub use evaluate::{Candidate, Evaluate, EvaluateError, Evaluation};
 pub use evolution::EvolutionConfig;

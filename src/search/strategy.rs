@@ -62,6 +62,17 @@ impl StrategyConfig {
         }
     }
 
+    /// Why a search of fewer trials is not the beginning of one of more; none where it is.
+    #[must_use]
+    pub fn depends_on_budget(&self) -> Option<&'static str> {
+        match self {
+            Self::QLearning(config) if config.scale.is_none() => {
+                Some("the epsilon schedule is stretched to the budget (`strategy.scale` fixes it)")
+            }
+            _ => None,
+        }
+    }
+
     /// The controller for a search of `trials` trials in `space`; what it begins with comes from `seed`.
     ///
     /// # Errors

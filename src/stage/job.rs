@@ -50,6 +50,9 @@ pub struct Paths {
     pub outputs: PathBuf,
     /// Survives attempts and kills; gone after success.
     pub checkpoint: PathBuf,
+    /// Outputs, one folder each, of an earlier result that the stage goes on from; read-only.
+    #[serde(default)]
+    pub earlier: Option<PathBuf>,
 }
 
 /// An artifact bound to a port.

@@ -33,7 +33,7 @@ use std::fmt;
 
 use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
-use crate::manifest::Manifest;
+use crate::manifest::{Change, Manifest};
 use crate::spec::Node;
 
 /// A stage kind.
@@ -147,6 +147,19 @@ pub struct CommandOutput {
     pub keeps_paths: bool,
 }
 
+/// What an earlier result is worth to a stage whose manifest differs from it.
+///
+/// Going on is never anything but faster: it gives the bytes that beginning anew would give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Continuation {
+    /// Nothing.
+    Nothing,
+    /// It goes on from there; the text says so: `goes on after 200 trials`.
+    GoesOn(String),
+    /// It would, but for this reason: `starts over: the schedule is stretched to the budget`.
+    StartsOver(String),
+}
+
 /// A stage whose parameters are bound.
 pub trait Stage: Send + Sync + fmt::Debug {
     /// Its kind's name.
@@ -180,6 +193,13 @@ pub trait Stage: Send + Sync + fmt::Debug {
     /// Project files it reads: paths, folders or globs relative to the project's root.
     fn files(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What an earlier result is worth, whose manifest differs from the stage's own by `changes`. Where it
+    /// goes on, [`Stage::run`] finds the outputs below [`Paths::earlier`].
+    fn continuation(&self, changes: &[Change]) -> Continuation {
+        _ = changes;
+        Continuation::Nothing
     }
 
     /// Whether running again gives the same bytes.

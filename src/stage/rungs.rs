@@ -21,6 +21,20 @@ pub(super) fn bracket_after(config: &FidelityConfig, trials: u64, left: u64) -> 
     cut(bracket, left)
 }
 
+/// Whether brackets end after exactly `trials` networks, so that none of a search of so many was cut.
+pub(super) fn ends_whole(config: &FidelityConfig, trials: u64) -> bool {
+    let sizes: Vec<u64> = config.brackets().iter().map(|bracket| bracket[0].networks).collect();
+    let round: u64 = sizes.iter().sum();
+    let mut end = trials / round * round;
+    for size in sizes {
+        if end >= trials {
+            break;
+        }
+        end += size;
+    }
+    end == trials
+}
+
 /// The bracket with `left` networks at most; later rungs shrink in proportion, to none at the end.
 fn cut(mut bracket: Bracket, left: u64) -> Bracket {
     let whole = bracket[0].networks;
@@ -82,6 +96,12 @@ mod tests {
         assert_eq!(rungs(&bracket_after(&CONFIG, 15, 100)), [(9, 1), (3, 3), (1, 9)]);
         assert_eq!(rungs(&bracket_after(&CONFIG, 15, 6)), [(6, 1), (2, 3)]);
         assert_eq!(rungs(&bracket_after(&CONFIG, 15, 1)), [(1, 1)]);
+    }
+
+    #[test]
+    fn only_where_a_bracket_ends_nothing_was_cut() {
+        let whole: Vec<u64> = (1..=30).filter(|&trials| ends_whole(&CONFIG, trials)).collect();
+        assert_eq!(whole, [9, 12, 15, 24, 27, 30]);
     }
 
     #[test]

@@ -13,26 +13,30 @@ use super::rungs;
 use super::task::{DATA, ImageConfig, Task, sentence};
 use super::trial_log::{Resumed, TrialLog};
 use super::{
-    Arity, Component, Config, Job, Outcome, Output, Port, Ports, Stage, StageError, mistakes,
+    Arity, Component, Config, Continuation, Job, Outcome, Output, Port, Ports, Stage, StageError,
+    mistakes,
 };
 use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
-use crate::manifest::Manifest;
-use crate::results::{self, TRIALS_FORMAT, Trial, TrialsCard, write_card};
+use crate::manifest::{Change, Manifest};
+use crate::results::{self, TRIALS_FILE, TRIALS_FORMAT, Trial, TrialsCard, write_card};
 use crate::search::{
-    Bracket, EvaluateError, Evaluation, FidelityConfig, Proposal, RewardConfig, SavedSearch,
-    Search, StrategyConfig,
+    Bracket, EvaluateError, Evaluation, FidelityConfig, Knowledge, Proposal, RewardConfig,
+    SavedSearch, Search, StrategyConfig,
 };
 use crate::space::{Space, SpaceConfig};
 use crate::spec::Node;
 
 /// Version of the kind: raised when the same search gives other files.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Name of the file about the controller.
 const CONTROLLER_FILE: &str = "controller.json";
 /// Name of the file with a policy's weights.
 const WEIGHTS_FILE: &str = "controller.safetensors";
+
+/// Name of the file that a search with a larger budget goes on from.
+const STATE_FILE: &str = "state.json";
 
 /// Draws from the final policy that are written down.
 const SAMPLES: u64 = 20;
@@ -160,25 +164,36 @@ impl Stage for SearchConfig {
         self.evaluator.files()
     }
 
+    fn continuation(&self, changes: &[Change]) -> Continuation {
+        let [change] = changes else { return Continuation::Nothing };
+        let before = change.before.as_deref().and_then(|trials| trials.parse::<u64>().ok());
+        match before.filter(|_| change.key == "with.budget.trials") {
+            Some(before) if before < self.budget.trials => match self.differs_after(before) {
+                Some(reason) => Continuation::StartsOver(format!("starts over: {reason}")),
+                None => Continuation::GoesOn(format!("goes on after {before} trials")),
+            },
+            _ => Continuation::Nothing,
+        }
+    }
+
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
         let task = Task::of(job, self.image)?;
         let failed = |error: &dyn std::error::Error| StageError::Failed(sentence(error));
         let space = self.space.open(task.image, task.classes).map_err(|e| failed(&e))?;
-        let seed = job.stage_seed(self.seed);
-        let controller = self.strategy.open(&*space, self.budget.trials, seed);
-        let controller = controller.map_err(|e| failed(&e))?;
+        let search = self.search(&*space, job)?;
         let scorer = self.evaluator.open(job, task.data, task.classes)?;
         let (log, resumed) = TrialLog::open(job)?;
         let mut course = Course {
             config: self,
             job,
-            search: Search::new(&*space, controller, seed),
+            search,
             scorer,
             log,
             announcer: Announcer::new(job, self.budget.trials),
         };
-        if let Some(resumed) = resumed {
-            course.resume(resumed)?;
+        match resumed {
+            Some(resumed) => course.resume(resumed)?,
+            None => course.go_on()?,
         }
         course.run()?;
         course.finish()
@@ -206,6 +221,28 @@ impl Course<'_> {
         } else {
             Err(StageError::Failed("the checkpoint has other trials than its search".to_owned()))
         }
+    }
+
+    /// Goes on where an earlier result with a smaller budget ended, when the job has one. One that cannot be
+    /// read is worth a warning: beginning anew gives the same result.
+    fn go_on(&mut self) -> Result<(), StageError> {
+        let Some(folder) = &self.job.file.paths.earlier else { return Ok(()) };
+        let restored = Earlier::read(folder, self.search.space()).and_then(|earlier| {
+            let restored = self.search.restore(earlier.saved);
+            restored.map_err(|error| sentence(&error)).map(|()| (earlier.lines, earlier.trials))
+        });
+        match restored {
+            Ok((lines, trials)) => {
+                self.log.begin_with(&lines)?;
+                results::finished(&trials).for_each(|trial| self.announcer.count(trial));
+            }
+            Err(reason) => {
+                let text = format!("the earlier search cannot be used, starting over: {reason}");
+                self.announcer.warn(text);
+                self.search = self.config.search(self.search.space(), self.job)?;
+            }
+        }
+        Ok(())
     }
 
     /// Searches until the budget is spent or nothing new is found.
@@ -316,7 +353,60 @@ impl Course<'_> {
     }
 }
 
+/// An earlier result that a search goes on from.
+struct Earlier {
+    lines: String,
+    trials: Vec<Trial>,
+    saved: SavedSearch,
+}
+
+impl Earlier {
+    /// Reads the outputs below `folder`; the error says why they cannot be used.
+    fn read(folder: &Path, space: &dyn Space) -> Result<Self, String> {
+        let read = |path: &str| {
+            let path = folder.join(path);
+            fs::read_to_string(&path).map_err(|error| format!("`{}`: {error}", path.display()))
+        };
+        let state = read(&format!("controller/{STATE_FILE}"))?;
+        let knowledge: Knowledge =
+            serde_json::from_str(&state).map_err(|error| error.to_string())?;
+        let lines = read(&format!("trials/{TRIALS_FILE}"))?;
+        let trials = lines.lines().map(serde_json::from_str).collect::<Result<Vec<Trial>, _>>();
+        let trials = trials.map_err(|error| error.to_string())?;
+        let network = |trial: &Trial| {
+            let genotype = space.parse(&trial.genotype).map_err(|error| error.to_string())?;
+            Ok((genotype, trial.reward))
+        };
+        let networks = results::finished(&trials).map(network).collect::<Result<_, String>>()?;
+        Ok(Self { lines, saved: knowledge.with(networks), trials })
+    }
+}
+
 impl SearchConfig {
+    /// A search that has proposed nothing.
+    fn search<'s>(&self, space: &'s dyn Space, job: &Job<'_>) -> Result<Search<'s>, StageError> {
+        let seed = job.stage_seed(self.seed);
+        let controller = self.strategy.open(space, self.budget.trials, seed);
+        let controller = controller.map_err(|error| StageError::Failed(sentence(&error)))?;
+        Ok(Search::new(space, controller, seed))
+    }
+
+    /// Why this search, with its budget, does not begin as one of `trials` networks did.
+    fn differs_after(&self, trials: u64) -> Option<String> {
+        if let Some(reason) = self.strategy.depends_on_budget() {
+            return Some(reason.to_owned());
+        }
+        match &self.fidelity {
+            Some(fidelity) if !rungs::ends_whole(fidelity, trials) => {
+                Some(format!("after {trials} networks a bracket was cut short"))
+            }
+            None if !trials.is_multiple_of(self.batch as u64) => {
+                Some(format!("after {trials} networks a batch of {} was cut short", self.batch))
+            }
+            _ => None,
+        }
+    }
+
     /// Mistakes in `fidelity`.
     fn of_fidelity(&self, with: &Node) -> Vec<Diagnostic> {
         let Some(fidelity) = &self.fidelity else { return Vec::new() };
@@ -372,6 +462,8 @@ fn write_controller(
     let mut text = serde_json::to_string_pretty(&card).expect("counts and configs serialize");
     text.push('\n');
     write(&folder.join(CONTROLLER_FILE), &text)?;
+    let state = serde_json::to_vec(&search.knowledge()).expect("states are numbers and text");
+    write(&folder.join(STATE_FILE), state)?;
     if let Some(table) = search.controller().table(space) {
         write(&folder.join(table.name), &table.text)?;
     }

@@ -109,6 +109,15 @@ impl TrialLog {
         written.map_err(|e| io_error("cannot write", &self.folder.join(TRIALS_FILE), e))
     }
 
+    /// Takes over the lines of an earlier result, before any other.
+    pub(super) fn begin_with(&mut self, lines: &str) -> Result<(), StageError> {
+        assert_eq!(self.bytes, 0, "BUG: the log of a search that has begun");
+        self.hasher.update(lines.as_bytes());
+        self.bytes = lines.len() as u64;
+        let written = self.lines.write_all(lines.as_bytes());
+        written.map_err(|e| io_error("cannot write", &self.folder.join(TRIALS_FILE), e))
+    }
+
     /// Whether enough time has passed for another save: the clock decides how much a kill may cost, and
     /// nothing else.
     pub(super) fn is_due(&self) -> bool {

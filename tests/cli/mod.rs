@@ -91,6 +91,32 @@ fn what_a_failed_stage_said_last_stands_below_the_table() {
 }
 
 #[test]
+fn a_larger_budget_goes_on_and_where_it_cannot_plan_says_why() {
+    let study = |strategy: &str| {
+        format!(
+            "params: {{ trials: 30 }}\nstages:\n  a:\n    use: search\n    with:\n      space: {{ kind: chain }}\n      \
+             strategy: {strategy}\n      evaluator: mock\n      image: {{ side: 32, classes: 10 }}\n      \
+             budget: {{ trials: \"${{{{ params.trials }}}}\" }}\n    publish: true\n"
+        )
+    };
+    let space = TestSpace::new().pipeline(&study("evolution"));
+    space.run(&[]).success();
+    let plan = space.phytotron("plan pipeline.yaml -p trials=80").success();
+    plan.says("with.budget.trials 30 → 80; goes on after 30 trials");
+    space.run(&["-p", "trials=80"]).success().stages("a done");
+    let fresh = TestSpace::new().pipeline(&study("evolution"));
+    fresh.run(&["-p", "trials=80"]).success();
+    for file in ["trials/trials.jsonl", "controller/state.json", "controller/controller.json"] {
+        let path = format!("out/pipeline/a/{file}");
+        assert_eq!(space.read(&path), fresh.read(&path), "{file}");
+    }
+    let space = TestSpace::new().pipeline(&study("q_learning"));
+    space.run(&[]).success();
+    let plan = space.phytotron("plan pipeline.yaml -p trials=80").success();
+    plan.says("starts over: the epsilon schedule is stretched to the budget");
+}
+
+#[test]
 fn runs_are_listed_shown_and_compared() {
     let space = two();
     space.phytotron("log").success().says("no runs yet");

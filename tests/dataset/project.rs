@@ -95,6 +95,7 @@ impl Project {
                 scratch: PathBuf::new(),
                 outputs: dir.path().to_owned(),
                 checkpoint: PathBuf::new(),
+                earlier: None,
             },
             threads: run.threads,
         };

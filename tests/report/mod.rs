@@ -483,6 +483,7 @@ fn job(sources: &Sources, outputs: &Path, name: &str) -> JobFile {
             scratch: outputs.to_owned(),
             outputs: outputs.to_owned(),
             checkpoint: outputs.to_owned(),
+            earlier: None,
         },
         threads: 1,
     }

@@ -76,6 +76,7 @@ impl Folders {
                 scratch: self.path("scratch"),
                 outputs,
                 checkpoint: self.path("checkpoint"),
+                earlier: Some(self.path("earlier")).filter(|path| path.exists()),
             },
             threads: 1,
         };
@@ -218,6 +219,72 @@ fn a_search_resumed_after_every_batch_leaves_the_same_bytes() {
         assert!(attempts >= 30 / batch, "{attempts} attempts");
         assert_eq!(pieces.outputs(), whole.outputs(), "{strategy} in batches of {batch}");
     }
+}
+
+/// Outputs of a search of `more` trials that goes on where one of `trials` ended, with what it warned of.
+fn gone_on(folders: &Folders, config: &Value, more: u64) -> Vec<String> {
+    folders.run("search", config);
+    fs::rename(folders.path("outputs"), folders.path("earlier")).expect("movable");
+    fs::remove_dir_all(folders.path("checkpoint")).expect("removable");
+    let mut config = config.clone();
+    config["budget"]["trials"] = json!(more);
+    let heard = Heard::default();
+    folders.attempt("search", &config, &heard, Stop::default()).expect("the stage succeeds");
+    heard.warnings()
+}
+
+#[test]
+fn a_search_that_goes_on_leaves_the_bytes_of_one_that_begins_anew() {
+    let strategies = [
+        json!({"q_learning": {"replay": 10, "scale": 0.02}}),
+        json!({"reinforce": {}}),
+        json!({"reinforce": {"controller": "softmax"}}),
+        json!({"ppo": {"batch": 10, "minibatch": 5}}),
+        json!({"evolution": {"population": 10, "sample": 3}}),
+        json!({"local_search": {}}),
+        json!("random"),
+    ];
+    for strategy in strategies {
+        let Ok(_) = Registry::standard().get("search").unwrap().revive(&search(&strategy, 40))
+        else {
+            panic!("{strategy} is no strategy");
+        };
+        let (fresh, folders) = (Folders::new(), Folders::new());
+        fresh.run("search", &search(&strategy, 100));
+        assert!(gone_on(&folders, &search(&strategy, 40), 100).is_empty(), "{strategy}");
+        assert!(fresh.outputs() == folders.outputs(), "{strategy}");
+    }
+}
+
+#[test]
+fn brackets_and_batches_go_on_where_they_were_whole() {
+    let whole = |key: &str, value: Value, trials| {
+        let mut config = search(&json!({"evolution": {"population": 6, "sample": 2}}), trials);
+        config[key] = value;
+        config
+    };
+    let hyperband = json!({"hyperband": {"epochs_max": 9, "eta": 3}});
+    for (key, value, trials) in [("batch", json!(8), 24), ("fidelity", hyperband, 27)] {
+        let (fresh, folders) = (Folders::new(), Folders::new());
+        fresh.run("search", &whole(key, value.clone(), 70));
+        assert!(gone_on(&folders, &whole(key, value.clone(), trials), 70).is_empty(), "{key}");
+        assert!(fresh.outputs() == folders.outputs(), "{key}");
+    }
+}
+
+#[test]
+fn a_damaged_earlier_search_is_said_and_begun_anew() {
+    let strategy = json!({"evolution": {"population": 10, "sample": 3}});
+    let (fresh, folders) = (Folders::new(), Folders::new());
+    fresh.run("search", &search(&strategy, 60));
+    folders.run("search", &search(&strategy, 30));
+    fs::rename(folders.path("outputs"), folders.path("earlier")).expect("movable");
+    fs::remove_dir_all(folders.path("checkpoint")).expect("removable");
+    fs::write(folders.path("earlier/controller/state.json"), "{}").expect("writable");
+    let heard = Heard::default();
+    folders.attempt("search", &search(&strategy, 60), &heard, Stop::default()).expect("success");
+    assert!(heard.warnings()[0].contains("starting over"), "{:?}", heard.warnings());
+    assert!(fresh.outputs() == folders.outputs());
 }
 
 #[test]
@@ -593,13 +660,13 @@ fn bytes_change_with_a_version_only() {
     folders.run("evaluate", &json!({"evaluator": {"mock": {}}, "sample": 10}));
     found.push(("evaluate", digest(&folders)));
     let frozen = [
-        ("search, strategy.random, evaluator.mock", "f15554521f49"),
-        ("strategy.random_uniform", "f5819209240d"),
-        ("strategy.q_learning", "a61923bb866d"),
-        ("space.chain", "1e70ac666b23"),
-        ("space.layerwise", "744f9bb3f6e8"),
-        ("space.nasbench201", "8e3b7b52f1a7"),
-        ("space.nasnet", "bd053c45c304"),
+        ("search, strategy.random, evaluator.mock", "9291f6827234"),
+        ("strategy.random_uniform", "7361066c729d"),
+        ("strategy.q_learning", "134a3123b480"),
+        ("space.chain", "6fab00fab8ec"),
+        ("space.layerwise", "a0aa12eebd7f"),
+        ("space.nasbench201", "9e175bcda60f"),
+        ("space.nasnet", "6531536a548d"),
         ("evaluate", "3392e1886237"),
     ];
     let frozen: Vec<_> = frozen.iter().map(|(name, hex)| (*name, (*hex).to_owned())).collect();
@@ -624,7 +691,7 @@ fn components_have_versions_of_their_own() {
     };
     assert_eq!(
         names("search", &search(&q_learning(), 1)),
-        ["search 2", "space.chain 2", "strategy.q_learning 1", "evaluator.mock 1"]
+        ["search 3", "space.chain 2", "strategy.q_learning 1", "evaluator.mock 1"]
     );
     assert_eq!(
         names("evaluate", &json!({"evaluator": {"mock": {}}})),

@@ -122,6 +122,7 @@ impl Bench {
                 scratch: attempt.join("scratch"),
                 outputs: outputs.clone(),
                 checkpoint: self.folder("checkpoint"),
+                earlier: None,
             },
             threads: self.threads,
         };
