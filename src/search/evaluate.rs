@@ -22,6 +22,8 @@ pub struct Candidate {
     pub seed: Seed,
     /// Epochs to train for, in place of the evaluator's own.
     pub epochs: Option<u64>,
+    /// Accuracy that its training must have reached by each epoch to go on; empty when it need not.
+    pub bar: Vec<f64>,
 }
 
 /// What became of a candidate.

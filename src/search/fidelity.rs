@@ -5,6 +5,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::statistics::Medians;
+
 /// How many networks are trained for how long, before the best of them go on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -42,6 +44,18 @@ pub enum FidelityConfig {
         #[serde(default)]
         formula: Formula,
     },
+    /// A training whose best accuracy so far is below the median of the finished ones, each by its mean up to
+    /// the same epoch, ends there (Golovin et al. 2017).
+    MedianStopping {
+        /// Epochs that every network is trained for.
+        #[serde(default = "one")]
+        #[schemars(range(min = 1, max = 100_000))]
+        epochs_min: u64,
+        /// Networks that are trained to their end before any is stopped.
+        #[serde(default = "five")]
+        #[schemars(range(min = 1, max = 1_000_000))]
+        networks_min: u64,
+    },
 }
 
 fn one() -> u64 {
@@ -50,6 +64,10 @@ fn one() -> u64 {
 
 fn three() -> u64 {
     3
+}
+
+fn five() -> u64 {
+    5
 }
 
 /// Hyperband's number of networks in bracket `s` of `s_max + 1`: both formulas are in use.
@@ -76,7 +94,8 @@ pub struct Rung {
 pub type Bracket = Vec<Rung>;
 
 impl FidelityConfig {
-    /// The brackets, which are worked through in this order and then again.
+    /// The brackets, which are worked through in this order and then again; none where networks are not
+    /// trained in rungs.
     #[must_use]
     pub fn brackets(&self) -> Vec<Bracket> {
         match *self {
@@ -84,6 +103,22 @@ impl FidelityConfig {
                 vec![halving(networks, epochs_min, epochs_max, eta)]
             }
             Self::Hyperband { epochs_max, eta, formula } => hyperband(epochs_max, eta, formula),
+            Self::MedianStopping { .. } => Vec::new(),
+        }
+    }
+
+    /// What the next networks must reach by each epoch, after those in `medians`; empty without such a rule,
+    /// and one number that is always reached while there are too few of them.
+    #[must_use]
+    pub fn bar(&self, medians: &Medians) -> Vec<f64> {
+        match *self {
+            Self::MedianStopping { epochs_min, networks_min }
+                if medians.curves() as u64 >= networks_min =>
+            {
+                medians.bar(epochs_min)
+            }
+            Self::MedianStopping { .. } => vec![f64::NEG_INFINITY],
+            Self::SuccessiveHalving { .. } | Self::Hyperband { .. } => Vec::new(),
         }
     }
 
@@ -147,28 +182,6 @@ pub fn promoted(scores: &[f64], count: usize) -> Vec<usize> {
     order
 }
 
-/// Accuracies closer than this are equal: a mean of few of them is not exact.
-const ROUNDING: f64 = 1e-12;
-
-/// The median stopping rule (Golovin et al. 2017, section 3.2.2; NNI): whether a trial whose curve so far
-/// is `running` should stop, as its best value is strictly worse than the median, over the finished
-/// trials, of the mean of each one's values up to the same step.
-///
-/// `false` before the first value and while no trial has finished. Worse by less than rounding is equal.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "epochs are far below 2^53")]
-pub fn should_stop(running: &[f64], finished: &[Vec<f64>]) -> bool {
-    let steps = running.len();
-    let mut means: Vec<f64> = finished
-        .iter()
-        .filter(|curve| steps > 0 && curve.len() >= steps)
-        .map(|curve| curve[..steps].iter().sum::<f64>() / steps as f64)
-        .collect();
-    means.sort_by(f64::total_cmp);
-    let best = running.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    crate::statistics::quantile(&means, 0.5).is_some_and(|median| best < median - ROUNDING)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,13 +221,5 @@ mod tests {
     fn of_equal_scores_the_earlier_is_promoted() {
         assert_eq!(promoted(&[0.5, 0.9, 0.5, 0.1], 2), [1, 0]);
         assert_eq!(promoted(&[0.5], 3), [0]);
-    }
-
-    #[test]
-    fn only_what_is_strictly_worse_than_the_median_stops() {
-        let finished = [vec![0.4, 0.4], vec![0.6, 0.6]];
-        assert!(should_stop(&[0.1, 0.4], &finished));
-        assert!(!should_stop(&[0.1, 0.5], &finished));
-        assert!(!should_stop(&[], &finished) && !should_stop(&[0.1], &[]));
     }
 }

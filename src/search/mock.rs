@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::Evaluation;
 use crate::seed::Seed;
 use crate::space::Features;
+use crate::statistics::is_below;
 
 /// Version of the formula; a change of any constant is another version.
 pub const MOCK_VERSION: u32 = 1;
@@ -64,6 +65,34 @@ impl MockEvaluator {
     /// Pretends so many epochs from now on.
     pub fn set_epochs(&mut self, epochs: u32) {
         self.config.epochs = epochs;
+    }
+
+    /// Scores a network as if its training went on one epoch after the other, and ended at the first whose
+    /// `bar` it has not reached; an empty bar asks for the end alone.
+    pub fn evaluate_above(
+        &mut self,
+        bar: &[f64],
+        features: &Features,
+        seed: Seed,
+        text: &str,
+    ) -> Evaluation {
+        if bar.is_empty() {
+            return self.evaluate(features, seed, text);
+        }
+        let (epochs, mut curve) = (self.config.epochs, Vec::new());
+        for epoch in 1..epochs {
+            self.set_epochs(epoch);
+            let evaluation = self.evaluate(features, seed, text);
+            curve.push(evaluation.score);
+            if is_below(&curve, bar) {
+                self.set_epochs(epochs);
+                return Evaluation { curve, ..evaluation };
+            }
+        }
+        self.set_epochs(epochs);
+        let evaluation = self.evaluate(features, seed, text);
+        curve.push(evaluation.score);
+        Evaluation { curve, ..evaluation }
     }
 
     /// Scores a network; the epochs it reports are those it pretends.

@@ -35,7 +35,7 @@ pub use driver::{Counts, Knowledge, Proposal, SavedSearch, Search};
 pub use error::SearchError;
 pub use evaluate::{Candidate, Evaluate, EvaluateError, Evaluation};
 pub use evolution::EvolutionConfig;
-pub use fidelity::{Bracket, FidelityConfig, Formula, Rung, promoted, should_stop};
+pub use fidelity::{Bracket, FidelityConfig, Formula, Rung, promoted};
 pub use growth::Growth;
 pub use local_search::LocalSearchConfig;
 pub use mock::{MOCK_VERSION, MockConfig, MockEvaluator};

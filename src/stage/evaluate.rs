@@ -286,6 +286,7 @@ impl Rescoring<'_> {
             genotype,
             text,
             epochs: None,
+            bar: Vec::new(),
         };
         let batch = [subject];
         let evaluations = self.scorer.score(self.space, &batch).map_err(interrupted_or_broken)?;

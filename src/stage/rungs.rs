@@ -6,26 +6,26 @@
 
 use crate::search::{Bracket, Evaluation, FidelityConfig, promoted};
 
-/// Which bracket comes after `trials` networks, with no more than `left` of them.
-pub(super) fn bracket_after(config: &FidelityConfig, trials: u64, left: u64) -> Bracket {
+/// Which bracket comes after `trials` networks, with no more than `left` of them; none without brackets.
+pub(super) fn bracket_after(config: &FidelityConfig, trials: u64, left: u64) -> Option<Bracket> {
     let brackets = config.brackets();
     let networks = |bracket: &Bracket| bracket[0].networks;
     let round: u64 = brackets.iter().map(networks).sum();
-    let mut into = trials % round;
-    let mut brackets = brackets.into_iter();
-    let mut bracket = brackets.next().expect("BUG: a fidelity without brackets");
-    while into >= networks(&bracket) {
+    let mut into = trials.checked_rem(round)?;
+    for bracket in brackets {
+        if into < networks(&bracket) {
+            return Some(cut(bracket, left));
+        }
         into -= networks(&bracket);
-        bracket = brackets.next().expect("BUG: more networks than in a round");
     }
-    cut(bracket, left)
+    unreachable!("BUG: more networks than in a round")
 }
 
 /// Whether brackets end after exactly `trials` networks, so that none of a search of so many was cut.
 pub(super) fn ends_whole(config: &FidelityConfig, trials: u64) -> bool {
     let sizes: Vec<u64> = config.brackets().iter().map(|bracket| bracket[0].networks).collect();
     let round: u64 = sizes.iter().sum();
-    let mut end = trials / round * round;
+    let mut end = trials.checked_div(round).map_or(trials, |rounds| rounds * round);
     for size in sizes {
         if end >= trials {
             break;
@@ -90,6 +90,7 @@ mod tests {
 
     #[test]
     fn brackets_come_in_turn_and_the_last_is_cut() {
+        let bracket_after = |config, trials, left| bracket_after(config, trials, left).unwrap();
         assert_eq!(rungs(&bracket_after(&CONFIG, 0, 100)), [(9, 1), (3, 3), (1, 9)]);
         assert_eq!(rungs(&bracket_after(&CONFIG, 9, 100)), [(3, 3), (1, 9)]);
         assert_eq!(rungs(&bracket_after(&CONFIG, 12, 100)), [(3, 9)]);

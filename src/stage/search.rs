@@ -26,6 +26,7 @@ use crate::search::{
 };
 use crate::space::{Space, SpaceConfig};
 use crate::spec::Node;
+use crate::statistics::{Medians, is_below};
 
 /// Version of the kind: raised when the same search gives other files.
 const VERSION: u32 = 3;
@@ -190,6 +191,7 @@ impl Stage for SearchConfig {
             scorer,
             log,
             announcer: Announcer::new(job, self.budget.trials),
+            medians: WholeCurves::default(),
         };
         match resumed {
             Some(resumed) => course.resume(resumed)?,
@@ -208,6 +210,22 @@ struct Course<'a> {
     scorer: Scorer<'a>,
     log: TrialLog,
     announcer: Announcer<'a>,
+    medians: WholeCurves,
+}
+
+/// The curves of networks that were trained to their end.
+#[derive(Default)]
+struct WholeCurves(Medians);
+
+impl WholeCurves {
+    /// Takes a network in, unless it failed or was stopped by the `bar` that it was trained under. After the
+    /// last epoch there was nothing to stop.
+    fn take(&mut self, failure: Option<&String>, curve: &[f64], bar: &[f64]) {
+        let was_stopped = curve.len() < bar.len() && is_below(curve, bar);
+        if failure.is_none() && !bar.is_empty() && !was_stopped {
+            self.0.add(curve);
+        }
+    }
 }
 
 impl Course<'_> {
@@ -215,7 +233,7 @@ impl Course<'_> {
     fn resume(&mut self, resumed: Resumed<SavedSearch>) -> Result<(), StageError> {
         let restored = self.search.restore(resumed.state);
         restored.map_err(|error| StageError::Failed(sentence(&error)))?;
-        results::finished(&resumed.trials).for_each(|trial| self.announcer.count(trial));
+        self.count(&resumed.trials);
         if self.search.trials() == self.announcer.trials() {
             Ok(())
         } else {
@@ -234,7 +252,7 @@ impl Course<'_> {
         match restored {
             Ok((lines, trials)) => {
                 self.log.begin_with(&lines)?;
-                results::finished(&trials).for_each(|trial| self.announcer.count(trial));
+                self.count(&trials);
             }
             Err(reason) => {
                 let text = format!("the earlier search cannot be used, starting over: {reason}");
@@ -265,16 +283,20 @@ impl Course<'_> {
         let first = self.search.trials();
         let left = self.config.budget.trials - first;
         let bracket =
-            self.config.fidelity.map(|fidelity| rungs::bracket_after(&fidelity, first, left));
+            self.config.fidelity.and_then(|fidelity| rungs::bracket_after(&fidelity, first, left));
         let size = match &bracket {
             Some(bracket) => usize::try_from(bracket[0].networks).unwrap_or(usize::MAX),
             None => self.config.batch.min(usize::try_from(left).unwrap_or(usize::MAX)),
         };
         let proposals = self.search.propose(size);
+        let bar = self.bar();
         let space = self.search.space();
         let subjects: Vec<Subject> = (first..)
             .zip(&proposals)
-            .map(|(trial, proposal)| self.subject(trial, proposal, space))
+            .map(|(trial, proposal)| Subject {
+                bar: bar.clone(),
+                ..self.subject(trial, proposal, space)
+            })
             .collect();
         let evaluations = self.score(space, &subjects, bracket.as_ref())?;
         let judged = evaluations.iter().zip(&proposals);
@@ -284,6 +306,10 @@ impl Course<'_> {
         let rewards: Vec<f64> =
             judged.map(|(all, proposal)| reward(rungs::last(all), proposal)).collect();
         self.search.observe(&rewards);
+        for all in &evaluations {
+            let Evaluation { failure, curve, .. } = rungs::last(all);
+            self.medians.take(failure.as_ref(), curve, &bar);
+        }
         for ((subject, proposal), all) in subjects.iter().zip(&proposals).zip(evaluations) {
             let count = all.len();
             for (rung, evaluation) in all.into_iter().enumerate() {
@@ -327,6 +353,24 @@ impl Course<'_> {
             seed: self.job.trial_seed(self.config.seed, &text),
             text,
             epochs: None,
+            bar: Vec::new(),
+        }
+    }
+
+    /// What the next networks must reach to be trained to their end.
+    fn bar(&self) -> Vec<f64> {
+        self.config.fidelity.map_or_else(Vec::new, |fidelity| fidelity.bar(&self.medians.0))
+    }
+
+    /// Takes over the networks of an earlier attempt or result, batch by batch as they were judged.
+    fn count(&mut self, trials: &[Trial]) {
+        let finished: Vec<&Trial> = results::finished(trials).collect();
+        for batch in finished.chunks(self.config.batch) {
+            let bar = self.bar();
+            for trial in batch {
+                self.announcer.count(trial);
+                self.medians.take(trial.failure.as_ref(), &trial.curve, &bar);
+            }
         }
     }
 
@@ -397,10 +441,11 @@ impl SearchConfig {
             return Some(reason.to_owned());
         }
         match &self.fidelity {
-            Some(fidelity) if !rungs::ends_whole(fidelity, trials) => {
-                Some(format!("after {trials} networks a bracket was cut short"))
+            Some(fidelity) if !fidelity.brackets().is_empty() => {
+                (!rungs::ends_whole(fidelity, trials))
+                    .then(|| format!("after {trials} networks a bracket was cut short"))
             }
-            None if !trials.is_multiple_of(self.batch as u64) => {
+            _ if !trials.is_multiple_of(self.batch as u64) => {
                 Some(format!("after {trials} networks a batch of {} was cut short", self.batch))
             }
             _ => None,

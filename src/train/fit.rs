@@ -19,6 +19,7 @@ use crate::manifest::Manifest;
 use crate::net::Network;
 use crate::results::Epoch;
 use crate::seed::Seed;
+use crate::statistics::is_below;
 
 /// A training loses at most this much work to a kill. Decides only when a file is written, never what
 /// comes out.
@@ -47,6 +48,9 @@ pub struct Assignment<'a> {
     pub lr_factor: f64,
     /// Where the training ends early when it has not learned.
     pub gate: Option<Gate>,
+    /// Validation accuracy that must be reached by each epoch, by the best so far, or the training ends there;
+    /// empty when it need not.
+    pub bar: &'a [f64],
     /// Of weights, order, augmentation and dropout.
     pub seed: Seed,
 }
@@ -77,7 +81,7 @@ pub struct Watch<'a> {
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
-    /// All epochs are done, or the recipe's patience is over.
+    /// All epochs are done, the recipe's patience is over, or the bar was not reached.
     Finished,
     /// The loss, or a logit after an epoch, was not a finite number.
     Diverged {
@@ -177,6 +181,9 @@ impl Assignment<'_> {
         manifest.line("lr_factor", &self.lr_factor);
         manifest.line("gate", &format!("{:?}", self.gate));
         manifest.line("seed", &self.seed.digest());
+        if self.bar.iter().any(|bar| bar.is_finite()) {
+            manifest.line("bar", &format!("{:?}", self.bar));
+        }
         manifest.fingerprint()
     }
 }
@@ -237,7 +244,10 @@ impl<'a> Training<'a> {
     }
 
     fn run(mut self) -> Result<Fitted, TrainError> {
-        while self.progress.step < self.assignment.steps() && !self.is_out_of_patience() {
+        while self.progress.step < self.assignment.steps()
+            && !self.is_out_of_patience()
+            && !self.is_below_bar()
+        {
             if (self.watch.stop)() {
                 self.save()?;
                 return Err(TrainError::Interrupted);
@@ -261,6 +271,13 @@ impl<'a> Training<'a> {
             (Some(patience), Some(best)) => history.len() as u64 - 1 - best >= patience,
             _ => false,
         }
+    }
+
+    /// Whether the best accuracy so far is too low to go on; by the history alone, too.
+    fn is_below_bar(&self) -> bool {
+        let history = self.progress.history.iter();
+        let curve: Vec<f64> = history.filter_map(|epoch| epoch.validation).collect();
+        is_below(&curve, self.assignment.bar)
     }
 
     fn end(self, outcome: Outcome) -> Fitted {

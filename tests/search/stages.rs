@@ -273,6 +273,52 @@ fn brackets_and_batches_go_on_where_they_were_whole() {
 }
 
 #[test]
+fn what_stays_below_the_median_is_stopped_and_costs_fewer_epochs() {
+    let mut config = search(&json!("random"), 60);
+    config["evaluator"] = json!({"mock": {"epochs": 10}});
+    config["fidelity"] = json!({"median_stopping": {"epochs_min": 2, "networks_min": 5}});
+    let folders = Folders::new();
+    folders.run("search", &config);
+    let trials = folders.trials().trials;
+    assert!(trials.iter().all(|trial| trial.curve.len() as u64 == trial.epochs));
+    assert!(trials[..5].iter().all(|trial| trial.epochs == 10), "too few to compare with");
+    let stopped = trials.iter().filter(|trial| trial.epochs < 10).count();
+    assert!((5..50).contains(&stopped), "{stopped} of 60");
+    // The rule again, over all curves that were trained to their end.
+    let mut medians = phytotron::statistics::Medians::default();
+    for trial in &trials {
+        let bar = if medians.curves() < 5 { Vec::new() } else { medians.bar(2) };
+        let ends = (1..=10).find(|&e| {
+            e == 10
+                || phytotron::statistics::is_below(&trial.curve[..e.min(trial.curve.len())], &bar)
+        });
+        assert_eq!(ends, Some(trial.curve.len()), "trial {}", trial.trial);
+        if trial.epochs == 10 {
+            medians.add(&trial.curve);
+        }
+    }
+    let best = |trials: &[Trial]| trials.iter().map(|trial| trial.score).fold(0.0, f64::max);
+    let whole = Folders::new();
+    config.as_object_mut().unwrap().remove("fidelity");
+    whole.run("search", &config);
+    assert_eq!(best(&trials).to_bits(), best(&whole.trials().trials).to_bits());
+}
+
+#[test]
+fn median_stopping_resumes_and_goes_on_to_the_same_bytes() {
+    let mut config = search(&json!({"evolution": {"population": 10, "sample": 3}}), 60);
+    config["fidelity"] = json!({"median_stopping": {}});
+    let (whole, stopped, gone) = (Folders::new(), Folders::new(), Folders::new());
+    whole.run("search", &config);
+    assert_eq!(stopped_again_and_again(&stopped, "search", &config), 60);
+    assert!(whole.outputs() == stopped.outputs());
+    let mut shorter = config.clone();
+    shorter["budget"]["trials"] = json!(25);
+    assert!(gone_on(&gone, &shorter, 60).is_empty());
+    assert!(whole.outputs() == gone.outputs());
+}
+
+#[test]
 fn a_damaged_earlier_search_is_said_and_begun_anew() {
     let strategy = json!({"evolution": {"population": 10, "sample": 3}});
     let (fresh, folders) = (Folders::new(), Folders::new());

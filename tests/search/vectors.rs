@@ -8,7 +8,7 @@ use phytotron::net::{Builder, Op, Shape};
 use phytotron::search::{
     Baseline, BaselineKind, Categorical, Clipping, Evaluation, EvolutionConfig, FidelityConfig,
     Formula, Growth, MockConfig, MockEvaluator, QLearning, QLearningConfig, RewardConfig, Schedule,
-    Search, StrategyConfig, promoted, should_stop,
+    Search, StrategyConfig, promoted,
 };
 use phytotron::seed::Seed;
 use phytotron::space::chain::{Chain, ChainConfig, ChainSpace, Layer};
@@ -811,6 +811,10 @@ fn halving(vector: &Vector<'_>) {
 fn median_stopping(vector: &Vector<'_>) {
     let finished: Vec<Vec<f64>> =
         vector.input["completed"].as_array().expect("curves").iter().map(reals).collect();
-    let stop = should_stop(&reals(&vector.input["running"]), &finished);
+    let mut medians = statistics::Medians::default();
+    for curve in &finished {
+        medians.add(curve);
+    }
+    let stop = statistics::is_below(&reals(&vector.input["running"]), &medians.bar(1));
     assert_eq!(Some(stop), vector.expect["stop"].as_bool());
 }

@@ -33,6 +33,7 @@ fn bench(data: &Dataset) -> Bench {
 fn candidates(count: u64) -> Vec<Candidate> {
     (0..count)
         .map(|trial| Candidate {
+            bar: Vec::new(),
             trial,
             genotype: format!("toy {trial}"),
             network: toy::network(),

@@ -31,6 +31,17 @@ fn recipe() -> Recipe {
 
 /// Trains the toy network, stopping before the steps in `stops` and going on each time.
 fn train(recipe: &Recipe, epochs: u64, stops: &[u64], gate: Option<Gate>) -> Fitted {
+    train_above(&[], recipe, epochs, stops, gate)
+}
+
+/// The same, under a bar.
+fn train_above(
+    bar: &[f64],
+    recipe: &Recipe,
+    epochs: u64,
+    stops: &[u64],
+    gate: Option<Gate>,
+) -> Fitted {
     let data = toy::dataset(70, 30);
     let network = toy::network();
     let standard = Standard::of(&data.card, recipe.preprocessing).unwrap();
@@ -44,6 +55,7 @@ fn train(recipe: &Recipe, epochs: u64, stops: &[u64], gate: Option<Gate>) -> Fit
         epochs,
         lr_factor: 1.0,
         gate,
+        bar,
         seed: Seed::root(9),
     };
     let folder = tempfile::tempdir().unwrap();
@@ -136,6 +148,21 @@ fn a_learning_rate_that_explodes_is_named() {
     assert!((1..=4).contains(&step));
     let text = fitted.outcome.to_string();
     assert!(text.starts_with("diverged at epoch 1, step ") && text.contains("not a finite number"));
+}
+
+#[test]
+fn a_training_below_its_bar_ends_there_also_when_resumed() {
+    let whole = train(&recipe(), 4, &[], None);
+    let accuracy: Vec<f64> = whole.history.iter().filter_map(|epoch| epoch.validation).collect();
+    let best = accuracy[..2].iter().copied().fold(0.0, f64::max);
+    let bar = [f64::NEG_INFINITY, best + 0.01, 0.0, 0.0];
+    for stops in [&[][..], &[3], &[10]] {
+        let stopped = train_above(&bar, &recipe(), 4, stops, None);
+        assert_eq!((stopped.history.len(), stopped.outcome), (2, Outcome::Finished));
+        assert_eq!(stopped.history[..], whole.history[..2]);
+    }
+    let reached = [f64::NEG_INFINITY, best, 0.0, 0.0];
+    assert_eq!(train_above(&reached, &recipe(), 4, &[], None).history.len(), 4);
 }
 
 #[test]
@@ -244,6 +271,7 @@ fn every_epoch_is_announced_and_nothing_twice_after_a_stop() {
         epochs: 2,
         lr_factor: 1.0,
         gate: None,
+        bar: &[],
         seed: Seed::root(1),
     };
     let watch =

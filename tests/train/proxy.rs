@@ -31,6 +31,7 @@ fn subjects(space: &ChainSpace) -> Vec<Subject> {
         .map(|(trial, text)| {
             let genotype = space.parse(text).unwrap();
             Subject {
+                bar: Vec::new(),
                 trial,
                 features: space.features(&genotype),
                 genotype,
@@ -147,6 +148,7 @@ fn a_measure_does_not_depend_on_the_batch_of_candidates() {
     let candidates: Vec<Candidate> = subjects(&space)
         .into_iter()
         .map(|subject| Candidate {
+            bar: Vec::new(),
             trial: subject.trial,
             genotype: subject.text,
             network: space.network(&subject.genotype),

@@ -53,6 +53,8 @@ pub struct Subject {
     pub seed: Seed,
     /// Epochs to train for, in place of the evaluator's own.
     pub epochs: Option<u64>,
+    /// Accuracy that its training must have reached by each epoch to go on; empty when it need not.
+    pub bar: Vec<f64>,
 }
 
 /// An evaluator at work.
@@ -156,7 +158,7 @@ impl Scorer<'_> {
                     if let Some(epochs) = s.epochs {
                         mock.set_epochs(u32::try_from(epochs).unwrap_or(u32::MAX));
                     }
-                    mock.evaluate(&s.features, s.seed, &s.text)
+                    mock.evaluate_above(&s.bar, &s.features, s.seed, &s.text)
                 };
                 batch.iter().map(evaluate).collect()
             }
@@ -184,6 +186,7 @@ impl Subject {
             network: space.network(&self.genotype),
             seed: self.seed,
             epochs: self.epochs,
+            bar: self.bar.clone(),
         }
     }
 }

@@ -250,6 +250,9 @@ impl TrainEvaluator<'_> {
         manifest.line("genotype", &candidate.genotype);
         manifest.section("network", &candidate.network);
         manifest.line("seed", &candidate.seed.digest());
+        if candidate.bar.iter().any(|bar| bar.is_finite()) {
+            manifest.section("bar", &candidate.bar);
+        }
         manifest.fingerprint()
     }
 
@@ -317,6 +320,7 @@ impl TrainEvaluator<'_> {
             epochs: effort.epochs,
             lr_factor,
             gate: None,
+            bar: &candidate.bar,
             seed: candidate.seed.child("training").nth(u64::from(try_number)),
         };
         if self.config.retries.tries > 1 {

@@ -160,6 +160,7 @@ impl Finals {
             epochs: config.epochs,
             lr_factor: 1.0,
             gate: None,
+            bar: &[],
             seed: job.stage_seed(config.seed).child("training").child(&is.ranked.genotype),
         };
         let file = format!("model-{rank:02}.safetensors");
