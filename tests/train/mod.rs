@@ -5,4 +5,5 @@ mod fit;
 mod job;
 mod proxy;
 mod retrain;
+mod torch;
 mod toy;
