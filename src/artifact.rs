@@ -55,6 +55,19 @@ impl fmt::Display for ArtifactType {
 #[serde(transparent)]
 pub struct Coordinates(pub BTreeMap<String, String>);
 
+/// Keys that repeat one setting.
+const REPEATS: [&str; 2] = ["repeat", "seed"];
+
+impl Coordinates {
+    /// The setting, and which of its repeats the cell is: `repeat` and `seed` only number repeats.
+    #[must_use]
+    pub fn by_repeat(&self) -> (Self, Self) {
+        let coordinates = self.0.clone().into_iter();
+        let (repeat, setting) = coordinates.partition(|(key, _)| REPEATS.contains(&key.as_str()));
+        (Self(setting), Self(repeat))
+    }
+}
+
 impl fmt::Display for Coordinates {
     /// `repeat=1,strategy=random`; empty without matrix.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

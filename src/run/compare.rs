@@ -1,4 +1,5 @@
-//! Comparing two runs: parameters, artifacts, headline numbers and costs, stage by stage.
+//! Comparing two runs: parameters, artifacts, headline numbers and costs, stage by stage; and the numbers
+//! of repeated stages over their repeats.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +8,12 @@ use serde::Serialize;
 use super::RunError;
 use super::history::PastRunDetails;
 use super::journal::StageEnd;
+use crate::artifact::StageId;
 use crate::digest::Digest;
 use crate::manifest::{Change, Manifest};
 use crate::record::Cost;
+use crate::seed::Seed;
+use crate::statistics::{bootstrap_mean, compare_pairs, holm};
 use crate::store::Store;
 
 /// Where two runs differ.
@@ -23,6 +27,27 @@ pub struct RunDiff {
     pub stages: Vec<StageDiff>,
     /// Stages of which nothing but the cost may differ.
     pub equal: usize,
+    /// Headline numbers that differ over the repeats of a setting.
+    pub repeated: Vec<RepeatedDiff>,
+}
+
+/// How a headline number of one setting differs over the repeats that both runs have, later minus
+/// earlier within each repeat.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RepeatedDiff {
+    /// The stage's id without its repeat.
+    pub stage: String,
+    /// The number's name.
+    pub metric: String,
+    /// Repeats that both runs have, two or more.
+    pub pairs: usize,
+    /// Mean difference.
+    pub difference: f64,
+    /// 95 % percentile bootstrap interval of it.
+    pub interval: Option<[f64; 2]>,
+    /// Exact two-sided p of the paired Wilcoxon test, adjusted by Holm over the settings of one stage;
+    /// none under six pairs, which cannot show anything at 5 %.
+    pub p: Option<f64>,
 }
 
 /// Where two runs differ in one stage.
@@ -75,7 +100,54 @@ pub fn compare(
             diff => stages.push(diff),
         }
     }
-    Ok(RunDiff { before: before.run.run.clone(), after: after.run.run.clone(), stages, equal })
+    let repeated = repeated(&old, &new);
+    let (before, after) = (before.run.run.clone(), after.run.run.clone());
+    Ok(RunDiff { before, after, stages, equal, repeated })
+}
+
+/// Numbers of the stages with repeats that both runs have.
+fn repeated(
+    old: &BTreeMap<String, StageEnd>,
+    new: &BTreeMap<String, StageEnd>,
+) -> Vec<RepeatedDiff> {
+    // By stage, number and setting: settings of one number stand together.
+    let mut pairs: BTreeMap<_, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+    for (id, end) in new {
+        let (setting, repeat) = end.stage.coordinates.by_repeat();
+        let Some(before) = old.get(id).filter(|_| !repeat.0.is_empty()) else { continue };
+        for (metric, after) in &end.metrics {
+            if let Some(before) = before.metrics.get(metric) {
+                let key = (end.stage.name.clone(), metric.clone(), setting.clone());
+                let (olds, news) = pairs.entry(key).or_default();
+                olds.push(*before);
+                news.push(*after);
+            }
+        }
+    }
+    let mut rows: Vec<(String, RepeatedDiff)> = Vec::new();
+    for ((name, metric, coordinates), (olds, news)) in pairs {
+        let differences: Vec<f64> = news.iter().zip(&olds).map(|(new, old)| new - old).collect();
+        let differs = differences.iter().any(|difference| *difference != 0.0);
+        let Some(paired) = compare_pairs(&news, &olds).filter(|_| differs) else { continue };
+        // A seed of its own: equal runs have an equal interval.
+        let mut stream = Seed::root(0).child("diff").stream("bootstrap", 0);
+        let row = RepeatedDiff {
+            stage: StageId { name: name.clone(), coordinates }.to_string(),
+            metric,
+            pairs: differences.len(),
+            difference: paired.difference,
+            interval: bootstrap_mean(&differences, |bound| stream.index(bound)),
+            p: paired.p,
+        };
+        rows.push((name, row));
+    }
+    rows.retain(|(_, row)| row.pairs > 1);
+    for settings in rows.chunk_by_mut(|(a, one), (b, other)| a == b && one.metric == other.metric) {
+        let ps: Vec<f64> = settings.iter().filter_map(|(_, row)| row.p).collect();
+        let tested = settings.iter_mut().filter_map(|(_, row)| row.p.as_mut());
+        tested.zip(holm(&ps)).for_each(|(p, adjusted)| *p = adjusted);
+    }
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 fn stage(

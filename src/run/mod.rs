@@ -27,7 +27,7 @@ mod sys;
 mod tables;
 mod worker;
 
-pub use compare::{Changed, RunDiff, StageDiff, compare};
+pub use compare::{Changed, RepeatedDiff, RunDiff, StageDiff, compare};
 pub use error::{JobError, RunError};
 pub use execute::{RunOptions, RunReport, execute};
 pub use hardware::hardware;

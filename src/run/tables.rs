@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::compare::{Changed, RunDiff, StageDiff};
+use super::compare::{Changed, RepeatedDiff, RunDiff, StageDiff};
 use super::history::{PastRun, PastRunDetails};
 use super::journal::{StageEnd, ending_word, time_text};
 use crate::event::Ending;
 use crate::record::Cost;
+use crate::statistics::PAIRS_MIN;
 use crate::wording;
 
 /// `log`: a line for each run.
@@ -89,6 +90,36 @@ pub fn diff_text(diff: &RunDiff) -> String {
         _ = writeln!(text, "no difference in {equal}");
     } else {
         _ = writeln!(text, "\n{equal} without a difference");
+    }
+    if !diff.repeated.is_empty() {
+        _ = write!(text, "\n{}", repeated_diff(&diff.repeated));
+    }
+    text
+}
+
+/// Mean differences over repeats, with what may be said of them.
+fn repeated_diff(rows: &[RepeatedDiff]) -> String {
+    let mut table = plain(&["over repeats", "number", "later - earlier", "95 %", "pairs", "p"]);
+    for row in rows {
+        table.add_row([
+            row.stage.clone(),
+            row.metric.clone(),
+            format!("{:+.4}", row.difference),
+            row.interval.map_or_else(String::new, |[low, high]| format!("{low:+.4} to {high:+.4}")),
+            row.pairs.to_string(),
+            row.p.map_or_else(String::new, |p| format!("{p:.4}")),
+        ]);
+    }
+    align_right(&mut table, &[2, 3, 4, 5]);
+    let mut text = text_of(&table);
+    let (tested, untested): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.p.is_some());
+    if !tested.is_empty() {
+        text.push_str(
+            "p: exact Wilcoxon signed-rank test, adjusted by Holm over a stage's settings\n",
+        );
+    }
+    if untested.iter().any(|row| row.pairs < PAIRS_MIN) {
+        text.push_str("under six pairs there is no p-value: it could not show anything at 5 %\n");
     }
     text
 }

@@ -26,6 +26,10 @@ pub struct RewardConfig {
     pub cost: Option<CostConfig>,
 }
 
+/// Largest factor that a small network gains: so all that is learned from rewards stays finite, in the 32
+/// bits of a policy's weights, too.
+const FACTOR_MAX: f64 = 1e9;
+
 /// A factor `(cost / target)^exponent` on the reward (`MnasNet`, Tan et al. 2019, arXiv:1807.11626, Eq. 2).
 ///
 /// By default both exponents are -0.07, the paper's soft penalty. Its hard constraint is
@@ -104,7 +108,7 @@ impl CostConfig {
         };
         let ratio = cost.max(1) as f64 / self.target.max(1) as f64;
         let exponent = if ratio <= 1.0 { self.exponent_below } else { self.exponent_above };
-        libm::pow(ratio, exponent)
+        libm::pow(ratio, exponent).min(FACTOR_MAX)
     }
 }
 

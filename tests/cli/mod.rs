@@ -131,6 +131,56 @@ fn runs_are_listed_shown_and_compared() {
     space.phytotron("show nonsense").code(2).says("no run is called");
 }
 
+/// A constant added to every repeat, and a number that is another one's.
+#[test]
+fn repeated_stages_are_compared_over_their_repeats() {
+    let pipeline = |repeats: &str| {
+        [
+            "params: { ceiling: 0.9 }",
+            "stages:",
+            "  search:",
+            "    use: search",
+            &format!("    matrix: {{ repeat: {repeats}, strategy: [random, evolution] }}"),
+            "    with:",
+            "      space: { kind: chain }",
+            "      strategy: ${{ matrix.strategy }}",
+            "      evaluator: { kind: mock, ceiling: \"${{ params.ceiling }}\" }",
+            "      budget: { trials: 20 }",
+            "      seed: ${{ matrix.repeat }}",
+            "      image: { side: 32, classes: 10 }",
+            "",
+        ]
+        .join("\n")
+    };
+    for (repeats, pairs) in [("[1, 2, 3]", 3_u64), ("[1, 2, 3, 4, 5, 6]", 6)] {
+        let space = TestSpace::new().pipeline(&pipeline(repeats));
+        space.run(&[]).success();
+        space.run(&["-p", "ceiling=0.5"]).success();
+        let log = space.phytotron("log --json").success().stdout();
+        let runs: serde_json::Value = serde_json::from_str(&log).unwrap();
+        let id = |index: usize| runs[index]["run"].as_str().unwrap().to_owned();
+        let (early, late) = (id(1), id(0));
+        let diff = space.phytotron(&format!("diff {early} {late}")).success();
+        let table = diff.says("search[strategy=random]").says("over repeats").stdout();
+        let json = space.phytotron(&format!("diff {early} {late} --json")).success().stdout();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let rows = json["repeated"].as_array().unwrap();
+        let best = |row: &&serde_json::Value| row["metric"] == "best_score";
+        let rows: Vec<_> = rows.iter().filter(best).collect();
+        assert_eq!(rows.len(), 2, "{json}");
+        for row in rows {
+            assert_eq!(row["pairs"], pairs);
+            let difference = row["difference"].as_f64().unwrap();
+            let [low, high] = [0, 1].map(|end| row["interval"][end].as_f64().unwrap());
+            assert!(low <= difference && difference <= high && high < 0.0, "{row}");
+            // Six of one sign have 0.03125, twice that for the first of two settings.
+            let p = row["p"].as_f64();
+            assert_eq!(p, (pairs == 6).then_some(0.0625), "{row}");
+        }
+        assert_eq!(table.contains("no p-value"), pairs < 6, "{table}");
+    }
+}
+
 #[test]
 fn results_are_taken_out_by_get() {
     let space = two();

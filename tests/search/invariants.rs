@@ -12,7 +12,8 @@ use phytotron::space::Space;
 use phytotron::space::chain::{ChainConfig, ChainSpace};
 use proptest::prelude::*;
 
-const STRATEGIES: [fn() -> StrategyConfig; 8] = [
+/// Every strategy, with settings that a short search already shows.
+pub(super) const STRATEGIES: [fn() -> StrategyConfig; 8] = [
     || StrategyConfig::Random,
     || StrategyConfig::RandomUniform,
     || StrategyConfig::QLearning(QLearningConfig { replay: 20, ..QLearningConfig::default() }),
@@ -59,14 +60,19 @@ fn two_layers() -> ChainConfig {
 }
 
 /// A search with the mock evaluator, and what it has written down.
-struct Run<'s> {
-    search: Search<'s>,
+pub(super) struct Run<'s> {
+    pub(super) search: Search<'s>,
     mock: MockEvaluator,
-    history: Vec<(Proposal, f64)>,
+    pub(super) history: Vec<(Proposal, f64)>,
 }
 
 impl<'s> Run<'s> {
-    fn new(space: &'s ChainSpace, strategy: &StrategyConfig, trials: u64, seed: u64) -> Self {
+    pub(super) fn new(
+        space: &'s dyn Space,
+        strategy: &StrategyConfig,
+        trials: u64,
+        seed: u64,
+    ) -> Self {
         let controller = strategy.open(space, trials, Seed::root(seed)).expect("countable");
         let search = Search::new(space, controller, Seed::root(seed));
         let mock = MockEvaluator::new(&MockConfig::default(), space.classes());
@@ -74,7 +80,7 @@ impl<'s> Run<'s> {
     }
 
     /// One batch; whether there was any.
-    fn batch(&mut self, size: usize) -> bool {
+    pub(super) fn batch(&mut self, size: usize) -> bool {
         let proposals = self.search.propose(size);
         let space = self.search.space();
         let mut score = |p: &Proposal| self.mock.score(&p.features, 0, &space.text(&p.genotype)).0;
@@ -85,7 +91,7 @@ impl<'s> Run<'s> {
         any
     }
 
-    fn finished(mut self, trials: usize, batch: usize) -> Self {
+    pub(super) fn finished(mut self, trials: usize, batch: usize) -> Self {
         while self.history.len() < trials && self.batch(batch.min(trials - self.history.len())) {}
         self
     }

@@ -1,5 +1,6 @@
 //! Search: the published numbers, and what must hold of every strategy.
 
+mod every;
 mod invariants;
 mod policies;
 mod stages;

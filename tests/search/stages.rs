@@ -208,9 +208,18 @@ fn a_search_leaves_its_trials_and_its_controller() {
 
 #[test]
 fn a_search_resumed_after_every_batch_leaves_the_same_bytes() {
-    for (strategy, batch) in
-        [(q_learning(), 1), (q_learning(), 4), (json!("random"), 3), (json!("random_uniform"), 1)]
-    {
+    let small = json!({"hidden": 5});
+    for (strategy, batch) in [
+        (q_learning(), 1),
+        (q_learning(), 4),
+        (json!("random"), 3),
+        (json!("random_uniform"), 1),
+        (json!({"reinforce": {"controller": {"lstm": small}}}), 3),
+        (json!({"reinforce": {"controller": "softmax"}}), 2),
+        (json!({"ppo": {"controller": small, "batch": 7, "minibatch": 3}}), 2),
+        (json!({"evolution": {"population": 8, "sample": 3}}), 1),
+        (json!({"local_search": {"starts": 4}}), 3),
+    ] {
         let mut config = search(&strategy, 30);
         config["batch"] = json!(batch);
         let (whole, pieces) = (Folders::new(), Folders::new());

@@ -5,6 +5,7 @@
 
 use super::figure_name;
 use super::search::{LINE_POINTS, figure, mark, score_axis, score_cell};
+use crate::artifact::Coordinates;
 use crate::report::document::{Block, Prose};
 use crate::report::findings::{Search, word};
 use crate::report::meaning::Meaning;
@@ -15,8 +16,6 @@ use crate::seed::Seed;
 use crate::statistics::{PAIRS_MIN, bootstrap_mean, compare_pairs, holm, mean, quantile};
 use crate::wording;
 
-/// Coordinates that repeat one setting; groups are compared across them.
-const REPEATS: [&str; 2] = ["repeat", "seed"];
 /// Share of the trials, the last ones, whose mean says what a strategy has learned.
 const LATE: usize = 10;
 
@@ -46,8 +45,7 @@ struct Setting<'a> {
 fn settings<'a>(group: &[&'a Search]) -> Vec<Setting<'a>> {
     let mut settings: Vec<Setting<'a>> = Vec::new();
     for &search in group {
-        let mut coordinates = search.coordinates.clone();
-        coordinates.0.retain(|key, _| !REPEATS.contains(&key.as_str()));
+        let (coordinates, _) = search.coordinates.by_repeat();
         let label = if search.coordinates.0.is_empty() {
             search.label.clone()
         } else if coordinates.0.is_empty() {
@@ -265,8 +263,8 @@ fn difference<'a>(
 }
 
 /// The coordinates that tell a setting's repeats apart.
-fn repeat(search: &Search) -> Vec<(&String, &String)> {
-    search.coordinates.0.iter().filter(|(key, _)| REPEATS.contains(&key.as_str())).collect()
+fn repeat(search: &Search) -> Coordinates {
+    search.coordinates.by_repeat().1
 }
 
 impl Difference<'_> {

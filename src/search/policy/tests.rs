@@ -1,8 +1,13 @@
 //! Both policies on a small process whose walks can all be listed.
 
 use super::*;
+use crate::net::Shape;
 use crate::seed::Seed;
-use crate::space::{Rules, Token};
+use crate::space::chain::ChainConfig;
+use crate::space::layerwise::LayerwiseConfig;
+use crate::space::nasbench201::Nasbench201Config;
+use crate::space::nasnet::{CellOp, NasnetConfig};
+use crate::space::{Rules, SpaceConfig, Token};
 
 /// Digits up to a length; a 0 ends early. Walks differ in length and states in their actions.
 struct Digits;
@@ -46,6 +51,29 @@ impl Rules for Digits {
 
 fn process() -> Process {
     Process::build(&Digits).unwrap()
+}
+
+/// The small process, and that of a small space of every kind.
+fn processes() -> Vec<Process> {
+    let spaces = [
+        SpaceConfig::Chain(ChainConfig { layers_max: 2, ..ChainConfig::default() }),
+        SpaceConfig::Nasnet(NasnetConfig {
+            blocks: 1,
+            operations: vec![CellOp::Identity, CellOp::MaxPool3x3],
+            ..NasnetConfig::default()
+        }),
+        SpaceConfig::Layerwise(LayerwiseConfig {
+            layers: 3,
+            heights: vec![1, 3],
+            widths: vec![3],
+            filters: vec![8],
+            ..LayerwiseConfig::default()
+        }),
+        SpaceConfig::Nasbench201(Nasbench201Config::default()),
+    ];
+    let image = Shape { channels: 3, height: 32, width: 32 };
+    let of = |config: &SpaceConfig| config.open(image, 10).unwrap().process().clone();
+    std::iter::once(process()).chain(spaces.iter().map(of)).collect()
 }
 
 fn walks(process: &Process) -> Vec<Genotype> {
@@ -167,18 +195,19 @@ fn gradients_equal_central_differences() {
 /// when all are rewarded alike. A baseline therefore biases nothing.
 #[test]
 fn the_expected_gradient_of_a_constant_reward_is_zero() {
-    let process = process();
-    let walks = walks(&process);
-    for mut policy in policies(&process) {
-        let logs = log_probabilities(&mut *policy, &process, &walks);
-        let all: Vec<&Genotype> = walks.iter().collect();
-        let mut expected = vec![0.0_f32; policy.weights().len()];
-        let mut score = |d: Decision| 0.7 * libm::exp(logs[d.walk]);
-        policy.gradient(&process, &all, 0.0, &mut score, &mut expected);
-        assert!(expected.iter().all(|slope| slope.abs() < 1e-5), "{expected:?}");
-        let mut one = vec![0.0_f32; policy.weights().len()];
-        policy.gradient(&process, &all[..1], 0.0, &mut |_| 0.7, &mut one);
-        assert!(one.iter().any(|slope| slope.abs() > 1e-2_f32), "a single walk has a gradient");
+    for process in processes() {
+        let walks = walks(&process);
+        for mut policy in policies(&process) {
+            let logs = log_probabilities(&mut *policy, &process, &walks);
+            let all: Vec<&Genotype> = walks.iter().collect();
+            let mut expected = vec![0.0_f32; policy.weights().len()];
+            let mut score = |d: Decision| 0.7 * libm::exp(logs[d.walk]);
+            policy.gradient(&process, &all, 0.0, &mut score, &mut expected);
+            assert!(expected.iter().all(|slope| slope.abs() < 1e-5), "{expected:?}");
+            let mut one = vec![0.0_f32; policy.weights().len()];
+            policy.gradient(&process, &all[..1], 0.0, &mut |_| 0.7, &mut one);
+            assert!(one.iter().any(|slope| slope.abs() > 1e-2_f32), "a single walk has a gradient");
+        }
     }
 }
 
