@@ -244,6 +244,7 @@ mod tests {
                 cost: (None, None),
             }],
             equal: 2,
+            repeated: Vec::new(),
         };
         insta::assert_snapshot!(diff_text(&diff), @"
         a → b

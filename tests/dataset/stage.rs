@@ -240,7 +240,8 @@ proptest! {
 
     #[test]
     fn parts_are_disjoint_stratified_and_nested(
-        images in 5_u8..60,
+        // Fewer in a class may leave it without a validation image, which is refused.
+        images in 10_u8..60,
         validation in 0.15_f64..0.4,
         seed in 0_u64..1000,
     ) {
