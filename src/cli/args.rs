@@ -190,6 +190,15 @@ pub(crate) struct PlanArgs {
     pub(crate) pipeline: PipelineArgs,
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
+    /// Time a few networks of each stage for a few steps, and say what a run would cost
+    #[arg(long)]
+    pub(crate) calibrate: bool,
+    /// With --calibrate: say what would fit into this time
+    #[arg(long, value_name = "TIME", default_value = "1h", requires = "calibrate", value_parser = time)]
+    pub(crate) within: Time,
+    /// With --calibrate: threads of each stage [default: number of cores]
+    #[arg(long, value_name = "N", requires = "calibrate", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) threads: Option<u32>,
 }
 
 /// `explain`.

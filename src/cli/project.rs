@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, PipelineArgs, SelectionArgs};
 use super::error::CliError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::{self, PlanError, Request, Selection, Study};
-use crate::run::RunError;
+use crate::plan::{self, PlanError, Request, Selected, Selection, Study};
 use crate::spec::{Durability, Project};
 use crate::stage::Registry;
 use crate::store::{Store, StoreOptions};
@@ -52,20 +51,22 @@ impl Workplace {
         Ok(plan::load(&self.project, &args.pipeline, &args.params, &registry)?)
     }
 
-    /// `error`, with all that is absent and its places in the file where that is what it is about.
-    pub(crate) fn explain(&self, error: impl Into<CliError>, study: &Study) -> CliError {
-        let error = error.into();
-        let (CliError::Plan(reason) | CliError::Run(RunError::Plan(reason))) = &error else {
-            return error;
-        };
-        if !matches!(reason, PlanError::Input { .. } | PlanError::Tool { .. }) {
-            return error;
-        }
-        let list = plan::absent(study, &self.project.root);
+    /// Nothing that the `selected` stages declare is absent; otherwise all that is, with its places.
+    pub(crate) fn demand(&self, study: &Study, selected: &Selected) -> Result<(), CliError> {
+        let list = plan::absent(study, &self.project.root, selected);
         if list.is_empty() {
-            return error;
+            return Ok(());
         }
-        Diagnostics { list, sources: study.pipeline.sources.clone() }.into()
+        Err(Diagnostics { list, sources: study.pipeline.sources.clone() }.into())
+    }
+
+    /// `error`, with all that is absent and its places in the file where that is what it is about.
+    pub(crate) fn explain(&self, error: PlanError, study: &Study) -> CliError {
+        if !matches!(error, PlanError::Input { .. } | PlanError::Tool { .. }) {
+            return error.into();
+        }
+        let absent = self.demand(study, &Selected::all(study)).err();
+        absent.unwrap_or_else(|| error.into())
     }
 
     /// What a run of `args` is asked to do.

@@ -12,16 +12,17 @@ use crate::wording;
 
 use super::findings::Findings;
 use super::reads::{Reads, find_tool};
-use super::{StageIndex, Study};
+use super::{Selected, StageIndex, Study};
 
-/// Everything declared that cannot be read, in the order of the file; a frozen stage reads nothing.
+/// Everything that the `selected` stages declare and cannot read, in the order of the file; a frozen stage
+/// reads nothing.
 #[must_use]
-pub fn absent(study: &Study, root: &Path) -> Vec<Diagnostic> {
+pub fn absent(study: &Study, root: &Path, selected: &Selected) -> Vec<Diagnostic> {
     let mut findings = Findings::default();
     let mut reads = Reads::new(root);
     for index in (0..study.stages.len()).map(StageIndex) {
         let (stage, written) = (&study.get(index).stage, study.written(index));
-        if written.settings.frozen {
+        if written.settings.frozen || !selected.contains(index) {
             continue;
         }
         for pattern in stage.files() {

@@ -112,6 +112,12 @@ impl<'a> Planner<'a> {
         self.known[index.0] = Some(trees(outputs));
     }
 
+    /// The project files that the stage reads, each with its digest.
+    pub fn files(&mut self, index: StageIndex) -> Result<BTreeMap<String, Digest>, PlanError> {
+        let files = self.read_files(index)?;
+        Ok(files.into_iter().map(|(path, file)| (path, file.digest)).collect())
+    }
+
     /// How long the stage will take by what it, its siblings or its kind took before.
     #[must_use]
     pub fn expected(&mut self, index: StageIndex) -> Option<Duration> {

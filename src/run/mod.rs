@@ -5,6 +5,8 @@
 //! to its record. Knows nothing of YAML, of how manifests come about and of terminals.
 
 mod attempt;
+mod calibrate;
+mod calibration;
 mod collect;
 mod compare;
 mod error;
@@ -27,6 +29,8 @@ mod sys;
 mod tables;
 mod worker;
 
+pub use calibrate::calibrate;
+pub use calibration::{CalibratedStage, Calibration, Cost};
 pub use compare::{Changed, RepeatedDiff, RunDiff, StageDiff, compare};
 pub use error::{JobError, RunError};
 pub use execute::{RunOptions, RunReport, execute};

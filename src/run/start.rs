@@ -24,7 +24,7 @@ use super::worker::{EVENTS_VARIABLE, ResultFile, WorkerResult};
 use crate::event::{Emit, Event};
 use crate::record::Cost;
 use crate::stage::{CommandLine, JobFile, Outcome};
-use crate::store::LinkMode;
+use crate::store::{LinkMode, StoreError};
 
 /// Between `SIGTERM` and `SIGKILL`.
 const GRACE: Duration = Duration::from_secs(10);
@@ -198,7 +198,8 @@ pub(super) fn worker(
 }
 
 /// Puts the outputs of the result that the stage goes on from into a folder. None where an attempt of its own
-/// got further, or where the store has lost any of it: then the stage begins anew, with the same result.
+/// got further, or where the store has lost any of it: then the stage begins anew, with the same result, and
+/// the time that this takes is worth a warning.
 fn earlier(
     task: &Task<'_>,
     site: &Site<'_>,
@@ -206,12 +207,19 @@ fn earlier(
     layout: &Layout,
 ) -> Option<PathBuf> {
     let fingerprint = task.resolved.earlier.filter(|_| !task.afresh && attempts.are_new())?;
-    let record = site.store.record(&fingerprint).ok()??;
     let folder = layout.earlier();
-    for (name, output) in &record.outputs {
-        site.store.place(&output.tree, &folder.join(name), LinkMode::Auto).ok()?;
-    }
-    Some(folder)
+    let place = || -> Result<Option<PathBuf>, StoreError> {
+        let Some(record) = site.store.record(&fingerprint)? else { return Ok(None) };
+        for (name, output) in &record.outputs {
+            site.store.place(&output.tree, &folder.join(name), LinkMode::Auto)?;
+        }
+        Ok(Some(folder.clone()))
+    };
+    place().unwrap_or_else(|error| {
+        let text = format!("the smaller result cannot be used, starting over: {error}");
+        site.events.emit(Event::Warning { stage: Some(task.stage.id.clone()), text });
+        None
+    })
 }
 
 /// What a worker came to: its result file knows, the exit code only explains why there is none.

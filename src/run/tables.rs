@@ -162,7 +162,7 @@ fn counts(run: &PastRun) -> String {
     counts.collect::<Vec<_>>().join(", ")
 }
 
-fn seconds(secs: f64) -> String {
+pub(super) fn seconds(secs: f64) -> String {
     wording::duration(Duration::try_from_secs_f64(secs).unwrap_or_default())
 }
 
@@ -172,7 +172,7 @@ fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn plain(header: &[&str]) -> Table {
+pub(super) fn plain(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if !header.is_empty() {
@@ -181,7 +181,7 @@ fn plain(header: &[&str]) -> Table {
     table
 }
 
-fn align_right(table: &mut Table, columns: &[usize]) {
+pub(super) fn align_right(table: &mut Table, columns: &[usize]) {
     for &column in columns {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -189,7 +189,7 @@ fn align_right(table: &mut Table, columns: &[usize]) {
     }
 }
 
-fn text_of(table: &Table) -> String {
+pub(super) fn text_of(table: &Table) -> String {
     let mut text = String::new();
     for line in table.lines() {
         text.push_str(line.trim_end());

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::net::Network;
 use crate::seed::Seed;
+use crate::statistics::Bar;
 
 /// A genotype to be scored.
 #[derive(Debug, Clone)]
@@ -22,8 +23,8 @@ pub struct Candidate {
     pub seed: Seed,
     /// Epochs to train for, in place of the evaluator's own.
     pub epochs: Option<u64>,
-    /// Accuracy that its training must have reached by each epoch to go on; empty when it need not.
-    pub bar: Vec<f64>,
+    /// Accuracy that its training must have reached by each epoch to go on.
+    pub bar: Bar,
 }
 
 /// What became of a candidate.

@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::statistics::Medians;
+use crate::statistics::{Bar, Medians};
 
 /// How many networks are trained for how long, before the best of them go on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -107,18 +107,18 @@ impl FidelityConfig {
         }
     }
 
-    /// What the next networks must reach by each epoch, after those in `medians`; empty without such a rule,
-    /// and one number that is always reached while there are too few of them.
+    /// What the next networks must reach by each epoch, after those in `medians`; none without such a rule,
+    /// and a low one while there are too few of them.
     #[must_use]
-    pub fn bar(&self, medians: &Medians) -> Vec<f64> {
+    pub fn bar(&self, medians: &Medians) -> Bar {
         match *self {
             Self::MedianStopping { epochs_min, networks_min }
                 if medians.curves() as u64 >= networks_min =>
             {
                 medians.bar(epochs_min)
             }
-            Self::MedianStopping { .. } => vec![f64::NEG_INFINITY],
-            Self::SuccessiveHalving { .. } | Self::Hyperband { .. } => Vec::new(),
+            Self::MedianStopping { .. } => Bar::low(),
+            Self::SuccessiveHalving { .. } | Self::Hyperband { .. } => Bar::default(),
         }
     }
 

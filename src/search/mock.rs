@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::Evaluation;
 use crate::seed::Seed;
 use crate::space::Features;
-use crate::statistics::is_below;
+use crate::statistics::Bar;
 
 /// Version of the formula; a change of any constant is another version.
 pub const MOCK_VERSION: u32 = 1;
@@ -68,30 +68,28 @@ impl MockEvaluator {
     }
 
     /// Scores a network as if its training went on one epoch after the other, and ended at the first whose
-    /// `bar` it has not reached; an empty bar asks for the end alone.
+    /// `bar` it has not reached; without a bar only the end is scored.
     pub fn evaluate_above(
         &mut self,
-        bar: &[f64],
+        bar: &Bar,
         features: &Features,
         seed: Seed,
         text: &str,
     ) -> Evaluation {
-        if bar.is_empty() {
+        if !bar.is_there() {
             return self.evaluate(features, seed, text);
         }
         let (epochs, mut curve) = (self.config.epochs, Vec::new());
-        for epoch in 1..epochs {
+        let mut evaluation = Evaluation::default();
+        for epoch in 1..=epochs {
             self.set_epochs(epoch);
-            let evaluation = self.evaluate(features, seed, text);
+            evaluation = self.evaluate(features, seed, text);
             curve.push(evaluation.score);
-            if is_below(&curve, bar) {
-                self.set_epochs(epochs);
-                return Evaluation { curve, ..evaluation };
+            if bar.is_missed_by(&curve) {
+                break;
             }
         }
         self.set_epochs(epochs);
-        let evaluation = self.evaluate(features, seed, text);
-        curve.push(evaluation.score);
         Evaluation { curve, ..evaluation }
     }
 

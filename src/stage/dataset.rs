@@ -3,13 +3,14 @@
 //! Binds parameters and speaks to the job; how images are found, split and kept is `dataset`'s.
 
 use std::path::Path;
+use std::time::Instant;
 
-use rayon::ThreadPoolBuilder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::forecast::bytes_below;
 use super::mistakes::place;
-use super::{Component, Config, Job, Outcome, Output, Ports, Stage, StageError};
+use super::{Component, Config, Forecast, Job, Outcome, Output, Ports, Range, Stage, StageError};
 use crate::artifact::ArtifactType;
 use crate::dataset::source::Source;
 use crate::dataset::{Amount, DatasetError, Fit, Made, ProjectFiles, Recipe, TestAmount};
@@ -217,6 +218,19 @@ impl Stage for DatasetConfig {
         self.source.files()
     }
 
+    /// Makes the dataset: what comes after it can only be timed on it.
+    fn forecast(&self, job: &Job<'_>) -> Result<Option<Forecast>, StageError> {
+        let began = Instant::now();
+        self.run(job)?;
+        Ok(Some(Forecast {
+            secs: Range::exactly(began.elapsed().as_secs_f64()),
+            memory: None,
+            disk: bytes_below(&job.file.paths.outputs),
+            networks: None,
+            timed: 0,
+        }))
+    }
+
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
         let files = ProjectFiles::new(&job.file.paths.project, &job.file.files);
         let watch = |done: u64, total: u64| {
@@ -224,12 +238,8 @@ impl Stage for DatasetConfig {
             job.events.emit(Event::Progress { stage, unit, done, total, note: String::new() });
             !job.stop.is_requested()
         };
-        let threads = ThreadPoolBuilder::new()
-            .num_threads(job.file.threads.max(1))
-            .build()
-            .map_err(|error| StageError::Failed(format!("cannot start threads: {error}")))?;
         let seed = job.stage_seed(self.seed);
-        let made = threads.install(|| self.recipe().make(files, &seed, &watch))?;
+        let made = job.threads()?.install(|| self.recipe().make(files, &seed, &watch))?;
         write(&made, &job.output(DATASET), &job.output(TEST))?;
         let broken = broken(&made);
         if broken > 0 {

@@ -5,17 +5,21 @@
 //! sample of at least 20 for that.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::announce::Announcer;
 use super::evaluators::{EvaluatorConfig, Scorer, Subject};
+use super::forecast;
 use super::mistakes::of_evaluator;
 use super::search::{interrupted_or_broken, trial_of, write};
 use super::task::{DATA, Task, sentence};
 use super::trial_log::{Resumed, TrialLog};
-use super::{Arity, Component, Config, Job, Outcome, Output, Port, Ports, Stage, StageError};
+use super::{
+    Arity, Component, Config, Forecast, Job, Outcome, Output, Port, Ports, Range, Stage, StageError,
+};
 use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
@@ -25,7 +29,7 @@ use crate::results::{
 use crate::seed::Seed;
 use crate::space::{self, Genotype, Space, SpaceChanges, SpaceConfig};
 use crate::spec::Node;
-use crate::statistics;
+use crate::statistics::{self, Bar};
 
 /// Version of the kind: raised when the same inputs give other files.
 const VERSION: u32 = 1;
@@ -132,6 +136,24 @@ impl Stage for EvaluateConfig {
 
     fn files(&self) -> Vec<String> {
         self.evaluator.files()
+    }
+
+    /// The mock scores in place of the evaluator, for the stages after it.
+    fn forecast(&self, job: &Job<'_>) -> Result<Option<Forecast>, StageError> {
+        let rehearsal = Self { evaluator: EvaluatorConfig::rehearsal(), ..self.clone() };
+        let began = Instant::now();
+        rehearsal.run(job)?;
+        let rehearsed = began.elapsed().as_secs_f64();
+        let task = Task::of_data(job)?;
+        let space = Found::read(job, &self.space)?.open(task.as_ref())?;
+        let data = task.and_then(|task| task.data);
+        let trials = forecast::read(job)?;
+        let costs = forecast::costs(&self.evaluator, job, &*space, data, &trials)?;
+        let networks = trials.len() as u64;
+        let epochs = Range::of(self.evaluator.epochs() * networks);
+        let parameter = if self.top.is_some() { "top" } else { "sample" };
+        let work = forecast::Work { networks, parameter, epochs };
+        Ok(Some(work.forecast(rehearsed, costs.as_ref(), &trials)))
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
@@ -286,7 +308,7 @@ impl Rescoring<'_> {
             genotype,
             text,
             epochs: None,
-            bar: Vec::new(),
+            bar: Bar::default(),
         };
         let batch = [subject];
         let evaluations = self.scorer.score(self.space, &batch).map_err(interrupted_or_broken)?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::{Deserialize, Serialize};
 
 use super::task::sentence;
@@ -99,6 +100,12 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// A pool of as many threads as the stage may use.
+    pub(super) fn threads(&self) -> Result<ThreadPool, StageError> {
+        let pool = ThreadPoolBuilder::new().num_threads(self.file.threads.max(1)).build();
+        pool.map_err(|error| StageError::caused_by(&error))
+    }
+
     /// The artifacts on `port`; empty when nothing is bound.
     #[must_use]
     pub fn inputs(&self, port: &str) -> &[Input] {

@@ -9,6 +9,7 @@ mod command;
 mod dataset;
 mod evaluate;
 pub mod evaluators;
+mod forecast;
 mod job;
 mod mistakes;
 mod registry;
@@ -22,6 +23,7 @@ mod trial_log;
 pub use command::{CommandConfig, check_artifact};
 pub use dataset::{DatasetConfig, Split};
 pub use evaluate::EvaluateConfig;
+pub use forecast::{Forecast, Range};
 pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 pub use report::ReportConfig;
@@ -200,6 +202,16 @@ pub trait Stage: Send + Sync + fmt::Debug {
     fn continuation(&self, changes: &[Change]) -> Continuation {
         _ = changes;
         Continuation::Nothing
+    }
+
+    /// What running would cost, by timing a little of it. Writes into the job's output folders what the
+    /// forecasts of later stages need, stand-ins that are never results. Nothing where a kind cannot say.
+    ///
+    /// # Errors
+    /// Why there is no forecast, for people.
+    fn forecast(&self, job: &Job<'_>) -> Result<Option<Forecast>, StageError> {
+        _ = job;
+        Ok(None)
     }
 
     /// Whether running again gives the same bytes.

@@ -7,12 +7,15 @@
 mod exam;
 mod finals;
 mod folder;
+mod forecast;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::mistakes::place;
-use super::{Arity, Component, Config, Job, Outcome, Output, Port, Ports, Stage, StageError};
+use super::{
+    Arity, Component, Config, Forecast, Job, Outcome, Output, Port, Ports, Stage, StageError,
+};
 use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
@@ -151,12 +154,13 @@ impl Stage for RetrainConfig {
         Some(ENGINE.numerics())
     }
 
+    fn forecast(&self, job: &Job<'_>) -> Result<Option<Forecast>, StageError> {
+        finals::choose(self, job)?.forecast(self, job).map(Some)
+    }
+
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
         let finals = finals::choose(self, job)?;
-        let threads = job.file.threads.max(1);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|error| StageError::caused_by(&error))?;
-        pool.install(|| {
+        job.threads()?.install(|| {
             let trained = finals.train(self, job)?;
             let results = exam::sit(trained, self.ensemble, job)?;
             results.write(&job.output("models"))?;

@@ -1,5 +1,8 @@
 //! The stage kind `search`: a strategy walks a space, an evaluator scores what it finds.
 
+mod continuation;
+mod forecast;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -7,26 +10,28 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use continuation::Earlier;
+
 use super::announce::Announcer;
 use super::evaluators::{EvaluatorConfig, Scorer, Subject};
 use super::rungs;
 use super::task::{DATA, ImageConfig, Task, sentence};
 use super::trial_log::{Resumed, TrialLog};
 use super::{
-    Arity, Component, Config, Continuation, Job, Outcome, Output, Port, Ports, Stage, StageError,
-    mistakes,
+    Arity, Component, Config, Continuation, Forecast, Job, Outcome, Output, Port, Ports, Stage,
+    StageError, mistakes,
 };
 use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Change, Manifest};
-use crate::results::{self, TRIALS_FILE, TRIALS_FORMAT, Trial, TrialsCard, write_card};
+use crate::results::{self, TRIALS_FORMAT, Trial, TrialsCard, write_card};
 use crate::search::{
-    Bracket, EvaluateError, Evaluation, FidelityConfig, Knowledge, Proposal, RewardConfig,
-    SavedSearch, Search, StrategyConfig,
+    Bracket, EvaluateError, Evaluation, FidelityConfig, Proposal, RewardConfig, SavedSearch,
+    Search, StrategyConfig,
 };
 use crate::space::{Space, SpaceConfig};
 use crate::spec::Node;
-use crate::statistics::{Medians, is_below};
+use crate::statistics::{Bar, Medians};
 
 /// Version of the kind: raised when the same search gives other files.
 const VERSION: u32 = 3;
@@ -166,15 +171,11 @@ impl Stage for SearchConfig {
     }
 
     fn continuation(&self, changes: &[Change]) -> Continuation {
-        let [change] = changes else { return Continuation::Nothing };
-        let before = change.before.as_deref().and_then(|trials| trials.parse::<u64>().ok());
-        match before.filter(|_| change.key == "with.budget.trials") {
-            Some(before) if before < self.budget.trials => match self.differs_after(before) {
-                Some(reason) => Continuation::StartsOver(format!("starts over: {reason}")),
-                None => Continuation::GoesOn(format!("goes on after {before} trials")),
-            },
-            _ => Continuation::Nothing,
-        }
+        continuation::after(self, changes)
+    }
+
+    fn forecast(&self, job: &Job<'_>) -> Result<Option<Forecast>, StageError> {
+        self.foresee(job).map(Some)
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
@@ -191,7 +192,7 @@ impl Stage for SearchConfig {
             scorer,
             log,
             announcer: Announcer::new(job, self.budget.trials),
-            medians: WholeCurves::default(),
+            medians: Medians::default(),
         };
         match resumed {
             Some(resumed) => course.resume(resumed)?,
@@ -210,22 +211,8 @@ struct Course<'a> {
     scorer: Scorer<'a>,
     log: TrialLog,
     announcer: Announcer<'a>,
-    medians: WholeCurves,
-}
-
-/// The curves of networks that were trained to their end.
-#[derive(Default)]
-struct WholeCurves(Medians);
-
-impl WholeCurves {
-    /// Takes a network in, unless it failed or was stopped by the `bar` that it was trained under. After the
-    /// last epoch there was nothing to stop.
-    fn take(&mut self, failure: Option<&String>, curve: &[f64], bar: &[f64]) {
-        let was_stopped = curve.len() < bar.len() && is_below(curve, bar);
-        if failure.is_none() && !bar.is_empty() && !was_stopped {
-            self.0.add(curve);
-        }
-    }
+    /// Of the networks that were trained to their end, where a bar is made of them.
+    medians: Medians,
 }
 
 impl Course<'_> {
@@ -308,7 +295,7 @@ impl Course<'_> {
         self.search.observe(&rewards);
         for all in &evaluations {
             let Evaluation { failure, curve, .. } = rungs::last(all);
-            self.medians.take(failure.as_ref(), curve, &bar);
+            self.take_in(failure.as_ref(), curve, &bar);
         }
         for ((subject, proposal), all) in subjects.iter().zip(&proposals).zip(evaluations) {
             let count = all.len();
@@ -353,13 +340,20 @@ impl Course<'_> {
             seed: self.job.trial_seed(self.config.seed, &text),
             text,
             epochs: None,
-            bar: Vec::new(),
+            bar: Bar::default(),
         }
     }
 
     /// What the next networks must reach to be trained to their end.
-    fn bar(&self) -> Vec<f64> {
-        self.config.fidelity.map_or_else(Vec::new, |fidelity| fidelity.bar(&self.medians.0))
+    fn bar(&self) -> Bar {
+        self.config.fidelity.map_or_else(Bar::default, |fidelity| fidelity.bar(&self.medians))
+    }
+
+    /// Lets a network judge later ones, unless it failed or was stopped by the `bar` that it was under.
+    fn take_in(&mut self, failure: Option<&String>, curve: &[f64], bar: &Bar) {
+        if failure.is_none() && bar.is_there() && !bar.stopped(curve) {
+            self.medians.add(curve);
+        }
     }
 
     /// Takes over the networks of an earlier attempt or result, batch by batch as they were judged.
@@ -369,7 +363,7 @@ impl Course<'_> {
             let bar = self.bar();
             for trial in batch {
                 self.announcer.count(trial);
-                self.medians.take(trial.failure.as_ref(), &trial.curve, &bar);
+                self.take_in(trial.failure.as_ref(), &trial.curve, &bar);
             }
         }
     }
@@ -397,35 +391,6 @@ impl Course<'_> {
     }
 }
 
-/// An earlier result that a search goes on from.
-struct Earlier {
-    lines: String,
-    trials: Vec<Trial>,
-    saved: SavedSearch,
-}
-
-impl Earlier {
-    /// Reads the outputs below `folder`; the error says why they cannot be used.
-    fn read(folder: &Path, space: &dyn Space) -> Result<Self, String> {
-        let read = |path: &str| {
-            let path = folder.join(path);
-            fs::read_to_string(&path).map_err(|error| format!("`{}`: {error}", path.display()))
-        };
-        let state = read(&format!("controller/{STATE_FILE}"))?;
-        let knowledge: Knowledge =
-            serde_json::from_str(&state).map_err(|error| error.to_string())?;
-        let lines = read(&format!("trials/{TRIALS_FILE}"))?;
-        let trials = lines.lines().map(serde_json::from_str).collect::<Result<Vec<Trial>, _>>();
-        let trials = trials.map_err(|error| error.to_string())?;
-        let network = |trial: &Trial| {
-            let genotype = space.parse(&trial.genotype).map_err(|error| error.to_string())?;
-            Ok((genotype, trial.reward))
-        };
-        let networks = results::finished(&trials).map(network).collect::<Result<_, String>>()?;
-        Ok(Self { lines, saved: knowledge.with(networks), trials })
-    }
-}
-
 impl SearchConfig {
     /// A search that has proposed nothing.
     fn search<'s>(&self, space: &'s dyn Space, job: &Job<'_>) -> Result<Search<'s>, StageError> {
@@ -433,23 +398,6 @@ impl SearchConfig {
         let controller = self.strategy.open(space, self.budget.trials, seed);
         let controller = controller.map_err(|error| StageError::Failed(sentence(&error)))?;
         Ok(Search::new(space, controller, seed))
-    }
-
-    /// Why this search, with its budget, does not begin as one of `trials` networks did.
-    fn differs_after(&self, trials: u64) -> Option<String> {
-        if let Some(reason) = self.strategy.depends_on_budget() {
-            return Some(reason.to_owned());
-        }
-        match &self.fidelity {
-            Some(fidelity) if !fidelity.brackets().is_empty() => {
-                (!rungs::ends_whole(fidelity, trials))
-                    .then(|| format!("after {trials} networks a bracket was cut short"))
-            }
-            _ if !trials.is_multiple_of(self.batch as u64) => {
-                Some(format!("after {trials} networks a batch of {} was cut short", self.batch))
-            }
-            _ => None,
-        }
     }
 
     /// Mistakes in `fidelity`.

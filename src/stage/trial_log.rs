@@ -179,9 +179,14 @@ fn read<S: DeserializeOwned>(
         return Err("its trials are damaged".to_owned());
     }
     let text = String::from_utf8(lines.to_vec()).map_err(|error| error.to_string())?;
-    let trials = text.lines().map(serde_json::from_str).collect::<Result<Vec<Trial>, _>>();
-    let trials = trials.map_err(|error| error.to_string())?;
+    let trials = parse(&text)?;
     Ok(Some((Resumed { state: saved.state, trials }, text)))
+}
+
+/// The trials of a file's lines, or why there are none.
+pub(super) fn parse(lines: &str) -> Result<Vec<Trial>, String> {
+    let trials = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+    trials.map_err(|error| error.to_string())
 }
 
 fn io_error(action: &'static str, path: &Path, source: io::Error) -> StageError {

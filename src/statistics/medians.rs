@@ -1,5 +1,7 @@
 //! The median rule: a training that stays below the middle of the finished ones ends early.
 
+use serde::Serialize;
+
 use super::quantile;
 
 /// Accuracies closer than this are equal: a mean of few of them is not exact.
@@ -38,22 +40,61 @@ impl Medians {
 
     /// What a curve's best value must reach by each epoch; anything before `epochs_min` epochs are done.
     #[must_use]
-    pub fn bar(&self, epochs_min: u64) -> Vec<f64> {
+    pub fn bar(&self, epochs_min: u64) -> Bar {
         let median = |(means, epoch): (&Vec<f64>, u64)| match quantile(means, 0.5) {
             Some(median) if epoch >= epochs_min => median,
             _ => f64::NEG_INFINITY,
         };
-        self.means.iter().zip(1..).map(median).collect()
+        Bar(self.means.iter().zip(1..).map(median).collect())
     }
 }
 
-/// Whether the best value of `curve` is strictly below what `bar` wants by its last epoch; never before
-/// the first value, nor where the bar says nothing.
-#[must_use]
-pub fn is_below(curve: &[f64], bar: &[f64]) -> bool {
-    let wanted = curve.len().checked_sub(1).and_then(|last| bar.get(last));
-    let best = curve.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    wanted.is_some_and(|wanted| best < wanted - ROUNDING)
+/// What the best value of a curve must have reached by each epoch, or its training ends there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Bar(Vec<f64>);
+
+impl From<Vec<f64>> for Bar {
+    /// The value wanted after each epoch.
+    fn from(wanted: Vec<f64>) -> Self {
+        Self(wanted)
+    }
+}
+
+impl Bar {
+    /// A bar that every curve clears, but a bar: who is under one writes its curve down.
+    #[must_use]
+    pub fn low() -> Self {
+        Self(vec![f64::NEG_INFINITY])
+    }
+
+    /// Whether there is a bar, however low.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Whether some curve could miss it.
+    #[must_use]
+    pub fn can_be_missed(&self) -> bool {
+        self.0.iter().any(|wanted| wanted.is_finite())
+    }
+
+    /// Whether the best value of `curve` is strictly below what is wanted by its last epoch; never before
+    /// the first value, nor after the bar's last epoch.
+    #[must_use]
+    pub fn is_missed_by(&self, curve: &[f64]) -> bool {
+        let wanted = curve.len().checked_sub(1).and_then(|last| self.0.get(last));
+        let best = curve.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        wanted.is_some_and(|wanted| best < wanted - ROUNDING)
+    }
+
+    /// Whether a training with this `curve` was stopped by the bar: at its last epoch there is nothing left
+    /// to stop.
+    #[must_use]
+    pub fn stopped(&self, curve: &[f64]) -> bool {
+        curve.len() < self.0.len() && self.is_missed_by(curve)
+    }
 }
 
 #[cfg(test)]
@@ -87,15 +128,29 @@ mod tests {
     #[test]
     fn only_what_is_strictly_worse_than_the_median_stops() {
         let bar = medians(&[vec![0.4, 0.4], vec![0.6, 0.6]]).bar(0);
-        assert!(is_below(&[0.1, 0.4], &bar));
-        assert!(!is_below(&[0.1, 0.5], &bar) && !is_below(&[], &bar) && !is_below(&[0.1], &[]));
-        assert!(!is_below(&[0.1, 0.2, 0.3], &bar), "no finished curve is so long");
+        assert!(bar.is_missed_by(&[0.1, 0.4]) && bar.can_be_missed());
+        assert!(!bar.is_missed_by(&[0.1, 0.5]) && !bar.is_missed_by(&[]));
+        assert!(!bar.is_missed_by(&[0.1, 0.2, 0.3]), "no finished curve is so long");
+    }
+
+    #[test]
+    fn only_what_had_epochs_left_was_stopped() {
+        let bar = medians(&[vec![0.4, 0.4], vec![0.6, 0.6]]).bar(0);
+        assert!(bar.stopped(&[0.1]) && !bar.stopped(&[0.5]));
+        assert!(!bar.stopped(&[0.1, 0.1]), "it has ended by itself");
+    }
+
+    #[test]
+    fn a_low_bar_is_there_and_stops_nothing() {
+        assert!(Bar::low().is_there() && !Bar::low().can_be_missed());
+        assert!(!Bar::low().is_missed_by(&[0.0]));
+        assert!(!Bar::default().is_there() && !Bar::default().is_missed_by(&[0.0]));
     }
 
     #[test]
     fn nothing_stops_before_the_least_epochs() {
         let bar = medians(&[vec![0.5; 4]]).bar(3);
-        assert!(!is_below(&[0.1; 2], &bar) && is_below(&[0.1; 3], &bar));
+        assert!(!bar.is_missed_by(&[0.1; 2]) && bar.is_missed_by(&[0.1; 3]));
     }
 
     proptest! {
@@ -105,7 +160,7 @@ mod tests {
             running in prop::collection::vec(0.0..1.0, 0..6),
         ) {
             let bar = medians(&finished).bar(0);
-            prop_assert_eq!(is_below(&running, &bar), should_stop(&running, &finished));
+            prop_assert_eq!(bar.is_missed_by(&running), should_stop(&running, &finished));
         }
     }
 }

@@ -3,6 +3,10 @@
 //! Everything that is drawn is found by seed and step, so a training that was stopped anywhere goes on
 //! to the bits of one that was not.
 
+mod pace;
+
+pub use pace::{Pace, pace};
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -19,7 +23,7 @@ use crate::manifest::Manifest;
 use crate::net::Network;
 use crate::results::Epoch;
 use crate::seed::Seed;
-use crate::statistics::is_below;
+use crate::statistics::Bar;
 
 /// A training loses at most this much work to a kill. Decides only when a file is written, never what
 /// comes out.
@@ -48,9 +52,8 @@ pub struct Assignment<'a> {
     pub lr_factor: f64,
     /// Where the training ends early when it has not learned.
     pub gate: Option<Gate>,
-    /// Validation accuracy that must be reached by each epoch, by the best so far, or the training ends there;
-    /// empty when it need not.
-    pub bar: &'a [f64],
+    /// Validation accuracy that must be reached by each epoch, by the best so far, or the training ends there.
+    pub bar: Bar,
     /// Of weights, order, augmentation and dropout.
     pub seed: Seed,
 }
@@ -181,7 +184,7 @@ impl Assignment<'_> {
         manifest.line("lr_factor", &self.lr_factor);
         manifest.line("gate", &format!("{:?}", self.gate));
         manifest.line("seed", &self.seed.digest());
-        if self.bar.iter().any(|bar| bar.is_finite()) {
+        if self.bar.can_be_missed() {
             manifest.line("bar", &format!("{:?}", self.bar));
         }
         manifest.fingerprint()
@@ -275,9 +278,12 @@ impl<'a> Training<'a> {
 
     /// Whether the best accuracy so far is too low to go on; by the history alone, too.
     fn is_below_bar(&self) -> bool {
+        if !self.assignment.bar.can_be_missed() {
+            return false;
+        }
         let history = self.progress.history.iter();
         let curve: Vec<f64> = history.filter_map(|epoch| epoch.validation).collect();
-        is_below(&curve, self.assignment.bar)
+        self.assignment.bar.is_missed_by(&curve)
     }
 
     fn end(self, outcome: Outcome) -> Fitted {

@@ -27,7 +27,7 @@ pub use candle::CandleCpu;
 pub use checkpoint::Checkpoint;
 pub use engine::{Batch, Child, Codes, Engine, Moment, Outline, State, Step, Values};
 pub use error::TrainError;
-pub use fit::{Assignment, Fitted, Gate, Outcome, Watch, fit};
+pub use fit::{Assignment, Fitted, Gate, Outcome, Pace, Watch, fit, pace};
 pub use optimizer::Optimizer;
 pub use predict::{Scores, predict};
 pub use recipe::{ClassWeights, Init, Kept, Preprocessing, RECIPE_VERSION, Recipe};

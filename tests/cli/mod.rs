@@ -1,5 +1,7 @@
 //! The command line: what each command answers, and its exit code.
 
+mod calibrate;
+
 use crate::support::{Ran, TestSpace};
 
 const TWO: &str = "name: two\nparams: { word: one }\nstages:\n  \
@@ -69,7 +71,7 @@ fn what_is_declared_and_absent_is_found_at_once_with_its_place() {
          c: { use: command, frozen: true, with: { run: make, files: [gone] } }\n",
     );
     space.write("data.csv", "1");
-    for command in ["check", "plan"] {
+    for command in ["check", "plan", "run"] {
         let said = space.phytotron(&format!("{command} pipeline.yaml")).code(3);
         let said = said.says("did you mean `data.csv`?").says("pipeline.yaml:2:49");
         let said = said.says("`src`: there is no such").says("`no-such` is not on `PATH`");
@@ -110,6 +112,9 @@ fn a_larger_budget_goes_on_and_where_it_cannot_plan_says_why() {
         let path = format!("out/pipeline/a/{file}");
         assert_eq!(space.read(&path), fresh.read(&path), "{file}");
     }
+    std::fs::remove_dir_all(space.path(".phytotron/blobs")).unwrap();
+    let said = space.run(&["-p", "trials=90"]).success();
+    said.says("the smaller result cannot be used, starting over");
     let space = TestSpace::new().pipeline(&study("q_learning"));
     space.run(&[]).success();
     let plan = space.phytotron("plan pipeline.yaml -p trials=80").success();

@@ -14,6 +14,7 @@ use phytotron::results::{Agreement, Trial, Trials};
 use phytotron::stage::{
     Arity, Input, Job, JobFile, Outcome, Paths, Ports, Registry, Stage, StageError, Stop,
 };
+use phytotron::statistics::{Bar, Medians};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -294,13 +295,11 @@ fn what_stays_below_the_median_is_stopped_and_costs_fewer_epochs() {
     let stopped = trials.iter().filter(|trial| trial.epochs < 10).count();
     assert!((5..50).contains(&stopped), "{stopped} of 60");
     // The rule again, over all curves that were trained to their end.
-    let mut medians = phytotron::statistics::Medians::default();
+    let mut medians = Medians::default();
     for trial in &trials {
-        let bar = if medians.curves() < 5 { Vec::new() } else { medians.bar(2) };
-        let ends = (1..=10).find(|&e| {
-            e == 10
-                || phytotron::statistics::is_below(&trial.curve[..e.min(trial.curve.len())], &bar)
-        });
+        let bar = if medians.curves() < 5 { Bar::low() } else { medians.bar(2) };
+        let up_to = |epoch: usize| &trial.curve[..epoch.min(trial.curve.len())];
+        let ends = (1..=10).find(|&epoch| epoch == 10 || bar.is_missed_by(up_to(epoch)));
         assert_eq!(ends, Some(trial.curve.len()), "trial {}", trial.trial);
         if trial.epochs == 10 {
             medians.add(&trial.curve);

@@ -815,6 +815,6 @@ fn median_stopping(vector: &Vector<'_>) {
     for curve in &finished {
         medians.add(curve);
     }
-    let stop = statistics::is_below(&reals(&vector.input["running"]), &medians.bar(1));
+    let stop = medians.bar(1).is_missed_by(&reals(&vector.input["running"]));
     assert_eq!(Some(stop), vector.expect["stop"].as_bool());
 }

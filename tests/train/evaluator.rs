@@ -5,6 +5,7 @@ use phytotron::dataset::Dataset;
 use phytotron::search::{Candidate, EvaluateError, Evaluation};
 use phytotron::seed::Seed;
 use phytotron::stage::evaluators::{Retries, Score, TrainConfig};
+use phytotron::statistics::Bar;
 use phytotron::train::Recipe;
 
 use super::job::{Bench, Heard};
@@ -33,7 +34,7 @@ fn bench(data: &Dataset) -> Bench {
 fn candidates(count: u64) -> Vec<Candidate> {
     (0..count)
         .map(|trial| Candidate {
-            bar: Vec::new(),
+            bar: Bar::default(),
             trial,
             genotype: format!("toy {trial}"),
             network: toy::network(),

@@ -7,6 +7,7 @@ use phytotron::digest::Hasher;
 use phytotron::event::{Emit, Event, Silent};
 use phytotron::results::Epoch;
 use phytotron::seed::Seed;
+use phytotron::statistics::Bar;
 use phytotron::train::{
     Assignment, Augmentation, CandleCpu, Checkpoint, ClassWeights, Engine, Examples, Fitted, Gate,
     Kept, Optimizer, Outcome, Preprocessing, RECIPE_VERSION, Recipe, Schedule, Standard, State,
@@ -55,7 +56,7 @@ fn train_above(
         epochs,
         lr_factor: 1.0,
         gate,
-        bar,
+        bar: Bar::from(bar.to_vec()),
         seed: Seed::root(9),
     };
     let folder = tempfile::tempdir().unwrap();
@@ -271,7 +272,7 @@ fn every_epoch_is_announced_and_nothing_twice_after_a_stop() {
         epochs: 2,
         lr_factor: 1.0,
         gate: None,
-        bar: &[],
+        bar: Bar::default(),
         seed: Seed::root(1),
     };
     let watch =

@@ -9,6 +9,7 @@ use phytotron::stage::evaluators::{
     EvaluatorConfig, Measure, ProxyConfig, Scorer, Subject, TableConfig,
 };
 use phytotron::stage::{Arity, StageError};
+use phytotron::statistics::Bar;
 use phytotron::train::{Init, Preprocessing};
 
 use super::job::{Bench, Heard};
@@ -31,7 +32,7 @@ fn subjects(space: &ChainSpace) -> Vec<Subject> {
         .map(|(trial, text)| {
             let genotype = space.parse(text).unwrap();
             Subject {
-                bar: Vec::new(),
+                bar: Bar::default(),
                 trial,
                 features: space.features(&genotype),
                 genotype,
@@ -148,7 +149,7 @@ fn a_measure_does_not_depend_on_the_batch_of_candidates() {
     let candidates: Vec<Candidate> = subjects(&space)
         .into_iter()
         .map(|subject| Candidate {
-            bar: Vec::new(),
+            bar: Bar::default(),
             trial: subject.trial,
             genotype: subject.text,
             network: space.network(&subject.genotype),

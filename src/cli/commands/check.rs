@@ -5,7 +5,7 @@ use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal, diagnostics};
 use crate::diagnostic::Diagnostics;
-use crate::plan;
+use crate::plan::{self, Selected};
 use crate::wording;
 
 /// Loads the pipeline and says that it is well, or returns its mistakes.
@@ -15,7 +15,7 @@ pub(super) fn check(
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
     let (study, mut list) = workplace.load(args)?;
-    list.extend(plan::absent(&study, &workplace.project.root));
+    list.extend(plan::absent(&study, &workplace.project.root, &Selected::all(&study)));
     let found = Diagnostics { list, sources: study.pipeline.sources.clone() };
     if found.has_errors() {
         return Err(found.into());

@@ -5,6 +5,7 @@ use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
 use crate::plan::{Explanation, LockFile, Plan, Planner, Request, Study, lock_path};
+use crate::run;
 use crate::store::Store;
 
 /// Says what a run would do with every stage.
@@ -19,12 +20,30 @@ pub(super) fn plan(
     let selected = request.selection.of(&study)?;
     let plan = Plan::of(&mut planner(&request, &study, &store)?, &selected, &[])
         .map_err(|error| workplace.explain(error, &study))?;
+    let calibration = args.calibrate.then(|| {
+        let threads = args.threads.map_or_else(machine_threads, |threads| threads as usize);
+        let tell = |words: &str| terminal.note(words);
+        run::calibrate(&request, &mut planner(&request, &study, &store)?, &store, threads, &tell)
+            .map_err(CliError::from)
+    });
+    let calibration = calibration.transpose()?;
     if terminal.json {
-        terminal.say_json(&plan.json());
+        let mut answer = plan.json();
+        if let Some(calibration) = &calibration {
+            answer["calibration"] = calibration.json(args.within.0);
+        }
+        terminal.say_json(&answer);
     } else {
         terminal.say(&plan.text());
+        if let Some(calibration) = &calibration {
+            terminal.say(&format!("\n{}", calibration.text(args.within.0)));
+        }
     }
     Ok(Exit::Done)
+}
+
+fn machine_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Says what a stage's result depends on, line by line.

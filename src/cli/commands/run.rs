@@ -35,6 +35,8 @@ pub(super) fn run(
         let found = Diagnostics { list: warnings, sources: study.pipeline.sources.clone() };
         terminal.note(&terminal.draw(&found));
     }
+    // Before the first stage computes for an hour, not when the last one needs it.
+    workplace.demand(&study, &request.selection.of(&study)?)?;
     let options = options(workplace, args)?;
     let interrupt =
         Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;
@@ -52,7 +54,7 @@ pub(super) fn run(
         observer.as_ref(),
     );
     drop(observer);
-    let report = report.map_err(|error| workplace.explain(error, &study))?;
+    let report = report?;
     view::write(&study, &store, &request, &report.run);
     say(&study, &report, terminal);
     Ok(exit(&report))

@@ -22,6 +22,7 @@ use crate::search::{
 };
 use crate::seed::Seed;
 use crate::space::{Features, Genotype, Space};
+use crate::statistics::Bar;
 
 /// What scores genotypes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,8 +54,8 @@ pub struct Subject {
     pub seed: Seed,
     /// Epochs to train for, in place of the evaluator's own.
     pub epochs: Option<u64>,
-    /// Accuracy that its training must have reached by each epoch to go on; empty when it need not.
-    pub bar: Vec<f64>,
+    /// Accuracy that its training must have reached by each epoch to go on.
+    pub bar: Bar,
 }
 
 /// An evaluator at work.
@@ -95,6 +96,19 @@ impl EvaluatorConfig {
             Self::Mock(_) | Self::Table(_) => None,
             Self::Train(config) => Some(config.numerics()),
             Self::Proxy(config) => config.numerics(),
+        }
+    }
+
+    /// The mock, for forecasts.
+    pub(super) fn rehearsal() -> Self {
+        Self::Mock(MockConfig::default())
+    }
+
+    /// Epochs that it trains a network for; 1 where it knows none.
+    pub(super) fn epochs(&self) -> u64 {
+        match self {
+            Self::Train(config) => config.epochs,
+            Self::Mock(_) | Self::Table(_) | Self::Proxy(_) => 1,
         }
     }
 

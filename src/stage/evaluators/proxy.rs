@@ -165,9 +165,7 @@ impl ProxyConfig {
                 return Err(StageError::Failed(text));
             }
         };
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(job.file.threads.max(1));
-        let pool = pool.build().map_err(|error| StageError::caused_by(&error))?;
-        Ok(Box::new(ProxyEvaluator { config: self, job, batch, pool }))
+        Ok(Box::new(ProxyEvaluator { config: self, job, batch, pool: job.threads()? }))
     }
 
     /// The first training images; every prefix of them has the classes in proportion.

@@ -4,6 +4,8 @@
 //! one that never learns, or diverges, scores chance and says why. What an earlier run trained is taken
 //! from the trial cache and charged what it cost then, so a warm store changes nothing but time.
 
+mod pace;
+
 use std::path::PathBuf;
 
 use rayon::ThreadPool;
@@ -161,13 +163,12 @@ impl TrainConfig {
         }
         let standard = Standard::of(&data.card, self.recipe.preprocessing)
             .map_err(|error| StageError::caused_by(&error))?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(job.file.threads.max(1));
         let store = Store::open(&job.file.paths.store, StoreOptions::default());
         Ok(Box::new(TrainEvaluator {
             config: self,
             job,
             standard,
-            pool: pool.build().map_err(|error| StageError::caused_by(&error))?,
+            pool: job.threads()?,
             store: store.map_err(|error| StageError::caused_by(&error))?,
             data,
         }))
@@ -250,7 +251,7 @@ impl TrainEvaluator<'_> {
         manifest.line("genotype", &candidate.genotype);
         manifest.section("network", &candidate.network);
         manifest.line("seed", &candidate.seed.digest());
-        if candidate.bar.iter().any(|bar| bar.is_finite()) {
+        if candidate.bar.can_be_missed() {
             manifest.section("bar", &candidate.bar);
         }
         manifest.fingerprint()
@@ -320,7 +321,7 @@ impl TrainEvaluator<'_> {
             epochs: effort.epochs,
             lr_factor,
             gate: None,
-            bar: &candidate.bar,
+            bar: candidate.bar.clone(),
             seed: candidate.seed.child("training").nth(u64::from(try_number)),
         };
         if self.config.retries.tries > 1 {

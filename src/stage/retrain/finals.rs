@@ -9,13 +9,14 @@ use crate::net::{Drawing, Network};
 use crate::results::{Ranked, Trials, TrialsCard, top};
 use crate::space::SpaceConfig;
 use crate::stage::{Job, StageError};
+use crate::statistics::Bar;
 use crate::train::{
     Assignment, Checkpoint, Examples, Fitted, Outcome, Standard, TrainError, Watch, fit,
 };
 
 /// The networks to be trained, best first, and what they learn from.
 pub(super) struct Finals {
-    networks: Vec<Final>,
+    pub(super) networks: Vec<Final>,
     data: Dataset,
     standard: Standard,
 }
@@ -135,16 +136,15 @@ impl Finals {
         Ok(Trained { models, chosen, standard: self.standard, classes })
     }
 
-    fn fit(
-        &self,
-        is: &Final,
-        rank: usize,
-        config: &RetrainConfig,
+    /// What a final is trained on, and how.
+    pub(super) fn assignment<'b>(
+        &'b self,
+        is: &'b Final,
+        config: &'b RetrainConfig,
         job: &Job<'_>,
-        progress: &EpochCounter<'_>,
-    ) -> Result<Fitted, TrainError> {
+    ) -> Assignment<'b> {
         let training = Examples::all(&self.data.training);
-        let assignment = Assignment {
+        Assignment {
             engine: &ENGINE,
             network: &is.network,
             recipe: &config.recipe,
@@ -160,9 +160,20 @@ impl Finals {
             epochs: config.epochs,
             lr_factor: 1.0,
             gate: None,
-            bar: &[],
+            bar: Bar::default(),
             seed: job.stage_seed(config.seed).child("training").child(&is.ranked.genotype),
-        };
+        }
+    }
+
+    fn fit(
+        &self,
+        is: &Final,
+        rank: usize,
+        config: &RetrainConfig,
+        job: &Job<'_>,
+        progress: &EpochCounter<'_>,
+    ) -> Result<Fitted, TrainError> {
+        let assignment = self.assignment(is, config, job);
         let file = format!("model-{rank:02}.safetensors");
         let watch = Watch {
             events: progress,
