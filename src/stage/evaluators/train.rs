@@ -150,17 +150,7 @@ impl TrainConfig {
         job: &'a Job<'a>,
         data: Dataset,
     ) -> Result<Box<dyn Evaluate + 'a>, StageError> {
-        let images = self.images_of(self.fraction, data.training.len());
-        if images == 0 {
-            let all = data.training.len();
-            let text = format!("`evaluator` uses none of {all} training images: raise `fraction`");
-            return Err(StageError::Failed(text));
-        }
-        if data.validation.is_empty() {
-            let text = "the dataset has no validation images to score children on: \
-                        give its `split` a `validation` share";
-            return Err(StageError::Failed(text.to_owned()));
-        }
+        self.images(&data)?;
         let standard = Standard::of(&data.card, self.recipe.preprocessing)
             .map_err(|error| StageError::caused_by(&error))?;
         let store = Store::open(&job.file.paths.store, StoreOptions::default());
@@ -172,6 +162,22 @@ impl TrainConfig {
             store: store.map_err(|error| StageError::caused_by(&error))?,
             data,
         }))
+    }
+
+    /// How many training images are used; an error when these are none, or there is nothing to score on.
+    fn images(&self, data: &Dataset) -> Result<usize, StageError> {
+        let all = data.training.len();
+        let images = self.images_of(self.fraction, all);
+        if images == 0 {
+            let text = format!("`evaluator` uses none of {all} training images: raise `fraction`");
+            return Err(StageError::Failed(text));
+        }
+        if data.validation.is_empty() {
+            let text = "the dataset has no validation images to score children on: \
+                        give its `split` a `validation` share";
+            return Err(StageError::Failed(text.to_owned()));
+        }
+        Ok(images)
     }
 
     /// How many of `all` training images are used of the share `fraction`.

@@ -19,7 +19,7 @@ impl TrainConfig {
     ) -> Result<f64, StageError> {
         let standard = Standard::of(&data.card, self.recipe.preprocessing)
             .map_err(|error| StageError::caused_by(&error))?;
-        let images = self.images_of(self.fraction, data.training.len()).max(1);
+        let images = self.images(data)?;
         let assignment = Assignment {
             engine: &ENGINE,
             network,
