@@ -40,7 +40,8 @@ pub struct Table {
 
 /// Proposes genotypes and learns from their rewards.
 pub trait Controller: fmt::Debug {
-    /// Walks one episode into `genotype`.
+    /// Walks one episode into `genotype`. Where the space has grown since, it may be an edit of a shallower
+    /// network, which is only the beginning of a walk: the search goes on with it.
     ///
     /// Returns the exploration rate it walked with, when it has one.
     fn propose(

@@ -5,6 +5,10 @@
 //!   counts one more draw of its policy, and evolution bears one more child, at no cost.
 //! - A network beyond the space's limits is not a trial either: no reward, drawn again, counted. (A
 //!   made-up low reward would make other such networks attractive to a table that starts high.)
+//! - In a space that grows ([`Space::grown`]) the number of different networks proposed before says how
+//!   deep the next one is. What a controller makes of an older, shallower network (a mutation, a
+//!   neighbour) is the beginning of a walk then, and goes on by uniform choices. Controllers learn on the
+//!   whole space, where shallow and deep walks share their beginnings.
 //! - The search is exhausted after 1,000 episodes in a row without a new network.
 //!
 //! Each episode and each update has a stream of its own by number, so nothing but counters has to be
@@ -77,6 +81,8 @@ impl Knowledge {
 #[derive(Debug)]
 pub struct Search<'s> {
     space: &'s dyn Space,
+    /// Whether the space is shallower at first.
+    grows: bool,
     controller: Box<dyn Controller>,
     seed: Seed,
     counts: Counts,
@@ -94,6 +100,7 @@ impl<'s> Search<'s> {
     pub fn new(space: &'s dyn Space, controller: Box<dyn Controller>, seed: Seed) -> Self {
         Self {
             space,
+            grows: space.grown(0).is_some(),
             controller,
             seed,
             counts: Counts::default(),
@@ -109,6 +116,18 @@ impl<'s> Search<'s> {
         self.space
     }
 
+    /// The space as deep as the last network proposed: what a policy has come to is looked at there, since it
+    /// has seen nothing deeper.
+    #[must_use]
+    pub fn seen(&self) -> &'s dyn Space {
+        self.grown(self.numbers.len().saturating_sub(1)).unwrap_or(self.space)
+    }
+
+    /// The space as the network with this number is drawn from it, where that is not the whole.
+    fn grown(&self, network: usize) -> Option<&'s dyn Space> {
+        self.space.grown(network as u64)
+    }
+
     /// The strategy.
     #[must_use]
     pub fn controller(&self) -> &dyn Controller {
@@ -118,14 +137,14 @@ impl<'s> Search<'s> {
     /// The network that the strategy prefers by now, when it has a policy.
     #[must_use]
     pub fn most_probable(&self) -> Option<Genotype> {
-        self.controller.most_probable(self.space)
+        self.controller.most_probable(self.seen())
     }
 
     /// `count` fresh draws from the policy as it is by now, networks seen before and beyond the limits
     /// among them; none when the strategy has no policy. Neither search nor strategy changes.
     pub fn samples(&mut self, count: u64) -> Vec<Genotype> {
-        let mut draw =
-            |nth| self.controller.sample(self.space, &mut self.seed.stream("sample", nth));
+        let space = self.seen();
+        let mut draw = |nth| self.controller.sample(space, &mut self.seed.stream("sample", nth));
         (0..count).map_while(&mut draw).collect()
     }
 
@@ -203,11 +222,11 @@ impl<'s> Search<'s> {
     /// # Errors
     /// When it is of another space or strategy.
     pub fn restore(&mut self, saved: SavedSearch) -> Result<(), SearchError> {
-        let process = self.space.process();
-        let fits = |(genotype, reward): &(Genotype, f64)| {
-            process.is_complete(genotype) && reward.is_finite()
+        let fits = |(number, (genotype, reward)): (usize, &(Genotype, f64))| {
+            let space = self.grown(number).unwrap_or(self.space);
+            space.process().is_complete(genotype) && reward.is_finite()
         };
-        if !saved.networks.iter().all(fits) {
+        if !saved.networks.iter().enumerate().all(fits) {
             return Err(SearchError::Unfit("a network is not of this space".to_owned()));
         }
         self.controller.restore(self.space, &saved.networks, &saved.controller)?;
@@ -223,10 +242,14 @@ impl<'s> Search<'s> {
     fn episode(&mut self) -> Option<Proposal> {
         let mut stream = self.seed.stream("episode", self.counts.episodes);
         self.counts.episodes += 1;
-        let proposed = self.numbers.len() as u64;
-        let progress = Progress { proposed, pending: self.pending.len() };
+        let number = self.numbers.len();
+        let progress = Progress { proposed: number as u64, pending: self.pending.len() };
         let mut genotype = Genotype::default();
-        let epsilon = self.controller.propose(self.space, progress, &mut stream, &mut genotype);
+        let space = self.grown(number).unwrap_or(self.space);
+        let epsilon = self.controller.propose(space, progress, &mut stream, &mut genotype);
+        if self.grows {
+            space.process().go_on(&mut genotype, &mut stream);
+        }
         if let Some(&network) = self.numbers.get(&genotype) {
             self.repeat(network);
             return None;

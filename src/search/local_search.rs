@@ -117,7 +117,7 @@ impl Controller for LocalSearch {
         let climb =
             Climb::deserialize(saved).map_err(|error| SearchError::Unfit(error.to_string()))?;
         let best = climb.best.iter().map(|(genotype, _)| genotype);
-        if !best.chain(&climb.neighbours).all(|genotype| space.process().is_complete(genotype)) {
+        if !best.chain(&climb.neighbours).all(|genotype| space.has(genotype)) {
             return Err(SearchError::Unfit("a neighbour is not of this space".to_owned()));
         }
         self.climb = climb;

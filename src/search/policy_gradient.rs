@@ -10,7 +10,7 @@
 //! - A network beyond the space's limits has no reward. It is drawn again, so what is learned is the policy
 //!   on the networks within the limits.
 //! - The draws of a batch are made side by side and handed out one by one; what is left of them when the
-//!   policy changes is thrown away.
+//!   policy changes, or the space grows, is thrown away.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -151,6 +151,10 @@ impl Controller for PolicyGradient {
         stream: &mut Stream,
         genotype: &mut Genotype,
     ) -> Option<f64> {
+        let next = self.drawn.front();
+        if next.is_some_and(|walk| !space.process().is_complete(walk)) {
+            self.drawn.clear();
+        }
         if self.drawn.is_empty() {
             let missing = self.batch.saturating_sub(self.judged.len()).max(1);
             self.drawn = self.policy.draw(space.process(), missing, stream).into();
@@ -186,7 +190,7 @@ impl Controller for PolicyGradient {
     ) -> Result<(), SearchError> {
         let unfit = |reason: &str| SearchError::Unfit(reason.to_owned());
         let saved = Saved::deserialize(saved).map_err(|error| unfit(&error.to_string()))?;
-        if !saved.drawn.iter().all(|genotype| space.process().is_complete(genotype)) {
+        if !saved.drawn.iter().all(|genotype| space.has(genotype)) {
             return Err(unfit("a network that was drawn is not of this space"));
         }
         let judged = saved.judged.iter().map(|&network| {

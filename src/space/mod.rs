@@ -72,6 +72,20 @@ pub trait Space: fmt::Debug + Send + Sync {
     /// none. Costs no more than a few walks: neighbours are not listed for it.
     fn mutate(&self, genotype: &Genotype, stream: &mut Stream) -> Option<Genotype>;
 
+    /// The space as the network with number `network` of a search, from 0, is drawn from it, where that is
+    /// not the whole: one that grows is shallower at first. Its genotypes are beginnings of walks of
+    /// this space and name the same networks here; rows and tokens are the same. It takes shallower
+    /// genotypes than its own for edits, and what it makes of them may be as shallow.
+    fn grown(&self, network: u64) -> Option<&dyn Space> {
+        let _ = network;
+        None
+    }
+
+    /// Whether the genotype is a network of this space, or of one that it grew from.
+    fn has(&self, genotype: &Genotype) -> bool {
+        self.process().is_complete(genotype)
+    }
+
     /// Diagrams that show the architecture better than its layers do; none by default.
     fn drawing(&self, genotype: &Genotype) -> Drawing {
         let _ = genotype;

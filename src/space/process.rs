@@ -66,8 +66,8 @@ pub struct Process {
     /// First value of each row in a table over (row, slot), and one past the last.
     row_first: Vec<u32>,
     row_names: Vec<String>,
-    /// A state of each row: all have the same actions.
-    row_state: Vec<StateId>,
+    /// First of a row's actions: those of the first of its states, which all have the same.
+    row_action: Vec<u32>,
     vocabulary: Vec<String>,
     /// The earlier step that each state's decision is about.
     anchors: Vec<Option<u32>>,
@@ -119,7 +119,7 @@ impl Process {
             rows: Vec::new(),
             row_first: vec![0],
             row_names: Vec::new(),
-            row_state: Vec::new(),
+            row_action: Vec::new(),
             vocabulary: rules.vocabulary(),
             anchors: Vec::new(),
             counts: Vec::new(),
@@ -163,16 +163,35 @@ impl Process {
         self.rows.push(row);
         if row == fresh {
             self.row_names.push(rules.name(state));
-            self.row_state.push(id);
+            self.row_action.push(self.first[id.0 as usize]);
             let end = self.row_first[row.0 as usize] + narrow(self.actions(id).len());
             self.row_first.push(end);
         }
-        let tokens = |id| self.actions(id).iter().map(|action| action.token);
+        let (own, known) = (self.actions(id), self.row_actions(row));
         assert!(
-            tokens(self.row_state[row.0 as usize]).eq(tokens(id)),
+            known.iter().map(|action| action.token).eq(own.iter().map(|action| action.token)),
             "BUG: states seen as `{}` have different actions",
             self.row_names[row.0 as usize]
         );
+    }
+
+    /// The process whose walks end after `steps` decisions. Rows, and the tables over them, stay those of
+    /// the whole: what was learned in the one is good in the other, and so are the slots of a walk.
+    ///
+    /// Only where all walks are in one state after that many decisions.
+    pub(super) fn cut(&self, steps: usize) -> Self {
+        let end = (0..steps).fold(self.start(), |state, _| self.actions(state)[0].next);
+        let states = end.0 as usize + 1;
+        let mut cut = self.clone();
+        // States are numbered as they are met, so those behind the end are the last.
+        cut.first.truncate(states);
+        cut.first.push(self.first[states - 1]);
+        cut.rows.truncate(states);
+        cut.anchors.truncate(states);
+        let left = &cut.actions[..cut.first[states] as usize];
+        assert!(left.iter().all(|action| action.next <= end), "BUG: a walk passes by its end");
+        cut.counts = cut.count_all();
+        cut
     }
 
     /// Genotypes from each state on: the sum over its actions, 1 where a walk ends.
@@ -190,7 +209,7 @@ impl Process {
     /// All states, each before those it leads to (Kahn).
     fn in_order(&self) -> Vec<StateId> {
         let mut entries = vec![0_u32; self.rows.len()];
-        for action in &self.actions {
+        for action in &self.actions[..self.first[self.rows.len()] as usize] {
             entries[action.next.0 as usize] += 1;
         }
         let mut order = vec![self.start()];
@@ -262,7 +281,8 @@ impl Process {
     /// The legal actions of all states that share a row.
     #[must_use]
     pub fn row_actions(&self, row: RowId) -> &[Action] {
-        self.actions(self.row_state[row.0 as usize])
+        let first = self.row_action[row.0 as usize] as usize;
+        &self.actions[first..first + self.values(row).len()]
     }
 
     /// Name of a token, for people.
@@ -328,6 +348,20 @@ impl Process {
         let mut state = self.start();
         while !self.actions(state).is_empty() {
             let slot = choose(state);
+            genotype.0.push(u16::try_from(slot).expect("a token for each slot fits 16 bits"));
+            state = self.actions(state)[slot].next;
+        }
+    }
+
+    /// Goes on with a walk that has not ended, by a uniform choice at every state left.
+    ///
+    /// # Panics
+    /// When the genotype is of another process.
+    pub fn go_on(&self, genotype: &mut Genotype, stream: &mut Stream) {
+        let last = self.walk(genotype).last();
+        let mut state = last.map_or(self.start(), |(_, _, action)| action.next);
+        while !self.actions(state).is_empty() {
+            let slot = stream.index(self.actions(state).len());
             genotype.0.push(u16::try_from(slot).expect("a token for each slot fits 16 bits"));
             state = self.actions(state)[slot].next;
         }
@@ -421,6 +455,37 @@ mod tests {
         }
     }
 
+    /// `length` decisions; the one with number n has n + 1 choices.
+    struct Steps {
+        length: usize,
+    }
+
+    impl Rules for Steps {
+        type State = usize;
+        type Seen = usize;
+
+        fn start(&self) -> usize {
+            0
+        }
+
+        fn actions(&self, place: &usize) -> Vec<(Token, usize)> {
+            let choices = if *place < self.length { *place + 1 } else { 0 };
+            (0..choices).map(|choice| (Token(u16::try_from(choice).unwrap()), place + 1)).collect()
+        }
+
+        fn seen(&self, place: &usize) -> usize {
+            *place
+        }
+
+        fn name(&self, place: &usize) -> String {
+            place.to_string()
+        }
+
+        fn vocabulary(&self) -> Vec<String> {
+            (0..self.length).map(|choice| choice.to_string()).collect()
+        }
+    }
+
     #[test]
     fn every_index_is_another_genotype_in_order() {
         let process = Process::build(&Digits { length: 3 }).unwrap();
@@ -446,6 +511,40 @@ mod tests {
         }
         // One of 91 is short: 100 expected, standard deviation 10. A walk would give 910.
         assert!((50..150).contains(&short), "{short}");
+    }
+
+    #[test]
+    fn a_cut_process_has_the_walks_that_end_there_and_the_tables_of_the_whole() {
+        let whole = Process::build(&Steps { length: 5 }).unwrap();
+        for steps in 0..=5 {
+            let (cut, alone) =
+                (whole.cut(steps), Process::build(&Steps { length: steps }).unwrap());
+            assert_eq!(cut.count(), alone.count());
+            assert_eq!((cut.pairs(), cut.rows().len()), (whole.pairs(), whole.rows().len()));
+            let mut genotype = Genotype::default();
+            for index in 0..cut.count().unwrap() {
+                cut.nth(index, &mut genotype);
+                assert!(cut.is_complete(&genotype) && alone.is_complete(&genotype));
+                assert!(cut.walk(&genotype).eq(whole.walk(&genotype)));
+            }
+            for row in whole.rows() {
+                assert_eq!(cut.row_actions(row), whole.row_actions(row));
+            }
+        }
+    }
+
+    #[test]
+    fn a_walk_that_goes_on_keeps_its_beginning_and_ends_at_an_end() {
+        let process = Process::build(&Digits { length: 6 }).unwrap();
+        let mut stream = Seed::root(2).stream("draw", 0);
+        for _ in 0..100 {
+            let mut genotype = Genotype(vec![1, 2]);
+            process.go_on(&mut genotype, &mut stream);
+            assert!(process.is_complete(&genotype) && genotype.0.starts_with(&[1, 2]));
+            let whole = genotype.clone();
+            process.go_on(&mut genotype, &mut stream);
+            assert_eq!(genotype, whole);
+        }
     }
 
     #[test]

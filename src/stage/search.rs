@@ -457,7 +457,7 @@ fn write_controller(
     write(&folder.join(CONTROLLER_FILE), &text)?;
     let state = serde_json::to_vec(&search.knowledge()).expect("states are numbers and text");
     write(&folder.join(STATE_FILE), state)?;
-    if let Some(table) = search.controller().table(space) {
+    if let Some(table) = search.controller().table(search.seen()) {
         write(&folder.join(table.name), &table.text)?;
     }
     match search.controller().weights(space) {

@@ -64,6 +64,26 @@ fn a_mistake_has_exit_code_3_and_an_answer_for_editors() {
 }
 
 #[test]
+fn a_growth_that_cannot_be_is_said_where_it_stands() {
+    let said = |growth: &str| {
+        let pipeline = format!(
+            "stages:\n  a:\n    use: search\n    with:\n      space: {{ kind: layerwise, layers: 6, \
+             growth: {growth} }}\n      strategy: {{ kind: random }}\n      evaluator: {{ kind: mock }}\n      \
+             image: {{ side: 32, classes: 10 }}\n      budget: {{ trials: 9 }}\n"
+        );
+        TestSpace::new().pipeline(&pipeline).phytotron("check pipeline.yaml")
+    };
+    said("{ start: 6, plus: 2, every: 1600 }").success();
+    let high = said("{ start: 7, plus: 2, every: 1600 }").code(3).says("search::space");
+    let high = high.says("networks begin with 7 layers and end with 6").says("pipeline.yaml:5:52");
+    high.says("`layers` is the depth");
+    let few = said("{ start: 1, plus: 2, every: 1600 }").code(3).says("pipeline.yaml:5:52");
+    few.says("there are only 64 networks of 1 layer").says("`every` may be at most 64");
+    said("{ start: 1, plus: 0, every: 10 }").code(3).says("pipeline.yaml:5:70");
+    said("{ start: 1, every: 10 }").code(3).says("`plus`");
+}
+
+#[test]
 fn what_is_declared_and_absent_is_found_at_once_with_its_place() {
     let space = TestSpace::new().pipeline(
         "stages:\n  a: { use: command, with: { run: make, files: [dta.csv, src], tools: [no-such] } }\n  \

@@ -12,7 +12,7 @@ use phytotron::search::{
 };
 use phytotron::seed::{Seed, Stream};
 use phytotron::space::chain::ChainConfig;
-use phytotron::space::layerwise::LayerwiseConfig;
+use phytotron::space::layerwise::{Growth, LayerwiseConfig};
 use phytotron::space::nasbench201::Nasbench201Config;
 use phytotron::space::nasnet::{CellOp, Combiner, NasnetConfig};
 use phytotron::space::{Features, Genotype, Process, Space, SpaceChanges, SpaceConfig, StateId};
@@ -38,6 +38,11 @@ fn configs() -> Vec<SpaceConfig> {
         SpaceConfig::Layerwise(LayerwiseConfig {
             strides: vec![1, 2],
             pools_after: vec![2],
+            ..layerwise.clone()
+        }),
+        // Deeper and deeper networks.
+        SpaceConfig::Layerwise(LayerwiseConfig {
+            growth: Some(Growth { start: 2, plus: 1, every: 12 }),
             ..layerwise.clone()
         }),
         // More networks than 128 bits count.
@@ -146,7 +151,7 @@ fn what_is_proposed_is_legal_counted_within_the_limits_and_costs_the_budget_once
         let mut texts = BTreeSet::new();
         for (trial, (proposal, _)) in run.history.iter().enumerate() {
             let (genotype, features) = (&proposal.genotype, &proposal.features);
-            assert!(space.process().is_complete(genotype));
+            assert!(space.has(genotype));
             assert_eq!(space.process().walk(genotype).count(), genotype.0.len());
             assert!(space.limits().allow(features));
             if is_real(space) && trial % 8 == 7 {

@@ -1,6 +1,7 @@
 //! Search: the published numbers, and what must hold of every strategy.
 
 mod every;
+mod growing;
 mod invariants;
 mod policies;
 mod stages;

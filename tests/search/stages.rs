@@ -266,6 +266,42 @@ fn a_search_that_goes_on_leaves_the_bytes_of_one_that_begins_anew() {
     }
 }
 
+/// A search whose networks have 2 layers, then 3 after 13 of them, then 4.
+fn growing(strategy: &Value, trials: u64) -> Value {
+    let mut config = search(strategy, trials);
+    let growth = json!({"start": 2, "plus": 1, "every": 13});
+    config["space"] = json!({"layerwise": {"layers": 4, "growth": growth}});
+    config
+}
+
+#[test]
+fn a_search_that_grows_resumes_and_goes_on_to_the_same_bytes() {
+    let strategies = [
+        json!("random"),
+        json!({"q_learning": {"replay": 10, "scale": 0.02}}),
+        json!({"reinforce": {"controller": {"lstm": {"hidden": 5}}, "batch": 4}}),
+        json!({"evolution": {"population": 8, "sample": 3}}),
+        json!({"local_search": {"starts": 4}}),
+    ];
+    for strategy in strategies {
+        let (whole, pieces, gone) = (Folders::new(), Folders::new(), Folders::new());
+        whole.run("search", &growing(&strategy, 40));
+        let trials = whole.trials().trials;
+        let depth = |trial: &Trial| trial.genotype.split('|').count() as u64;
+        assert!(trials.iter().all(|trial| depth(trial) == (2 + trial.trial / 13).min(4)));
+        let attempts = stopped_again_and_again(&pieces, "search", &growing(&strategy, 40));
+        assert!(attempts >= 40, "{attempts} attempts");
+        assert!(pieces.outputs() == whole.outputs(), "{strategy}");
+        // Before the depth changes, where it does, and behind.
+        for trials in [9, 13, 20] {
+            assert!(gone_on(&gone, &growing(&strategy, trials), 40).is_empty(), "{strategy}");
+            assert!(gone.outputs() == whole.outputs(), "{strategy} from {trials}");
+            fs::remove_dir_all(gone.path("earlier")).expect("removable");
+            fs::remove_dir_all(gone.path("checkpoint")).expect("removable");
+        }
+    }
+}
+
 #[test]
 fn brackets_and_batches_go_on_where_they_were_whole() {
     let whole = |key: &str, value: Value, trials| {

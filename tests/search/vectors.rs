@@ -7,11 +7,12 @@ use phytotron::kernel::{DropPath, Float};
 use phytotron::net::{Builder, Op, Shape};
 use phytotron::search::{
     Baseline, BaselineKind, Categorical, Clipping, Evaluation, EvolutionConfig, FidelityConfig,
-    Formula, Growth, MockConfig, MockEvaluator, QLearning, QLearningConfig, RewardConfig, Schedule,
-    Search, StrategyConfig, promoted,
+    Formula, MockConfig, MockEvaluator, QLearning, QLearningConfig, RewardConfig, Schedule, Search,
+    StrategyConfig, promoted,
 };
 use phytotron::seed::Seed;
 use phytotron::space::chain::{Chain, ChainConfig, ChainSpace, Layer};
+use phytotron::space::layerwise::Growth;
 use phytotron::space::nasbench201::{
     self as benchmark, EdgeOp, Nasbench201Config, Nasbench201Space,
 };

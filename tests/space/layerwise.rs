@@ -1,7 +1,7 @@
 //! The layer-by-layer space: the three repairs, anchors, texts.
 
 use phytotron::net::{Op, Shape};
-use phytotron::space::layerwise::{LayerwiseConfig, LayerwiseSpace};
+use phytotron::space::layerwise::{Growth, LayerwiseConfig, LayerwiseSpace};
 use phytotron::space::{Genotype, Space};
 
 fn open(config: &LayerwiseConfig) -> LayerwiseSpace {
@@ -76,6 +76,32 @@ fn the_table_of_a_deep_space_stays_small() {
     assert_eq!(space.process().count(), None, "more than 128 bits");
 }
 
+/// 2 layers, then 4, then 5.
+fn growing() -> LayerwiseConfig {
+    LayerwiseConfig { growth: Some(Growth { start: 2, plus: 2, every: 10 }), ..layers(5) }
+}
+
+#[test]
+fn a_space_that_grows_is_one_of_its_depth_at_each_number_and_knows_all_its_networks() {
+    let whole = open(&growing());
+    for (network, depth) in [(0, 2), (9, 2), (10, 4), (19, 4), (20, 5), (u64::MAX, 5)] {
+        let alone = open(&layers(depth));
+        let grown = whole.grown(network).unwrap_or(&whole);
+        assert_eq!(grown.process().count(), alone.process().count());
+        let mut genotype = Genotype::default();
+        for index in [0, 77, alone.process().count().unwrap() - 1] {
+            grown.process().nth(index, &mut genotype);
+            let text = whole.text(&genotype);
+            assert_eq!(text, alone.text(&genotype));
+            assert_eq!(whole.parse(&text).as_ref(), Ok(&genotype));
+            assert!(whole.has(&genotype) && grown.has(&genotype));
+            assert_eq!(whole.features(&genotype), alone.features(&genotype));
+            assert_eq!(whole.network(&genotype), alone.network(&genotype));
+        }
+    }
+    assert!(!whole.has(&Genotype(vec![0; 3])), "one layer");
+}
+
 #[test]
 fn mistakes_name_their_column_and_what_would_be_right() {
     let space = open(&layers(2));
@@ -100,7 +126,16 @@ fn mistakes_name_their_column_and_what_would_be_right() {
             "column 10: layers of this space read the one before, and do not say so",
         ),
     ];
-    for (space, text, expected) in cases {
+    let grows = open(&growing());
+    let grown = [
+        (&grows, "3x3x24", "column 7: 1 layers, and networks of this space have 2, 4 or 5"),
+        (
+            &grows,
+            "3x3x24 | 3x3x24 | 3x3x24",
+            "column 25: 3 layers, and networks of this space have 2, 4 or 5",
+        ),
+    ];
+    for (space, text, expected) in cases.into_iter().chain(grown) {
         assert_eq!(space.parse(text).unwrap_err().to_string(), expected, "{text}");
     }
 }

@@ -2,11 +2,13 @@
 //! (arXiv:1611.01578).
 
 mod config;
+mod growth;
 mod layer;
 mod network;
 mod rules;
 
 pub use config::LayerwiseConfig;
+pub use growth::Growth;
 pub use layer::Layer;
 
 use rules::{Decision, LayerRules};
@@ -26,6 +28,8 @@ pub struct LayerwiseSpace {
     classes: usize,
     rules: LayerRules,
     process: Process,
+    /// The space at each depth before the last, where networks grow.
+    shallower: Vec<LayerwiseSpace>,
 }
 
 impl LayerwiseSpace {
@@ -41,7 +45,15 @@ impl LayerwiseSpace {
         super::check_task(image, classes, 1)?;
         let rules = LayerRules::new(config);
         let process = Process::build(&rules)?;
-        Ok(Self { config: config.clone(), image, classes, rules, process })
+        let depths = config.growth.into_iter().flat_map(|growth| growth.depths(config.layers));
+        let shallower = depths.filter(|layers| *layers < config.layers).map(|layers| {
+            let config = LayerwiseConfig { layers, growth: None, ..config.clone() };
+            let rules = LayerRules::new(&config);
+            let process = process.cut(rules.places().len());
+            Self { config, image, classes, rules, process, shallower: Vec::new() }
+        });
+        let shallower = shallower.collect();
+        Ok(Self { config: config.clone(), image, classes, rules, process, shallower })
     }
 
     /// The genotype as layers.
@@ -135,8 +147,10 @@ impl Space for LayerwiseSpace {
             let slots = self.slots(number, layer);
             genotype.0.extend(slots.map_err(|reason| ParseError { column: *column, reason })?);
         }
-        if layers.len() < self.config.layers {
-            let (found, wanted) = (layers.len(), self.config.layers);
+        let depths = self.shallower.iter().map(|space| space.config.layers);
+        let depths: Vec<usize> = depths.chain([self.config.layers]).collect();
+        if !depths.contains(&layers.len()) {
+            let (found, wanted) = (layers.len(), alternatives(&depths));
             let reason = format!("{found} layers, and networks of this space have {wanted}");
             return Err(ParseError { column: text.chars().count() + 1, reason });
         }
@@ -163,6 +177,16 @@ impl Space for LayerwiseSpace {
 
     fn mutate(&self, genotype: &Genotype, stream: &mut Stream) -> Option<Genotype> {
         edit::change(&self.process, genotype, stream)
+    }
+
+    fn grown(&self, network: u64) -> Option<&dyn Space> {
+        let times = usize::try_from(network / self.config.growth?.every).unwrap_or(usize::MAX);
+        self.shallower.get(times).map(|space| space as &dyn Space)
+    }
+
+    fn has(&self, genotype: &Genotype) -> bool {
+        let whole = [self].into_iter();
+        whole.chain(&self.shallower).any(|space| space.process.is_complete(genotype))
     }
 
     /// The layers as blocks; without skips a chain, which the network's own layers show as well.
@@ -198,5 +222,14 @@ impl Space for LayerwiseSpace {
 
     fn limits(&self) -> Limits {
         self.config.limits()
+    }
+}
+
+/// `6`, `6 or 8`, `6, 8 or 10`.
+fn alternatives(numbers: &[usize]) -> String {
+    let words: Vec<String> = numbers.iter().map(usize::to_string).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
     }
 }
