@@ -3,7 +3,7 @@
 //! Only scores of one evaluator in one space are ever averaged: a made-up score and a trained one, or two
 //! trainings of different length, do not measure the same thing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
@@ -38,6 +38,8 @@ pub(super) struct Ranked {
     pub(super) trials: usize,
     pub(super) parameters: u64,
     pub(super) multiply_adds: u64,
+    /// Raw values that its evaluator measured, by name: means over the trials that have them.
+    pub(super) measures: BTreeMap<String, f64>,
 }
 
 /// One ranking for each pair of evaluator and space; real scores before made-up ones, else in the order
@@ -69,9 +71,21 @@ fn rank(group: &[&Search]) -> Ranking {
     for trial in all() {
         sizes.entry(&trial.genotype).or_insert((trial.parameters, trial.multiply_adds));
     }
+    let mut measured: HashMap<&str, BTreeMap<&String, Vec<f64>>> = HashMap::new();
+    for trial in all().filter(|trial| !trial.measures.is_empty()) {
+        let known = measured.entry(&trial.genotype).or_default();
+        for (name, value) in &trial.measures {
+            known.entry(name).or_default().push(*value);
+        }
+    }
+    let means = |genotype: &str| -> BTreeMap<String, f64> {
+        let known = measured.get(genotype).into_iter().flatten();
+        known.filter_map(|(&name, all)| Some((name.clone(), statistics::mean(all)?))).collect()
+    };
     let ranked = |one: results::Ranked| {
         let (parameters, multiply_adds) = sizes[one.genotype.as_str()];
         Ranked {
+            measures: means(&one.genotype),
             genotype: one.genotype,
             score: one.mean_score,
             trials: one.trials,

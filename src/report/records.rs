@@ -2,7 +2,7 @@
 //!
 //! Numbers stand in full, one name a column, so that nothing has to be read off a page.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -37,6 +37,26 @@ fn cells(keys: &[String], coordinates: &Coordinates) -> Vec<Value> {
         .collect()
 }
 
+/// Measured values by name.
+type Measures = BTreeMap<String, f64>;
+
+/// Names of everything measured.
+fn names<'a>(all: impl Iterator<Item = &'a Measures>) -> BTreeSet<&'a String> {
+    all.flat_map(Measures::keys).collect()
+}
+
+/// Heads of measures, which no column of ours can have.
+fn measure_heads(names: &BTreeSet<&String>) -> Vec<String> {
+    names.iter().map(|name| format!("measure.{name}")).collect()
+}
+
+fn values<'a>(
+    names: &'a BTreeSet<&String>,
+    measures: &'a Measures,
+) -> impl Iterator<Item = Value> + 'a {
+    names.iter().map(|&name| measures.get(name).map_or(Value::Null, |value| json!(value)))
+}
+
 fn trials(findings: &Findings) -> Records {
     const OWN: [&str; 14] = [
         "source",
@@ -55,6 +75,8 @@ fn trials(findings: &Findings) -> Records {
         "epsilon",
     ];
     let keys = keys(findings.searches.iter().map(|search| &search.coordinates));
+    let measured = findings.searches.iter().flat_map(|search| &search.trials);
+    let measures = names(measured.map(|trial| &trial.measures));
     let mut rows = Vec::new();
     for search in &findings.searches {
         let card = &search.card;
@@ -76,10 +98,12 @@ fn trials(findings: &Findings) -> Records {
                 json!(trial.steps),
                 json!(trial.epsilon),
             ]);
+            row.extend(values(&measures, &trial.measures));
             rows.push(row);
         }
     }
-    Records { name: "trials", columns: heads(&keys, &OWN), rows }
+    let columns = heads(&keys, &OWN).into_iter().chain(measure_heads(&measures)).collect();
+    Records { name: "trials", columns, rows }
 }
 
 fn models(findings: &Findings) -> Records {
@@ -140,10 +164,13 @@ fn networks(findings: &Findings) -> Records {
         "parameters",
         "multiply_adds",
     ];
+    let rankings = rankings(findings);
+    let measured = rankings.iter().flat_map(|ranking| &ranking.networks);
+    let measures = names(measured.map(|network| &network.measures));
     let mut rows = Vec::new();
-    for ranking in rankings(findings) {
+    for ranking in &rankings {
         for (i, network) in ranking.networks.iter().enumerate() {
-            rows.push(vec![
+            let mut row = vec![
                 json!(word(&ranking.space)),
                 json!(word(&ranking.evaluator)),
                 json!(ranking.meaning == Meaning::Mock),
@@ -153,8 +180,11 @@ fn networks(findings: &Findings) -> Records {
                 json!(network.trials),
                 json!(network.parameters),
                 json!(network.multiply_adds),
-            ]);
+            ];
+            row.extend(values(&measures, &network.measures));
+            rows.push(row);
         }
     }
-    Records { name: "networks", columns: heads(&[], &OWN), rows }
+    let columns = heads(&[], &OWN).into_iter().chain(measure_heads(&measures)).collect();
+    Records { name: "networks", columns, rows }
 }

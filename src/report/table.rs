@@ -18,7 +18,7 @@ pub(super) struct Table {
 /// A column's head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// Whether its cells are numbers, which stand right.
     pub(super) is_number: bool,
 }
@@ -36,10 +36,10 @@ pub(super) struct Cell {
 
 impl Table {
     /// A table without rows; a name that begins with `#` heads numbers.
-    pub(super) fn new(caption: impl Into<String>, columns: &[&'static str]) -> Self {
-        let column = |&name: &&'static str| match name.strip_prefix('#') {
-            Some(name) => Column { name, is_number: true },
-            None => Column { name, is_number: false },
+    pub(super) fn new(caption: impl Into<String>, columns: &[&str]) -> Self {
+        let column = |name: &&str| match name.strip_prefix('#') {
+            Some(name) => Column { name: name.to_owned(), is_number: true },
+            None => Column { name: (*name).to_owned(), is_number: false },
         };
         Self {
             caption: caption.into(),
@@ -61,7 +61,7 @@ impl Table {
 
     /// The table in Markdown.
     pub(super) fn markdown(&self) -> String {
-        let heads: Vec<String> = self.columns.iter().map(|column| markdown(column.name)).collect();
+        let heads: Vec<String> = self.columns.iter().map(|column| markdown(&column.name)).collect();
         let rules: Vec<&str> =
             self.columns.iter().map(|c| if c.is_number { "---:" } else { "---" }).collect();
         let mut lines = vec![line(&heads), line(&rules)];

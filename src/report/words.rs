@@ -22,6 +22,23 @@ pub(super) fn score(value: f64, meaning: Meaning) -> String {
     }
 }
 
+/// A value of any unit and size in four digits: `41.25`, `0.001234`, `7.200e12`.
+pub(super) fn measure(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-4..1e6).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let before = if size < 1.0 { 0.0 } else { size.log10().floor() + 1.0 };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 6")]
+    let after = 4 - (before as usize).min(4);
+    let after = if size < 1.0 { 6 } else { after };
+    let text = format!("{value:.after$}");
+    if !text.contains('.') {
+        return text;
+    }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// `2.34 M`, `18.5 k`, `640`.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
 pub(super) fn large(n: u64) -> String {
@@ -50,6 +67,13 @@ pub(super) fn shape(shape: Shape) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn measures_keep_four_digits_whatever_their_size() {
+        let values = [0.0, 41.25, -1.5, 0.001_234, 123_456.7, 7.2e12, 3.25e-9, 999.96];
+        let words = ["0", "41.25", "-1.5", "0.001234", "123457", "7.200e12", "3.250e-9", "1000"];
+        assert_eq!(values.map(measure), words);
+    }
 
     #[test]
     fn large_numbers_keep_three_digits() {

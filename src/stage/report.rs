@@ -62,7 +62,7 @@ impl Stage for ReportConfig {
     }
 
     fn components(&self) -> Vec<Component> {
-        vec![Component { name: Self::KIND, version: 2 }]
+        vec![Component { name: Self::KIND, version: 3 }]
     }
 
     fn parameters(&self, manifest: &mut Manifest) {

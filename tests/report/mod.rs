@@ -15,7 +15,7 @@ use phytotron::digest::{Digest, Hasher};
 use phytotron::event::{Ending, Silent};
 use phytotron::record::Cost;
 use phytotron::report::{self, Findings, Options, RunFacts, Sources, StageFacts};
-use phytotron::results::ModelsSummary;
+use phytotron::results::{ModelsSummary, Trial};
 use phytotron::stage::{Input, Job, JobFile, Paths, Registry, StageError, Stop};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -197,7 +197,7 @@ fn bytes_are_frozen() {
         digest(&Bench::new().report(&bench.example().matrix())).short(),
     ];
     let frozen = format!("version {}: {}", stage.components()[0].version, digests.join(" "));
-    insta::assert_snapshot!(frozen, @"version 2: 92260a878cda 9a3552cc07f0");
+    insta::assert_snapshot!(frozen, @"version 3: 92260a878cda 9a3552cc07f0");
 }
 
 #[test]
@@ -345,6 +345,33 @@ fn many_trials_are_thinned_with_a_note() {
     let dots = page.split("class=\"dots s0\" d=\"").nth(1).unwrap().split('"').next().unwrap();
     let drawn = dots.matches("h0").count();
     assert!((kept..=kept + 1).contains(&drawn), "{drawn} dots of {kept}");
+}
+
+#[test]
+fn what_a_proxy_measured_stands_beside_its_score_as_it_is() {
+    let bench = Bench::new();
+    let mut trials = example::trials(1, "random", 12);
+    for (trial, value) in trials.iter_mut().zip([7.25e12, 0.5]) {
+        trial.measures = BTreeMap::from([("synflow".to_owned(), value)]);
+    }
+    let again =
+        Trial { measures: BTreeMap::from([("synflow".to_owned(), 1.5)]), ..trials[1].clone() };
+    trials.push(again);
+    let card = example::card("random", json!({ "kind": "proxy", "measure": "synflow" }));
+    let source = bench.example().trials("a", Coordinates::default(), &card, &trials);
+    let report = bench.report(&Sources { trials: vec![source], ..Sources::default() });
+    let page = words(&report["report.html"]);
+    assert!(page.contains("synflow") && page.contains("7.250e12"), "{page}");
+    let row = |file: &str, genotype: &str| -> Vec<String> {
+        let lines = report[file].lines().filter(|line| line.contains(genotype));
+        lines.map(|line| line.rsplit(',').next().unwrap().to_owned()).collect()
+    };
+    assert!(report["trials.csv"].lines().next().unwrap().ends_with(",measure.synflow"));
+    assert_eq!(row("trials.csv", &trials[1].genotype), ["0.5", "1.5"]);
+    assert_eq!(row("networks.csv", &trials[1].genotype), ["1.0"], "the mean of both");
+    assert_eq!(row("networks.csv", &trials[2].genotype), [""]);
+    let without = bench.page(&bench.example().sources());
+    assert!(!words(&without).contains("synflow"));
 }
 
 #[test]

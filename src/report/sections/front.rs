@@ -132,10 +132,19 @@ fn table(ranking: &Ranking, front: &[usize]) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn network(score: f64, parameters: u64, multiply_adds: u64) -> Ranked {
-        Ranked { genotype: String::new(), score, trials: 1, parameters, multiply_adds }
+        Ranked {
+            genotype: String::new(),
+            score,
+            trials: 1,
+            parameters,
+            multiply_adds,
+            measures: BTreeMap::new(),
+        }
     }
 
     #[test]

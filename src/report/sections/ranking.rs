@@ -1,5 +1,7 @@
 //! The best networks of each evaluator, with what the test set said where it was asked.
 
+use std::collections::BTreeSet;
+
 use super::Study;
 use crate::report::document::{Block, Prose};
 use crate::report::findings::{Findings, word};
@@ -40,6 +42,10 @@ fn table(study: &Study<'_>, ranking: &Ranking) -> Table {
     let mut columns = vec!["#rank", "genotype", score];
     columns.extend(repeats.then_some("#trials"));
     columns.extend(["#parameters", "#multiply-adds"]);
+    let measures: BTreeSet<&String> =
+        ranking.networks.iter().flat_map(|network| network.measures.keys()).collect();
+    let heads: Vec<String> = measures.iter().map(|name| format!("#{name}")).collect();
+    columns.extend(heads.iter().map(String::as_str));
     if is_tested {
         columns.extend(["#test accuracy", "#95 % interval"]);
     }
@@ -57,12 +63,18 @@ fn table(study: &Study<'_>, ranking: &Ranking) -> Table {
         ];
         cells.extend(repeats.then(|| Cell::count(network.trials as u64)));
         cells.extend([Cell::large(network.parameters), Cell::large(network.multiply_adds)]);
+        cells.extend(measures.iter().map(|&name| measure_cell(network.measures.get(name))));
         if is_tested {
             cells.extend(test_cells(study.findings, network));
         }
         table.row(cells);
     }
     table
+}
+
+/// A measured value as it is, in whatever unit it has.
+fn measure_cell(value: Option<&f64>) -> Cell {
+    value.map_or_else(Cell::none, |&value| Cell::number(value, words::measure(value)))
 }
 
 /// Test accuracy and interval; a network that several retrainings share shows the first of them.
