@@ -1,8 +1,8 @@
 //! Convolution with bias and rectifier in one operation; a dense layer is its 1x1 case.
 //!
-//! Patches of a few hundred output pixels are gathered into a tile that stays in the cache and
-//! multiplied with the weights. The gradients use the same tiles: of the weights through the tile's
-//! transpose, of the input by scattering the tile back.
+//! All three passes are products ([`super::product`]) that read maps where they lie: a row of the kernel is one
+//! run of memory. Maps with padding are first copied into a scratch that has it, a band of rows at a time. Only
+//! dilated kernels gather their patches, and only gradients of strided or dilated ones are scattered back.
 
 use std::ops::Range;
 
@@ -11,14 +11,12 @@ use rayon::prelude::*;
 
 use super::access::{floats, input, tensor};
 use super::chunks::{parts, reduce};
-use super::gemm::{Matrix, Product, multiply};
+use super::product::{Left, Product, Start};
 use super::slide::Slide;
 use crate::net::{Shape, Window};
 
-/// Numbers in a tile of patches: with its product it should stay in a second-level cache.
-const TILE: usize = 1 << 17;
-/// Output pixels in a tile, at least (the packing of the weights is shared by them) and at most.
-const TILE_PIXELS: (usize, usize) = (256, 2048);
+/// Numbers of a band of rows: with what is computed from it, it should stay in a second-level cache.
+const BAND: usize = 1 << 16;
 /// Output pixels in a part of a weight gradient, at least.
 const PART_PIXELS: usize = 128;
 
@@ -30,6 +28,16 @@ pub struct Conv {
     relu: bool,
     /// Whether anybody needs the gradient of the input: not for images.
     input_gradient: bool,
+}
+
+/// The way of a gradient back to the input.
+enum WayBack {
+    /// Nobody needs it.
+    None,
+    /// A convolution of the output's gradient, with these weights.
+    Turned(Conv, Vec<f32>),
+    /// Gradients of patches, by these weights, added where the patches came from.
+    Scattered(Vec<f32>),
 }
 
 /// Gradients of a convolution; the input's is empty when nobody needs it.
@@ -72,63 +80,96 @@ impl Conv {
         Self { input_gradient: wanted, ..self }
     }
 
-    /// Output rows in a tile.
-    fn tile_rows(&self) -> usize {
-        let pixels = (TILE / self.slide.patch()).clamp(TILE_PIXELS.0, TILE_PIXELS.1);
-        (pixels / self.slide.output.width).max(1)
+    /// Output rows of a band.
+    fn band_rows(&self) -> usize {
+        let Slide { input, output, window, .. } = &self.slide;
+        let row = window.stride.0 * input.width * input.channels + output.width * output.channels;
+        let row = if self.slide.dilation == 1 { row } else { output.width * self.slide.patch() };
+        (BAND / row).clamp(1, output.height)
     }
 
     fn forward(&self, xs: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let (slide, filters) = (&self.slide, self.slide.output.channels);
         let images = xs.len() / slide.input.len();
-        let rows = images * slide.output.height;
-        let tile = self.tile_rows();
         let mut ys = vec![0.0; images * slide.output.len()];
-        let weights = Matrix::new(weight, filters);
-        ys.par_chunks_mut(tile * slide.output.width * filters).enumerate().for_each_init(
-            Vec::new,
-            |patches, (i, ys)| {
-                let rows = i * tile..((i + 1) * tile).min(rows);
-                let patches = self.patches(xs, rows, patches);
-                multiply(Matrix::new(patches, slide.patch()), weights, Product::Replaces, ys);
-                self.finish(ys, bias);
-            },
-        );
+        let start = bias.map_or(Start::Zero, Start::Each);
+        let band = self.band_rows();
+        let bands = ys.par_chunks_mut(slide.output.len()).zip(xs.par_chunks(slide.input.len()));
+        let bands = bands.flat_map(|(ys, image)| {
+            let bands = ys.par_chunks_mut(band * slide.output.width * filters).enumerate();
+            bands.map(move |(number, ys)| (image, number * band, ys))
+        });
+        bands.for_each_init(Vec::new, |scratch, (image, first, ys)| {
+            let rows = first..first + ys.len() / (slide.output.width * filters);
+            let left = self.pixels(image, rows, scratch);
+            Product { left, right: weight, columns: filters, start, relu: self.relu }.write(ys);
+        });
         ys
     }
 
-    /// The patches of output rows `rows`: gathered into `buffer`, or the map itself.
-    fn patches<'a>(
+    /// The patches of an image's output rows, a row each: read where they lie, or from `scratch`.
+    fn pixels<'a>(
         &self,
-        xs: &'a [f32],
+        image: &'a [f32],
         rows: Range<usize>,
-        buffer: &'a mut Vec<f32>,
-    ) -> &'a [f32] {
-        let line = self.slide.output.width * self.slide.patch();
+        scratch: &'a mut Vec<f32>,
+    ) -> Left<'a> {
+        let Slide { input, output, window, dilation } = self.slide;
         if self.slide.is_pixelwise() {
-            return &xs[rows.start * line..rows.end * line];
+            let line = input.width * input.channels;
+            return Left::matrix(&image[rows.start * line..rows.end * line], input.channels);
         }
-        buffer.resize(rows.len() * line, 0.0);
-        self.slide.gather(xs, rows, buffer);
-        buffer
+        if dilation > 1 {
+            scratch.resize(rows.len() * output.width * self.slide.patch(), 0.0);
+            self.slide.gather(image, rows, scratch);
+            return Left::matrix(scratch, self.slide.patch());
+        }
+        let (lines, segment) = (rows.len(), self.padded_width());
+        Left {
+            values: self.padded(image, rows, scratch),
+            lines,
+            line: window.stride.0 * segment,
+            rows: output.width,
+            row: window.stride.1 * input.channels,
+            segments: window.kernel.0,
+            segment,
+            run: window.kernel.1 * input.channels,
+            step: 1,
+        }
     }
 
-    /// Adds the bias and cuts off what is negative, while the tile is in the cache.
-    fn finish(&self, ys: &mut [f32], bias: Option<&[f32]>) {
-        // Written so that NaN stays NaN: a diverged training must be seen.
-        let rectified = |y: f32| if y < 0.0 { 0.0 } else { y };
-        match (bias, self.relu) {
-            (None, false) => {}
-            (None, true) => ys.iter_mut().for_each(|y| *y = rectified(*y)),
-            (Some(bias), relu) => {
-                for pixel in ys.chunks_exact_mut(bias.len()) {
-                    for (y, b) in pixel.iter_mut().zip(bias) {
-                        let sum = *y + b;
-                        *y = if relu { rectified(sum) } else { sum };
-                    }
-                }
+    /// Numbers in a row of the image with as much padding as the window sees.
+    fn padded_width(&self) -> usize {
+        let Slide { input, output, window, .. } = &self.slide;
+        ((output.width - 1) * window.stride.1 + window.kernel.1) * input.channels
+    }
+
+    /// The rows of the image that output rows `rows` see, with their padding.
+    fn padded<'a>(
+        &self,
+        image: &'a [f32],
+        rows: Range<usize>,
+        scratch: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        let Slide { input, window, .. } = &self.slide;
+        let (width, line) = (self.padded_width(), input.width * input.channels);
+        let first = rows.start * window.stride.0;
+        let seen = (rows.len() - 1) * window.stride.0 + window.kernel.0;
+        let is_inside = window.pad_rows.0 == 0 && first + seen <= input.height;
+        if window.pad_columns.0 == 0 && width == line && is_inside {
+            return &image[first * line..];
+        }
+        scratch.clear();
+        scratch.resize(seen * width, 0.0);
+        let left = (window.pad_columns.0 * input.channels).min(width);
+        let inside = line.min(width - left);
+        for (row, padded) in scratch.chunks_exact_mut(width).enumerate() {
+            let Some(y) = (first + row).checked_sub(window.pad_rows.0) else { continue };
+            if y < input.height {
+                padded[left..left + inside].copy_from_slice(&image[y * line..][..inside]);
             }
         }
+        scratch
     }
 
     fn backward(&self, xs: &[f32], weight: &[f32], ys: &[f32], gradient: &[f32]) -> Gradients {
@@ -136,6 +177,7 @@ impl Conv {
         let images = xs.len() / slide.input.len();
         let pixels = slide.output.height * slide.output.width;
         let parts = parts(images, PART_PIXELS.div_ceil(pixels));
+        let back = self.way_back(weight);
         let mut dx = vec![0.0; if self.input_gradient { xs.len() } else { 0 }];
         let mut slices = Vec::with_capacity(parts.len());
         let mut rest = dx.as_mut_slice();
@@ -151,13 +193,7 @@ impl Conv {
             .map(|(part, dx)| {
                 let inside = part.start * slide.input.len()..part.end * slide.input.len();
                 let outside = part.start * slide.output.len()..part.end * slide.output.len();
-                self.backward_part(
-                    &xs[inside],
-                    weight,
-                    &ys[outside.clone()],
-                    &gradient[outside],
-                    dx,
-                )
+                self.backward_part(&xs[inside], &back, &ys[outside.clone()], &gradient[outside], dx)
             })
             .collect::<Vec<_>>()
             .into_iter()
@@ -169,34 +205,82 @@ impl Conv {
     fn backward_part(
         &self,
         xs: &[f32],
-        weight: &[f32],
+        back: &WayBack,
         ys: &[f32],
         gradient: &[f32],
         dx: &mut [f32],
     ) -> (Vec<f32>, Vec<f32>) {
         let (slide, filters) = (&self.slide, self.slide.output.channels);
-        let rows = xs.len() / slide.input.len() * slide.output.height;
-        let (tile, line) = (self.tile_rows(), slide.output.width * filters);
-        let mut dw = vec![0.0; weight.len()];
+        let mut dw = vec![0.0; slide.patch() * filters];
         let mut db = vec![0.0; filters];
-        let (mut buffer, mut masked) = (Vec::new(), Vec::new());
-        for start in (0..rows).step_by(tile) {
-            let rows = start..(start + tile).min(rows);
-            let outside = rows.start * line..rows.end * line;
-            let gradient = self.masked(&ys[outside.clone()], &gradient[outside], &mut masked);
+        let (mut scratch, mut masked) = (Vec::new(), Vec::new());
+        let together = self.images_together();
+        let (inside, outside) = (together * slide.input.len(), together * slide.output.len());
+        let mut dx = dx.chunks_mut(inside);
+        let outputs = ys.chunks(outside).zip(gradient.chunks(outside));
+        for (images, (ys, gradient)) in xs.chunks(inside).zip(outputs) {
+            let gradient = self.masked(ys, gradient, &mut masked);
             for pixel in gradient.chunks_exact(filters) {
                 for (sum, g) in db.iter_mut().zip(pixel) {
                     *sum += g;
                 }
             }
-            let gradient = Matrix::new(gradient, filters);
-            let patches = Matrix::new(self.patches(xs, rows.clone(), &mut buffer), slide.patch());
-            multiply(patches.transposed(), gradient, Product::Adds, &mut dw);
-            if self.input_gradient {
-                self.spread(gradient, weight, rows, &mut buffer, dx);
+            self.backward_weight(images, gradient, &mut scratch, &mut dw);
+            if let Some(dx) = dx.next() {
+                self.backward_input(gradient, back, &mut scratch, dx);
             }
         }
         (dw, db)
+    }
+
+    /// Images that are taken as one on the way back: where each has few pixels and they follow one another as
+    /// pixels do, as in a dense layer, together they make longer chains.
+    fn images_together(&self) -> usize {
+        let pixels = self.slide.output.height * self.slide.output.width;
+        if self.slide.is_pixelwise() { PART_PIXELS.div_ceil(pixels) } else { 1 }
+    }
+
+    /// Goes on with the chains of the weights' gradient: a term for each output pixel.
+    fn backward_weight(
+        &self,
+        image: &[f32],
+        gradient: &[f32],
+        scratch: &mut Vec<f32>,
+        dw: &mut [f32],
+    ) {
+        let Slide { input, output, window, dilation } = self.slide;
+        let filters = output.channels;
+        if self.slide.is_pixelwise() {
+            return go_on(Left::transposed(image, input.channels), gradient, filters, dw);
+        }
+        let band = self.band_rows();
+        let line = output.width * filters;
+        for (number, gradient) in gradient.chunks(band * line).enumerate() {
+            let rows = number * band..number * band + gradient.len() / line;
+            if dilation > 1 {
+                scratch.resize(rows.len() * output.width * self.slide.patch(), 0.0);
+                self.slide.gather(image, rows, scratch);
+                go_on(Left::transposed(scratch, self.slide.patch()), gradient, filters, dw);
+                continue;
+            }
+            let (segments, width) = (rows.len(), self.padded_width());
+            let padded = self.padded(image, rows, scratch);
+            let taps = window.kernel.1 * input.channels;
+            for (row, dw) in dw.chunks_exact_mut(taps * filters).enumerate() {
+                let left = Left {
+                    values: &padded[row * width..],
+                    lines: 1,
+                    line: 0,
+                    rows: taps,
+                    row: 1,
+                    segments,
+                    segment: window.stride.0 * width,
+                    run: output.width,
+                    step: window.stride.1 * input.channels,
+                };
+                go_on(left, gradient, filters, dw);
+            }
+        }
     }
 
     /// The gradient before the rectifier: nothing passes where it cut.
@@ -209,25 +293,67 @@ impl Conv {
         buffer
     }
 
-    /// Brings the gradient of output rows `rows` back to the input.
-    fn spread(
+    /// How the gradient of the input is found.
+    fn way_back(&self, weight: &[f32]) -> WayBack {
+        let Slide { input, output, window, dilation } = self.slide;
+        if !self.input_gradient {
+            return WayBack::None;
+        }
+        let pads = [window.pad_rows.0, window.pad_columns.0];
+        let fits = pads[0] < window.kernel.0 && pads[1] < window.kernel.1;
+        if !fits || dilation > 1 || window.stride != (1, 1) {
+            return WayBack::Scattered(turned(weight, self.slide.patch(), output.channels));
+        }
+        // A convolution of the gradient with the kernel turned by 180 degrees, and in and out exchanged.
+        let (rows, columns) = window.kernel;
+        let taps = weight.chunks_exact(input.channels * output.channels).rev();
+        let turned = taps.flat_map(|tap| turned(tap, input.channels, output.channels)).collect();
+        let pad = (rows - 1 - pads[0], columns - 1 - pads[1]);
+        let window = Window {
+            pad_rows: (pad.0, rows - 1 - pad.0),
+            pad_columns: (pad.1, columns - 1 - pad.1),
+            ..window
+        };
+        let slide = Slide { input: output, output: input, window, dilation: 1 };
+        WayBack::Turned(Self { slide, relu: false, input_gradient: false }, turned)
+    }
+
+    fn backward_input(
         &self,
-        gradient: Matrix<'_>,
-        weight: &[f32],
-        rows: Range<usize>,
-        buffer: &mut Vec<f32>,
+        gradient: &[f32],
+        back: &WayBack,
+        scratch: &mut Vec<f32>,
         dx: &mut [f32],
     ) {
         let (slide, filters) = (&self.slide, self.slide.output.channels);
-        let weights = Matrix::new(weight, filters).transposed();
-        let line = slide.output.width * slide.patch();
-        if slide.is_pixelwise() {
-            let inside = rows.start * line..rows.end * line;
-            multiply(gradient, weights, Product::Replaces, &mut dx[inside]);
-        } else {
-            buffer.resize(rows.len() * line, 0.0);
-            multiply(gradient, weights, Product::Replaces, buffer);
-            slide.scatter(buffer, rows, dx);
+        match back {
+            WayBack::None => {}
+            WayBack::Turned(turned, weight) => {
+                let channels = slide.input.channels;
+                let line = slide.input.width * channels;
+                let rows = dx.len() / line;
+                // A dense layer's images follow one another as rows do.
+                let band = if slide.is_pixelwise() { rows } else { turned.band_rows() };
+                for (number, dx) in dx.chunks_mut(band * line).enumerate() {
+                    let rows = number * band..number * band + dx.len() / line;
+                    let left = turned.pixels(gradient, rows, scratch);
+                    let start = Start::Zero;
+                    Product { left, right: weight, columns: channels, start, relu: false }
+                        .write(dx);
+                }
+            }
+            WayBack::Scattered(weight) => {
+                let band = self.band_rows();
+                let line = slide.output.width * filters;
+                for (number, gradient) in gradient.chunks(band * line).enumerate() {
+                    let rows = number * band..number * band + gradient.len() / line;
+                    scratch.resize(rows.len() * slide.output.width * slide.patch(), 0.0);
+                    let left = Left::matrix(gradient, filters);
+                    let (columns, start) = (slide.patch(), Start::Zero);
+                    Product { left, right: weight, columns, start, relu: false }.write(scratch);
+                    slide.scatter(scratch, rows, dx);
+                }
+            }
         }
     }
 
@@ -250,6 +376,16 @@ impl Conv {
         let dx = self.input_gradient.then(|| tensor(found.input, xs.shape())).transpose()?;
         Ok((dx, tensor(found.weight, weight.shape())?, tensor(found.bias, filters)?))
     }
+}
+
+/// Goes on with chains whose sums so far are in `out`.
+fn go_on(left: Left<'_>, right: &[f32], columns: usize, out: &mut [f32]) {
+    Product { left, right, columns, start: Start::Output, relu: false }.write(out);
+}
+
+/// A matrix of `rows` times `columns` numbers with both exchanged.
+fn turned(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
 }
 
 impl CustomOp2 for Conv {
@@ -366,13 +502,13 @@ mod tests {
         against_twin(Conv::dense(7, 4).slide, true, true);
     }
 
-    /// Several tiles and several parts: the seams of the work must not show.
+    /// Several bands and several parts: the seams of the work must not show.
     #[test]
-    fn tiles_and_parts_join_without_seams() {
+    fn bands_and_parts_join_without_seams() {
         let window = Window::same(3, 1, 40);
         let slide = slide(Shape { channels: 2, height: 40, width: 40 }, 3, window, 1);
         let conv = Conv { slide, relu: true, input_gradient: true };
-        assert!(conv.tile_rows() < 5 * 40, "the case must have several tiles");
+        assert!(conv.band_rows() < 400, "the case must have several bands");
         let (xs, weight) = (numbers("xs", &[5, 40, 40, 2]), numbers("weight", &[3, 3, 2, 3]));
         let twin = reference::conv(&slide, &xs.exact(), &weight.exact(), None);
         let expected: Vec<f64> = twin.iter().map(|y| y.max(0.0)).collect();

@@ -4,7 +4,8 @@
 //! kernel row is one contiguous run. Each file holds one operation: its fast forward pass, its
 //! gradient, and in its tests the slow obvious twin, of `reference`, that both are held against. Sums run
 //! in an order that is fixed by shape alone (`ARCHITECTURE.md`, "Chance comes by name"): work is cut into
-//! chunks before anybody asks how many threads there are.
+//! chunks before anybody asks how many threads there are. What is vectorised by hand ([`product`]) has the same
+//! bits with vectors of any width.
 //!
 //! Why not candle's own operations: its convolution is about ten times slower than these, its max pool
 //! has a wrong gradient, its random numbers cannot be seeded on the CPU, and its element-wise operations
@@ -20,10 +21,10 @@ mod cross_entropy;
 mod depthwise;
 mod drop_path;
 mod dropout;
-mod gemm;
 mod max_pool;
 mod memory;
 mod pad;
+mod product;
 mod relu;
 mod slide;
 mod sum;

@@ -26,8 +26,8 @@ use crate::kernel::{CrossEntropy, Moments, floats, keep_freed_memory, tensor};
 use crate::net::{Network, Shape};
 use crate::seed::Seed;
 
-/// Candle on the CPU. Bits are promised on one machine only: the product of matrices adds up in blocks
-/// that depend on the processor.
+/// Candle on the CPU. Its bits do not depend on the processor: convolutions are chains of fused multiply-adds
+/// whatever vectors walk them (`crate::kernel`), and the rest is compiled for every processor alike.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CandleCpu;
 
@@ -37,7 +37,7 @@ impl Engine for CandleCpu {
     }
 
     fn component(&self) -> (&'static str, u32) {
-        ("trainer.candle_cpu", 1)
+        ("trainer.candle_cpu", 2)
     }
 
     fn plan(&self, outline: &Outline<'_>) -> Result<Box<dyn Child>, TrainError> {
