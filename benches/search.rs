@@ -3,6 +3,7 @@
 //! On chains: 2,700 networks of the published space, Q-learning at epsilon 1 and over its whole schedule.
 //! On cells: NASNet's space, 50 decisions, with the strategies that were published on it. On bare
 //! decisions of the same sizes, where a network costs nothing to describe: the strategies by themselves.
+//! And what the size of one network costs, by number of cells.
 
 use std::hint::black_box;
 
@@ -14,9 +15,10 @@ use phytotron::search::{
     PpoConfig, QLearningConfig, ReinforceConfig, Search, StrategyConfig,
 };
 use phytotron::seed::Seed;
-use phytotron::space::Space;
 use phytotron::space::chain::{ChainConfig, ChainSpace};
+use phytotron::space::layerwise::{LayerwiseConfig, LayerwiseSpace};
 use phytotron::space::nasnet::{NasnetConfig, NasnetSpace};
+use phytotron::space::{Genotype, Space};
 use toy::Toy;
 
 #[path = "../tests/search/toy.rs"]
@@ -119,5 +121,35 @@ fn cells(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, cells, chains);
+/// Sizes of 256 random networks of cells, and of 256 of layers.
+fn features(criterion: &mut Criterion) {
+    let image = Shape { channels: 3, height: 32, width: 32 };
+    let nasnet = |cells, filters| {
+        let config = NasnetConfig { cells, filters, ..NasnetConfig::default() };
+        NasnetSpace::open(&config, image, 10).expect("colour images")
+    };
+    let layers = LayerwiseConfig { layers: 20, ..LayerwiseConfig::default() };
+    let layers = LayerwiseSpace::open(&layers, image, 10).expect("colour images");
+    let (small, middle, large) = (nasnet(2, 32), nasnet(6, 32), nasnet(18, 128));
+    let spaces: [(&str, &dyn Space); 4] = [
+        ("cells, N 2", &small),
+        ("cells, N 6", &middle),
+        ("cells, N 18", &large),
+        ("layers, 20", &layers),
+    ];
+    let mut group = criterion.benchmark_group("features of 256 networks");
+    group.throughput(Throughput::Elements(256));
+    for (name, space) in spaces {
+        let mut stream = Seed::root(7).stream("draw", 0);
+        let mut genotypes = vec![Genotype::default(); 256];
+        genotypes.iter_mut().for_each(|genotype| space.process().draw(&mut stream, genotype));
+        group.bench_function(name, |bencher| {
+            bencher
+                .iter(|| genotypes.iter().map(|one| space.features(one).parameters).sum::<u64>());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, features, cells, chains);
 criterion_main!(benches);

@@ -62,6 +62,19 @@ pub struct Sizes {
     pub activations: u64,
 }
 
+impl Sizes {
+    /// What was counted since it was `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            parameters: self.parameters - earlier.parameters,
+            dense_parameters: self.dense_parameters - earlier.dense_parameters,
+            multiply_adds: self.multiply_adds - earlier.multiply_adds,
+            activations: self.activations - earlier.activations,
+        }
+    }
+}
+
 /// An output that was counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tallied {

@@ -27,7 +27,10 @@ fn configs() -> Vec<SpaceConfig> {
             dropout: 0.5,
             ..nasnet.clone()
         }),
-        SpaceConfig::Nasnet(NasnetConfig { cells: 2, filters: 5, blocks: 1, ..nasnet }),
+        SpaceConfig::Nasnet(NasnetConfig { cells: 2, filters: 5, blocks: 1, ..nasnet.clone() }),
+        // Cells that repeat each other.
+        SpaceConfig::Nasnet(NasnetConfig { cells: 7, blocks: 2, ..nasnet.clone() }),
+        SpaceConfig::Nasnet(NasnetConfig { cells: 6, skip_reduction_input: true, ..nasnet }),
         SpaceConfig::Layerwise(layerwise.clone()),
         SpaceConfig::Layerwise(LayerwiseConfig {
             strides: vec![1, 2, 3],

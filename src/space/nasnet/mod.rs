@@ -24,7 +24,7 @@ use stack::Stack;
 use table::{Quick, Table};
 
 use super::{Features, Genotype, Limits, ParseError, Process, Space, SpaceError, edit};
-use crate::net::{Builder, Drawing, Network, Shape, Tally};
+use crate::net::{Builder, Drawing, Network, Shape};
 use crate::seed::Stream;
 
 /// Version of the space: raised when the same config gives other cells, texts or networks.
@@ -153,13 +153,13 @@ impl Space for NasnetSpace {
     #[expect(clippy::cast_precision_loss, reason = "a few blocks")]
     fn features(&self, genotype: &Genotype) -> Features {
         let cells = self.cells(genotype);
-        let mut quick = Quick { tally: Tally::new(self.image), table: &self.table };
+        let mut quick = Quick::new(self.image, &self.table);
         let last = self.stack(&cells).describe(&mut quick, false).last;
         let poolings = cells.normal.poolings() + cells.reduction.poolings();
         Features {
             identity_share: f64::from(u8::from(cells.normal.has_identity_path())),
             pool_share: poolings as f64 / (4 * self.rules.blocks) as f64,
-            ..Features::tallied(quick.tally.sizes(), self.image, last)
+            ..Features::tallied(quick.sizes(), self.image, last)
         }
     }
 

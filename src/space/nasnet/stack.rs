@@ -130,7 +130,7 @@ impl Stack<'_> {
         let cell = if stride == 1 { &self.cells.normal } else { &self.cells.reduction };
         let share = self.share(grown.cells);
         let placed = Placed { at, cell, filters, stride, share };
-        let map = placed.describe(net, grown.last(), before);
+        let map = net.cell(&placed, grown.last(), before);
         grown.outputs.push(map);
         grown.cells += 1;
     }
@@ -163,17 +163,22 @@ impl Stack<'_> {
 }
 
 /// A cell at its place.
-struct Placed<'a> {
+pub(super) struct Placed<'a> {
     at: At,
     cell: &'a Cell,
-    filters: usize,
-    stride: usize,
+    pub(super) filters: usize,
+    pub(super) stride: usize,
     /// Depth in the network for dropped paths.
     share: f64,
 }
 
 impl Placed<'_> {
-    fn describe<A: Halves>(&self, net: &mut A, input: A::Map, before: Option<A::Map>) -> A::Map {
+    pub(super) fn describe<A: Halves>(
+        &self,
+        net: &mut A,
+        input: A::Map,
+        before: Option<A::Map>,
+    ) -> A::Map {
         let Self { at, cell, filters, .. } = *self;
         let entry = Sweep::square(1, 1);
         // The first cell has nothing before its input and reads it twice, once as it is.

@@ -1,13 +1,25 @@
 //! Sizes of operations by level, looked up instead of described: a search over cells asks for the size of
-//! a network at every trial, and nearly all of it are the same operations on maps of the same shapes.
+//! a network at every trial, and nearly all of it are the same operations on maps of the same shapes. Within
+//! a network, cells of a stack repeat each other from the third on: those are counted again, not described.
 
 use std::fmt::{self, Display};
 
+use super::stack::Placed;
 use super::{CellOp, NasnetConfig, Size, Stem};
 use crate::net::{Assemble, Builder, Op, Shape, Sizes, Tallied, Tally, Window};
 
-/// What takes a cell's operations one by one.
+/// What takes cells, and a cell's operations, one by one.
 pub(super) trait Halves: Assemble + Sized {
+    /// The output of a cell that reads `input` and, where there is one, the cell `before` it.
+    fn cell(
+        &mut self,
+        cell: &Placed<'_>,
+        input: Self::Map,
+        before: Option<Self::Map>,
+    ) -> Self::Map {
+        cell.describe(self, input, before)
+    }
+
     /// The output of an operation in a block: with `filters` channels, its path dropped at times.
     fn half(&mut self, half: Half<'_, impl Display>, map: Self::Map) -> Self::Map {
         half.describe(self, map)
@@ -115,10 +127,43 @@ impl Level {
     }
 }
 
-/// A count that looks operations up where it can.
+/// A count of one network that looks operations and cells up where it can.
 pub(super) struct Quick<'a> {
-    pub(super) tally: Tally,
-    pub(super) table: &'a Table,
+    tally: Tally,
+    table: &'a Table,
+    cells: Vec<Known>,
+}
+
+/// All that a cell's sizes and shape depend on within a network. How deep its output lies beyond its input
+/// depends only on how far the inputs lie apart, since every path in a cell begins at one of them.
+#[derive(PartialEq, Eq)]
+struct Met {
+    filters: usize,
+    stride: usize,
+    input: Shape,
+    /// Shape of the cell before, and how much deeper the input lies; wraps.
+    before: Option<(Shape, u32)>,
+}
+
+/// A cell that was counted.
+struct Known {
+    met: Met,
+    sizes: Sizes,
+    shape: Shape,
+    /// How much deeper the output lies than the input; wraps.
+    deeper: u32,
+}
+
+impl<'a> Quick<'a> {
+    /// A count that has seen nothing.
+    pub(super) fn new(image: Shape, table: &'a Table) -> Self {
+        Self { tally: Tally::new(image), table, cells: Vec::new() }
+    }
+
+    /// What was counted.
+    pub(super) fn sizes(&self) -> Sizes {
+        self.tally.sizes()
+    }
 }
 
 impl Assemble for Quick<'_> {
@@ -138,6 +183,28 @@ impl Assemble for Quick<'_> {
 }
 
 impl Halves for Quick<'_> {
+    fn cell(&mut self, cell: &Placed<'_>, input: Tallied, before: Option<Tallied>) -> Tallied {
+        let met = Met {
+            filters: cell.filters,
+            stride: cell.stride,
+            input: input.shape,
+            before: before.map(|map| (map.shape, input.depth.wrapping_sub(map.depth))),
+        };
+        if let Some(known) = self.cells.iter().rev().find(|known| known.met == met) {
+            self.tally.count(known.sizes);
+            return Tallied { shape: known.shape, depth: input.depth.wrapping_add(known.deeper) };
+        }
+        let earlier = self.tally.sizes();
+        let output = cell.describe(self, input, before);
+        self.cells.push(Known {
+            met,
+            sizes: self.tally.sizes().since(earlier),
+            shape: output.shape,
+            deeper: output.depth.wrapping_sub(input.depth),
+        });
+        output
+    }
+
     fn half(&mut self, half: Half<'_, impl Display>, map: Tallied) -> Tallied {
         match self.table.find(half.op, map.shape, half.filters, half.stride) {
             Some(part) => {
