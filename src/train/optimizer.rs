@@ -123,10 +123,24 @@ impl Optimizer {
             Self::Adam { beta1, beta2 } => adam(weights, moment, (beta1, beta2), false),
             Self::Adamw { beta1, beta2 } => adam(weights, moment, (beta1, beta2), true),
             Self::Rmsprop { decay, momentum, epsilon } => {
-                let rates = [decay, momentum, epsilon].map(|rate| rate as f32);
-                rmsprop(weights, moment.lr as f32, rates);
+                rmsprop(weights, moment.lr as f32, Share::kept(decay), [momentum, epsilon]);
             }
         }
+    }
+}
+
+/// What a moving average keeps of its past and takes in of what is new. Each is rounded once: `1 - 0.999`
+/// of numbers that were rounded before is off by 1e-5, and the more the closer to 1 the decay is.
+#[derive(Clone, Copy)]
+struct Share {
+    kept: f32,
+    taken: f32,
+}
+
+impl Share {
+    #[expect(clippy::cast_possible_truncation, reason = "rates as f32")]
+    fn kept(decay: f64) -> Self {
+        Self { kept: decay as f32, taken: (1.0 - decay) as f32 }
     }
 }
 
@@ -146,12 +160,13 @@ fn sgd(weights: Weights<'_>, lr: f32, momentum: f32, nesterov: bool) {
 
 /// `s ← ρs + (1 - ρ)g²`, `v ← μv + g / (√s + ε)`, `w ← w - lr v`, as `torch.optim` has it.
 #[expect(clippy::cast_possible_truncation, reason = "rates as f32")]
-fn rmsprop(weights: Weights<'_>, lr: f32, [rho, momentum, epsilon]: [f32; 3]) {
+fn rmsprop(weights: Weights<'_>, lr: f32, rho: Share, [momentum, epsilon]: [f64; 2]) {
+    let (momentum, epsilon) = (momentum as f32, epsilon as f32);
     let decay = weights.decay as f32;
     let pairs = weights.values.iter_mut().zip(weights.gradient);
     for ((w, g), (velocity, square)) in pairs.zip(weights.first.iter_mut().zip(weights.second)) {
         let gradient = g + decay * *w;
-        *square = rho * *square + (1.0 - rho) * gradient * gradient;
+        *square = rho.kept * *square + rho.taken * gradient * gradient;
         *velocity = momentum * *velocity + gradient / (square.sqrt() + epsilon);
         *w -= lr * *velocity;
     }
@@ -171,14 +186,14 @@ fn adam(weights: Weights<'_>, moment: Moment, (beta1, beta2): (f64, f64), decoup
     let correction2 = libm::sqrt(1.0 - libm::pow(beta2, t));
     let size = (moment.lr / correction1) as f32;
     let root = (1.0 / correction2) as f32;
-    let (beta1, beta2) = (beta1 as f32, beta2 as f32);
+    let (mean, square) = (Share::kept(beta1), Share::kept(beta2));
     let added = if decoupled { 0.0 } else { weights.decay as f32 };
     let kept = if decoupled { (1.0 - moment.lr * weights.decay) as f32 } else { 1.0 };
     let pairs = weights.values.iter_mut().zip(weights.gradient);
     for ((w, g), (first, second)) in pairs.zip(weights.first.iter_mut().zip(weights.second)) {
         let gradient = g + added * *w;
-        *first = beta1 * *first + (1.0 - beta1) * gradient;
-        *second = beta2 * *second + (1.0 - beta2) * gradient * gradient;
+        *first = mean.kept * *first + mean.taken * gradient;
+        *second = square.kept * *second + square.taken * gradient * gradient;
         *w = kept * *w - size * *first / (second.sqrt() * root + EPSILON);
     }
 }
@@ -205,6 +220,30 @@ mod tests {
 
     fn near(found: f32, expected: f64) {
         assert!((f64::from(found) - expected).abs() < 1e-6, "{found} instead of {expected}");
+    }
+
+    /// With nothing but the first gradient, Adam's step is the learning rate and `RMSProp`'s is known.
+    #[test]
+    fn averages_over_very_many_steps_take_in_their_exact_share() {
+        let step = |optimizer: Optimizer| {
+            let (mut w, mut first, mut second) = ([0.0_f32], [0.0_f32], [0.0_f32]);
+            let weights = Weights {
+                values: &mut w,
+                gradient: &[0.5],
+                first: &mut first,
+                second: &mut second,
+                decay: 0.0,
+            };
+            optimizer.update(weights, Moment { step: 0, lr: 0.1 });
+            w[0]
+        };
+        near(step(Optimizer::Adam { beta1: 0.9999, beta2: 0.999_999 }), -0.1);
+        near(step(Optimizer::Adamw { beta1: 0.9999, beta2: 0.999_999 }), -0.1);
+        // The root of 0.0001 of the square is a hundredth of the gradient.
+        near(
+            0.01 * step(Optimizer::Rmsprop { decay: 0.9999, momentum: 0.0, epsilon: 1e-10 }),
+            -0.1,
+        );
     }
 
     #[test]

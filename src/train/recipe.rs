@@ -8,7 +8,7 @@ use super::optimizer::Optimizer;
 use super::schedule::Schedule;
 
 /// Version of what the same recipe means: batches, augmentation, schedules, optimizers.
-pub const RECIPE_VERSION: u32 = 2;
+pub const RECIPE_VERSION: u32 = 3;
 
 /// How children are trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
