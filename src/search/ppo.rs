@@ -70,7 +70,8 @@ impl Clipping {
     }
 
     /// How fast that grows with the logarithm of the decision's probability: `r A`, or 0 where it is
-    /// clipped.
+    /// clipped. Where `A` is negative a large `r` is not clipped, as the paper has it, so that a decision that
+    /// became likelier by mistake is taken back; `r` is at most 1 by the probability it was drawn with.
     #[must_use]
     pub fn slope(&self, ratio: f64, advantage: f64) -> f64 {
         let is_clipped =

@@ -477,7 +477,12 @@ fn weights(
         let rewards: Vec<f64> = search.propose(4).iter().map(|_| reward()).collect();
         search.observe(&rewards);
     }
-    let bytes = search.controller().weights(space).expect("a policy has weights");
+    weights_of(&search)
+}
+
+/// The weights of a search's policy.
+fn weights_of(search: &Search<'_>) -> Vec<f32> {
+    let bytes = search.controller().weights(search.space()).expect("a policy has weights");
     let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
     let number = |four: &[u8]| f32::from_le_bytes(four.try_into().expect("four bytes"));
     // By name: tensors come in no order of their own.
@@ -500,6 +505,89 @@ fn a_constant_reward_teaches_a_policy_nothing() {
             let mut chance = stream(1);
             let taught = moved(&mut || chance.unit());
             assert!(taught > 1e-3, "{taught}: {strategy:?} on {}", name(&*space));
+        }
+    }
+}
+
+/// Strategies with a policy, with the extremes of what the schema allows: everything that makes numbers
+/// large at once, and then with the bounds that are there to hold them.
+fn wildest_policy_gradients() -> Vec<StrategyConfig> {
+    let mut strategies = Vec::new();
+    let softmax = ReinforceConfig {
+        controller: PolicyConfig::Softmax,
+        lr: Some(1.0),
+        batch: Some(1),
+        ..ReinforceConfig::default()
+    };
+    strategies.push(StrategyConfig::Reinforce(softmax.clone()));
+    strategies.push(StrategyConfig::Reinforce(ReinforceConfig { entropy_weight: 10.0, ..softmax }));
+    for (layers, temperature, tanh_constant, gradient_clip, entropy_weight) in [
+        (1, 1.0, None, None, 0.0),
+        (1, 1.0, None, Some(1e6), 0.0),
+        (2, 1.0, None, None, 10.0),
+        (2, 1e-3, None, Some(f64::MIN_POSITIVE), 10.0),
+        (1, 5e-324, None, None, 10.0),
+        (1, 5e-324, Some(1_000.0), Some(1e6), 0.0),
+        (1, 1_000.0, Some(5e-324), None, 0.0),
+    ] {
+        let controller = LstmConfig {
+            layers: Some(layers),
+            hidden: Some(24),
+            embedding: Some(3),
+            init_range: Some(10.0),
+            temperature,
+            tanh_constant,
+        };
+        strategies.push(StrategyConfig::Reinforce(ReinforceConfig {
+            controller: PolicyConfig::Lstm(controller.clone()),
+            lr: Some(1.0),
+            batch: Some(2),
+            entropy_weight,
+            gradient_clip,
+            ..ReinforceConfig::default()
+        }));
+        strategies.push(StrategyConfig::Ppo(PpoConfig {
+            controller,
+            lr: 1.0,
+            batch: 4,
+            minibatch: 1,
+            epochs: 100,
+            clip: 0.999,
+            entropy_weight,
+            // Most advantages are negative once the first reward was the best.
+            baseline_decay: 0.999,
+            gradient_clip,
+            ..PpoConfig::default()
+        }));
+    }
+    strategies
+}
+
+#[test]
+fn no_policy_holds_a_weight_that_is_no_number_at_the_largest_rates() {
+    let spaces = [open(&configs()[0]), open(&configs()[2]), Box::new(Toy::new(&[3, 4, 1, 3, 4]))];
+    for space in spaces {
+        for (number, strategy) in wildest_policy_gradients().iter().enumerate() {
+            let mut chance = stream(number as u64);
+            let mut best = Some(1e9);
+            let controller = strategy.open(&*space, 24, Seed::root(1)).expect("a policy suits all");
+            let mut search = Search::new(&*space, controller, Seed::root(1));
+            while search.trials() < 24 && !search.is_exhausted() {
+                let proposals = search.propose(4);
+                let mut reward = || best.take().unwrap_or_else(|| chance.unit());
+                let rewards: Vec<f64> = proposals.iter().map(|_| reward()).collect();
+                search.observe(&rewards);
+            }
+            let said = || format!("{strategy:?} on {}", name(&*space));
+            let weights = weights_of(&search);
+            assert!(weights.iter().all(|weight| weight.is_finite()), "{}", said());
+            let table = search.controller().table(&*space).expect("a policy has one").text;
+            assert!(!table.contains("NaN") && !table.contains("inf"), "{}: {table}", said());
+            // What is saved is read again, which refuses numbers that are none.
+            let saved = search.save();
+            let controller = strategy.open(&*space, 24, Seed::root(1)).expect("a policy suits all");
+            let again = Search::new(&*space, controller, Seed::root(1)).restore(saved);
+            again.unwrap_or_else(|error| panic!("{}: {error}", said()));
         }
     }
 }
