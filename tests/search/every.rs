@@ -4,50 +4,32 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use phytotron::net::Shape;
 use phytotron::search::{
     Baseline, BaselineKind, Controller, CostConfig, Evaluation, Finished, Level, LstmConfig,
     Measure, PolicyConfig, PpoConfig, Progress, QLearning, QLearningConfig, ReinforceConfig,
     RewardConfig, SavedSearch, Search, StrategyConfig,
 };
 use phytotron::seed::{Seed, Stream};
-use phytotron::space::chain::ChainConfig;
 use phytotron::space::layerwise::LayerwiseConfig;
-use phytotron::space::nasbench201::Nasbench201Config;
-use phytotron::space::nasnet::{CellOp, Combiner, NasnetConfig};
 use phytotron::space::{Features, Genotype, Process, Space, SpaceChanges, SpaceConfig, StateId};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use super::invariants::{Run, STRATEGIES};
 use super::toy::Toy;
+use crate::space::small;
 
-const IMAGE: Shape = Shape { channels: 3, height: 16, width: 16 };
+/// Side of the images.
+const SIDE: usize = 16;
 
-/// A space of each kind, small enough that thousands of networks cost nothing.
+/// A space of each kind, and one of more networks than 128 bits count.
 fn configs() -> Vec<SpaceConfig> {
-    let layerwise = LayerwiseConfig { layers: 4, ..LayerwiseConfig::default() };
-    vec![
-        SpaceConfig::Chain(ChainConfig { layers_max: 5, ..ChainConfig::default() }),
-        SpaceConfig::Nasnet(NasnetConfig {
-            cells: 1,
-            filters: 4,
-            blocks: 2,
-            ..NasnetConfig::default()
-        }),
-        SpaceConfig::Layerwise(LayerwiseConfig {
-            strides: vec![1, 2],
-            pools_after: vec![2],
-            ..layerwise.clone()
-        }),
-        // More networks than 128 bits count.
-        SpaceConfig::Layerwise(LayerwiseConfig { layers: 12, ..layerwise }),
-        SpaceConfig::Nasbench201(Nasbench201Config { cells: 1, ..Nasbench201Config::default() }),
-    ]
+    let deep = LayerwiseConfig { layers: 12, ..LayerwiseConfig::default() };
+    small::configs().into_iter().chain([SpaceConfig::Layerwise(deep)]).collect()
 }
 
 fn open(config: &SpaceConfig) -> Box<dyn Space> {
-    config.open(IMAGE, 10).expect("squares suit all")
+    small::open(config, SIDE)
 }
 
 fn toys() -> [Box<dyn Space>; 2] {
@@ -75,26 +57,8 @@ fn limited() -> Vec<Box<dyn Space>> {
 
 /// A space of each kind with few networks.
 fn tiny() -> Vec<Box<dyn Space>> {
-    let configs = [
-        SpaceConfig::Chain(ChainConfig { layers_max: 1, ..ChainConfig::default() }),
-        SpaceConfig::Nasnet(NasnetConfig {
-            cells: 1,
-            filters: 2,
-            blocks: 1,
-            operations: vec![CellOp::Identity],
-            combiners: vec![Combiner::Add],
-            ..NasnetConfig::default()
-        }),
-        SpaceConfig::Layerwise(LayerwiseConfig {
-            layers: 2,
-            heights: vec![1, 3],
-            widths: vec![3],
-            filters: vec![8],
-            ..LayerwiseConfig::default()
-        }),
-    ];
     let toy: Box<dyn Space> = Box::new(Toy::new(&[3, 4]));
-    configs.iter().map(open).chain([toy]).collect()
+    small::tiny().iter().map(open).chain([toy]).collect()
 }
 
 fn stream(seed: u64) -> Stream {
@@ -129,7 +93,7 @@ fn name(space: &dyn Space) -> String {
 
 /// Whether nodes can be counted: toys have none.
 fn is_real(space: &dyn Space) -> bool {
-    space.image() == IMAGE
+    space.image().height == SIDE
 }
 
 #[test]
