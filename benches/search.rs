@@ -142,7 +142,9 @@ fn features(criterion: &mut Criterion) {
     for (name, space) in spaces {
         let mut stream = Seed::root(7).stream("draw", 0);
         let mut genotypes = vec![Genotype::default(); 256];
-        genotypes.iter_mut().for_each(|genotype| space.process().draw(&mut stream, genotype));
+        for genotype in &mut genotypes {
+            space.process().draw(&mut stream, genotype);
+        }
         group.bench_function(name, |bencher| {
             bencher
                 .iter(|| genotypes.iter().map(|one| space.features(one).parameters).sum::<u64>());

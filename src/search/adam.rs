@@ -11,6 +11,9 @@ const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
 
+/// Steeper slopes have no square in f32.
+const STEEPEST: f32 = 1e18;
+
 /// The optimizer's memory.
 #[derive(Debug, Clone)]
 pub(super) struct Adam {
@@ -35,9 +38,14 @@ impl Adam {
         Self { lr, clip, steps: 0, means: vec![0.0; weights], squares: vec![0.0; weights] }
     }
 
-    /// Moves `weights` along `gradient`, which is shortened in place where it must be.
+    /// Moves `weights` along `gradient`, which is shortened in place where it must be. A gradient that f32
+    /// cannot hold, as it is at the lowest temperatures, is passed over: nothing moves.
     #[expect(clippy::cast_possible_truncation, reason = "f32 is what weights are made of")]
     pub(super) fn ascend(&mut self, weights: &mut [f32], gradient: &mut [f32]) {
+        // Also false for NaN.
+        if !gradient.iter().all(|slope| slope.abs() <= STEEPEST) {
+            return;
+        }
         self.steps += 1;
         if let Some(clip) = self.clip {
             let norm = norm(gradient);
@@ -104,6 +112,30 @@ mod tests {
         let mut gradient = [3.0, -4.0];
         Adam::new(2, 0.1, Some(1.0)).ascend(&mut [0.0, 0.0], &mut gradient);
         assert!((gradient[0] - 0.6).abs() < 1e-6 && (gradient[1] + 0.8).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_gradient_beyond_all_numbers_moves_nothing() {
+        for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -1e19] {
+            for clip in [None, Some(1.0)] {
+                let (mut weights, mut adam) = ([1.0, 1.0], Adam::new(2, 0.1, clip));
+                adam.ascend(&mut weights, &mut [1.0, broken]);
+                assert_eq!(weights.map(f32::to_bits), [1.0_f32, 1.0].map(f32::to_bits));
+                adam.ascend(&mut weights, &mut [1.0, -1.0]);
+                assert!((weights[0] - 1.1).abs() < 1e-5, "the next step is the first: {weights:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_steepest_slopes_keep_everything_finite() {
+        let (mut weights, mut adam) = ([0.0, 0.0], Adam::new(2, 1.0, None));
+        for step in 0..1_000 {
+            let slope = [STEEPEST, 1e-30, 0.0][step % 3];
+            adam.ascend(&mut weights, &mut [slope, -slope]);
+            let mut all = weights.iter().chain(&adam.means).chain(&adam.squares);
+            assert!(all.all(|number| number.is_finite()), "{adam:?}");
+        }
     }
 
     #[test]

@@ -4,55 +4,37 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use phytotron::net::Shape;
 use phytotron::search::{
     Baseline, BaselineKind, Controller, CostConfig, Evaluation, Finished, Level, LstmConfig,
     Measure, PolicyConfig, PpoConfig, Progress, QLearning, QLearningConfig, ReinforceConfig,
     RewardConfig, SavedSearch, Search, StrategyConfig,
 };
 use phytotron::seed::{Seed, Stream};
-use phytotron::space::chain::ChainConfig;
 use phytotron::space::layerwise::{Growth, LayerwiseConfig};
-use phytotron::space::nasbench201::Nasbench201Config;
-use phytotron::space::nasnet::{CellOp, Combiner, NasnetConfig};
 use phytotron::space::{Features, Genotype, Process, Space, SpaceChanges, SpaceConfig, StateId};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use super::invariants::{Run, STRATEGIES};
 use super::toy::Toy;
+use crate::space::small;
 
-const IMAGE: Shape = Shape { channels: 3, height: 16, width: 16 };
+/// Side of the images.
+const SIDE: usize = 16;
 
-/// A space of each kind, small enough that thousands of networks cost nothing.
+/// A space of each kind, one of more networks than 128 bits count, and one of deeper and deeper networks.
 fn configs() -> Vec<SpaceConfig> {
-    let layerwise = LayerwiseConfig { layers: 4, ..LayerwiseConfig::default() };
-    vec![
-        SpaceConfig::Chain(ChainConfig { layers_max: 5, ..ChainConfig::default() }),
-        SpaceConfig::Nasnet(NasnetConfig {
-            cells: 1,
-            filters: 4,
-            blocks: 2,
-            ..NasnetConfig::default()
-        }),
-        SpaceConfig::Layerwise(LayerwiseConfig {
-            strides: vec![1, 2],
-            pools_after: vec![2],
-            ..layerwise.clone()
-        }),
-        // Deeper and deeper networks.
-        SpaceConfig::Layerwise(LayerwiseConfig {
-            growth: Some(Growth { start: 2, plus: 1, every: 12 }),
-            ..layerwise.clone()
-        }),
-        // More networks than 128 bits count.
-        SpaceConfig::Layerwise(LayerwiseConfig { layers: 12, ..layerwise }),
-        SpaceConfig::Nasbench201(Nasbench201Config { cells: 1, ..Nasbench201Config::default() }),
-    ]
+    let deep = LayerwiseConfig { layers: 12, ..LayerwiseConfig::default() };
+    let growing = LayerwiseConfig {
+        layers: 4,
+        growth: Some(Growth { start: 2, plus: 1, every: 12 }),
+        ..LayerwiseConfig::default()
+    };
+    small::configs().into_iter().chain([deep, growing].map(SpaceConfig::Layerwise)).collect()
 }
 
 fn open(config: &SpaceConfig) -> Box<dyn Space> {
-    config.open(IMAGE, 10).expect("squares suit all")
+    small::open(config, SIDE)
 }
 
 fn toys() -> [Box<dyn Space>; 2] {
@@ -80,26 +62,8 @@ fn limited() -> Vec<Box<dyn Space>> {
 
 /// A space of each kind with few networks.
 fn tiny() -> Vec<Box<dyn Space>> {
-    let configs = [
-        SpaceConfig::Chain(ChainConfig { layers_max: 1, ..ChainConfig::default() }),
-        SpaceConfig::Nasnet(NasnetConfig {
-            cells: 1,
-            filters: 2,
-            blocks: 1,
-            operations: vec![CellOp::Identity],
-            combiners: vec![Combiner::Add],
-            ..NasnetConfig::default()
-        }),
-        SpaceConfig::Layerwise(LayerwiseConfig {
-            layers: 2,
-            heights: vec![1, 3],
-            widths: vec![3],
-            filters: vec![8],
-            ..LayerwiseConfig::default()
-        }),
-    ];
     let toy: Box<dyn Space> = Box::new(Toy::new(&[3, 4]));
-    configs.iter().map(open).chain([toy]).collect()
+    small::tiny().iter().map(open).chain([toy]).collect()
 }
 
 fn stream(seed: u64) -> Stream {
@@ -134,7 +98,7 @@ fn name(space: &dyn Space) -> String {
 
 /// Whether nodes can be counted: toys have none.
 fn is_real(space: &dyn Space) -> bool {
-    space.image() == IMAGE
+    space.image().height == SIDE
 }
 
 #[test]
@@ -147,6 +111,9 @@ fn what_is_proposed_is_legal_counted_within_the_limits_and_costs_the_budget_once
         assert_eq!(run.search.trials(), 40);
         let counts = run.search.counts();
         assert_eq!(counts.episodes, 40 + counts.repeats + counts.rejected, "{counts:?}");
+        // A repeated network teaches again, but for one of a batch that is still out.
+        let taught = if batch == 1 { 40 + counts.repeats } else { 40 };
+        assert!((taught..=40 + counts.repeats).contains(&counts.updates), "{counts:?}");
         (repeats, rejected) = (repeats + counts.repeats, rejected + counts.rejected);
         let mut texts = BTreeSet::new();
         for (trial, (proposal, _)) in run.history.iter().enumerate() {
@@ -197,6 +164,15 @@ fn a_seed_and_a_batch_are_a_history() {
             let history = |seed| Run::new(space, strategy, 18, seed).finished(18, batch).history;
             assert_eq!(history(pair), history(pair), "{strategy:?} on {}", name(space));
             assert_ne!(history(pair), history(pair + 1), "{strategy:?} on {}", name(space));
+        }
+        // Also before a first draw: what a policy begins with comes from the seed.
+        let fresh = |seed| {
+            let controller = strategy.open(space, 18, Seed::root(seed)).expect("it was opened");
+            controller.weights(space)
+        };
+        assert_eq!(fresh(pair), fresh(pair), "{strategy:?} on {}", name(space));
+        if let Some(weights) = fresh(pair) {
+            assert_ne!(Some(weights), fresh(pair + 1), "{strategy:?} on {}", name(space));
         }
     });
 }
@@ -379,36 +355,53 @@ fn walk(learner: &mut QLearning, space: &dyn Space, stream: &mut Stream) -> Geno
     genotype
 }
 
+/// Chi-squared over the actions that 3,000 walks take at the states that they meet often.
+fn takes_every_action_alike(learner: &mut QLearning, space: &dyn Space, chance: &mut Stream) {
+    let mut taken: BTreeMap<StateId, Vec<f64>> = BTreeMap::new();
+    for _ in 0..3_000 {
+        let genotype = walk(learner, space, chance);
+        for (state, slot, _) in space.process().walk(&genotype) {
+            let actions = space.process().actions(state).len();
+            let counts = taken.entry(state).or_insert_with(|| vec![0.0; actions]);
+            counts[usize::from(slot)] += 1.0;
+        }
+    }
+    let (mut chi, mut degrees) = (0.0, 0.0);
+    for counts in taken.values() {
+        #[expect(clippy::cast_precision_loss, reason = "few actions")]
+        let choices = counts.len() as f64;
+        let expected = counts.iter().sum::<f64>() / choices;
+        if expected < 20.0 {
+            continue;
+        }
+        let of_state: f64 = counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
+        let free = choices - 1.0;
+        assert!(of_state <= free + 6.0 * (2.0 * free).sqrt() + 6.0, "{counts:?}");
+        (chi, degrees) = (chi + of_state, degrees + free);
+    }
+    assert!(degrees > 5.0, "{degrees} in {}", name(space));
+    assert!((chi - degrees).abs() < 5.0 * (2.0 * degrees).sqrt(), "{chi} of {degrees}");
+}
+
 #[test]
 fn full_exploration_takes_every_legal_action_of_a_state_alike() {
     for (number, space) in spaces().iter().enumerate() {
         let mut chance = stream(number as u64);
         let mut learner = taught(&**space, 1.0, &mut chance);
-        let mut taken: BTreeMap<StateId, Vec<f64>> = BTreeMap::new();
-        for _ in 0..3_000 {
-            let genotype = walk(&mut learner, &**space, &mut chance);
-            for (state, slot, _) in space.process().walk(&genotype) {
-                let actions = space.process().actions(state).len();
-                let counts = taken.entry(state).or_insert_with(|| vec![0.0; actions]);
-                counts[usize::from(slot)] += 1.0;
-            }
-        }
-        let (mut chi, mut degrees) = (0.0, 0.0);
-        for counts in taken.values() {
-            #[expect(clippy::cast_precision_loss, reason = "few actions")]
-            let choices = counts.len() as f64;
-            let expected = counts.iter().sum::<f64>() / choices;
-            if expected < 20.0 {
-                continue;
-            }
-            let of_state: f64 =
-                counts.iter().map(|count| (count - expected).powi(2) / expected).sum();
-            let free = choices - 1.0;
-            assert!(of_state <= free + 6.0 * (2.0 * free).sqrt() + 6.0, "{counts:?}");
-            (chi, degrees) = (chi + of_state, degrees + free);
-        }
-        assert!(degrees > 5.0, "{degrees} in {}", name(&**space));
-        assert!((chi - degrees).abs() < 5.0 * (2.0 * degrees).sqrt(), "{chi} of {degrees}");
+        takes_every_action_alike(&mut learner, &**space, &mut chance);
+    }
+}
+
+/// A table that knows nothing has nothing but ties.
+#[test]
+fn without_exploration_equal_values_are_taken_alike() {
+    for (number, space) in spaces().iter().enumerate() {
+        let config = QLearningConfig {
+            schedule: vec![Level { epsilon: 0.0, networks: 1 }],
+            ..QLearningConfig::default()
+        };
+        let mut learner = QLearning::new(&config, space.process(), 1);
+        takes_every_action_alike(&mut learner, &**space, &mut stream(100 + number as u64));
     }
 }
 
@@ -482,7 +475,12 @@ fn weights(
         let rewards: Vec<f64> = search.propose(4).iter().map(|_| reward()).collect();
         search.observe(&rewards);
     }
-    let bytes = search.controller().weights(space).expect("a policy has weights");
+    weights_of(&search)
+}
+
+/// The weights of a search's policy.
+fn weights_of(search: &Search<'_>) -> Vec<f32> {
+    let bytes = search.controller().weights(search.space()).expect("a policy has weights");
     let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
     let number = |four: &[u8]| f32::from_le_bytes(four.try_into().expect("four bytes"));
     // By name: tensors come in no order of their own.
@@ -505,6 +503,89 @@ fn a_constant_reward_teaches_a_policy_nothing() {
             let mut chance = stream(1);
             let taught = moved(&mut || chance.unit());
             assert!(taught > 1e-3, "{taught}: {strategy:?} on {}", name(&*space));
+        }
+    }
+}
+
+/// Strategies with a policy, with the extremes of what the schema allows: everything that makes numbers
+/// large at once, and then with the bounds that are there to hold them.
+fn wildest_policy_gradients() -> Vec<StrategyConfig> {
+    let mut strategies = Vec::new();
+    let softmax = ReinforceConfig {
+        controller: PolicyConfig::Softmax,
+        lr: Some(1.0),
+        batch: Some(1),
+        ..ReinforceConfig::default()
+    };
+    strategies.push(StrategyConfig::Reinforce(softmax.clone()));
+    strategies.push(StrategyConfig::Reinforce(ReinforceConfig { entropy_weight: 10.0, ..softmax }));
+    for (layers, temperature, tanh_constant, gradient_clip, entropy_weight) in [
+        (1, 1.0, None, None, 0.0),
+        (1, 1.0, None, Some(1e6), 0.0),
+        (2, 1.0, None, None, 10.0),
+        (2, 1e-3, None, Some(f64::MIN_POSITIVE), 10.0),
+        (1, 5e-324, None, None, 10.0),
+        (1, 5e-324, Some(1_000.0), Some(1e6), 0.0),
+        (1, 1_000.0, Some(5e-324), None, 0.0),
+    ] {
+        let controller = LstmConfig {
+            layers: Some(layers),
+            hidden: Some(24),
+            embedding: Some(3),
+            init_range: Some(10.0),
+            temperature,
+            tanh_constant,
+        };
+        strategies.push(StrategyConfig::Reinforce(ReinforceConfig {
+            controller: PolicyConfig::Lstm(controller.clone()),
+            lr: Some(1.0),
+            batch: Some(2),
+            entropy_weight,
+            gradient_clip,
+            ..ReinforceConfig::default()
+        }));
+        strategies.push(StrategyConfig::Ppo(PpoConfig {
+            controller,
+            lr: 1.0,
+            batch: 4,
+            minibatch: 1,
+            epochs: 100,
+            clip: 0.999,
+            entropy_weight,
+            // Most advantages are negative once the first reward was the best.
+            baseline_decay: 0.999,
+            gradient_clip,
+            ..PpoConfig::default()
+        }));
+    }
+    strategies
+}
+
+#[test]
+fn no_policy_holds_a_weight_that_is_no_number_at_the_largest_rates() {
+    let spaces = [open(&configs()[0]), open(&configs()[2]), Box::new(Toy::new(&[3, 4, 1, 3, 4]))];
+    for space in spaces {
+        for (number, strategy) in wildest_policy_gradients().iter().enumerate() {
+            let mut chance = stream(number as u64);
+            let mut best = Some(1e9);
+            let controller = strategy.open(&*space, 24, Seed::root(1)).expect("a policy suits all");
+            let mut search = Search::new(&*space, controller, Seed::root(1));
+            while search.trials() < 24 && !search.is_exhausted() {
+                let proposals = search.propose(4);
+                let mut reward = || best.take().unwrap_or_else(|| chance.unit());
+                let rewards: Vec<f64> = proposals.iter().map(|_| reward()).collect();
+                search.observe(&rewards);
+            }
+            let said = || format!("{strategy:?} on {}", name(&*space));
+            let weights = weights_of(&search);
+            assert!(weights.iter().all(|weight| weight.is_finite()), "{}", said());
+            let table = search.controller().table(&*space).expect("a policy has one").text;
+            assert!(!table.contains("NaN") && !table.contains("inf"), "{}: {table}", said());
+            // What is saved is read again, which refuses numbers that are none.
+            let saved = search.save();
+            let controller = strategy.open(&*space, 24, Seed::root(1)).expect("a policy suits all");
+            let again = Search::new(&*space, controller, Seed::root(1)).restore(saved);
+            again.unwrap_or_else(|error| panic!("{}: {error}", said()));
         }
     }
 }
@@ -540,10 +621,16 @@ proptest! {
         cost in prop::option::of((0_u32..64, -100.0_f64..=0.0, -100.0_f64..=0.0)),
         bits in 0_u32..64, classes in 2_usize..1000,
     ) {
+        let counted = match last_epochs {
+            Some(epochs) if !curve.is_empty() => &curve[curve.len().saturating_sub(epochs)..],
+            _ => &[score][..],
+        };
+        let best = counted.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let is_broken = failed || counted.iter().any(|a| a.is_nan()) || best.is_infinite();
         let evaluation = Evaluation {
             score,
             failure: failed.then(|| "diverged".to_owned()),
-            curve,
+            curve: curve.clone(),
             ..Evaluation::default()
         };
         let cost = cost.map(|(bits, exponent_below, exponent_above)| CostConfig {
@@ -561,10 +648,9 @@ proptest! {
         prop_assert!(reward.is_finite(), "{reward}");
         let plain = RewardConfig { cost: None, ..config };
         let worth = plain.of(&evaluation, &features, classes);
-        prop_assert!(worth >= 0.0, "{worth}");
         #[expect(clippy::cast_precision_loss, reason = "few classes")]
-        let chance = (1.0 / classes as f64).powf(power);
-        prop_assert!(!failed || (worth - chance).abs() < 1e-9 * chance, "{worth} {chance}");
+        let expected = if is_broken { 1.0 / classes as f64 } else { best }.powf(power);
+        prop_assert!((worth - expected).abs() <= 1e-9 * expected, "{worth} {expected}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use phytotron::net::{Network, Op, Shape};
+use phytotron::net::{Network, Op};
 use phytotron::seed::Seed;
 use phytotron::space::chain::ChainConfig;
 use phytotron::space::layerwise::LayerwiseConfig;
@@ -11,12 +11,13 @@ use phytotron::space::nasnet::{CellOp, Combiner, NasnetConfig, Stem};
 use phytotron::space::{Genotype, Space, SpaceConfig};
 use proptest::prelude::*;
 
-/// Spaces of every kind, small enough to build many networks of.
+use super::small::{self, open};
+
+/// Spaces of every kind, and of the options that change what networks are made of.
 fn configs() -> Vec<SpaceConfig> {
     let nasnet = NasnetConfig { cells: 1, filters: 4, ..NasnetConfig::default() };
     let layerwise = LayerwiseConfig { layers: 4, ..LayerwiseConfig::default() };
-    vec![
-        SpaceConfig::Chain(ChainConfig { layers_max: 5, ..ChainConfig::default() }),
+    let more = [
         SpaceConfig::Nasnet(nasnet.clone()),
         SpaceConfig::Nasnet(NasnetConfig {
             blocks: 3,
@@ -32,26 +33,14 @@ fn configs() -> Vec<SpaceConfig> {
         SpaceConfig::Nasnet(NasnetConfig { cells: 7, blocks: 2, ..nasnet.clone() }),
         SpaceConfig::Nasnet(NasnetConfig { cells: 6, skip_reduction_input: true, ..nasnet }),
         SpaceConfig::Layerwise(layerwise.clone()),
-        SpaceConfig::Layerwise(LayerwiseConfig {
-            strides: vec![1, 2, 3],
-            pools_after: vec![2],
-            ..layerwise.clone()
-        }),
         SpaceConfig::Layerwise(LayerwiseConfig { skips: false, ..layerwise }),
-        SpaceConfig::Nasbench201(Nasbench201Config { cells: 1, ..Nasbench201Config::default() }),
-    ]
+    ];
+    small::configs().into_iter().chain(more).collect()
 }
 
-/// Spaces of every kind with few networks.
+/// Spaces of every kind whose networks can be listed.
 fn tiny() -> Vec<SpaceConfig> {
-    vec![
-        SpaceConfig::Chain(ChainConfig {
-            filters: vec![8],
-            kernels: vec![1, 3],
-            pools: vec![[2, 2]],
-            layers_max: 2,
-            ..ChainConfig::default()
-        }),
+    let more = [
         SpaceConfig::Nasnet(NasnetConfig {
             cells: 1,
             filters: 2,
@@ -60,19 +49,9 @@ fn tiny() -> Vec<SpaceConfig> {
             combiners: vec![Combiner::Add],
             ..NasnetConfig::default()
         }),
-        SpaceConfig::Layerwise(LayerwiseConfig {
-            layers: 3,
-            heights: vec![1, 3],
-            widths: vec![3],
-            filters: vec![8],
-            ..LayerwiseConfig::default()
-        }),
         SpaceConfig::Nasbench201(Nasbench201Config { cells: 1, ..Nasbench201Config::default() }),
-    ]
-}
-
-fn open(config: &SpaceConfig, side: usize) -> Box<dyn Space> {
-    config.open(Shape { channels: 3, height: side, width: side }, 10).expect("squares suit all")
+    ];
+    small::tiny().into_iter().chain(more).collect()
 }
 
 fn drawn(space: &dyn Space, seed: u64) -> Genotype {

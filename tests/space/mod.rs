@@ -5,3 +5,4 @@ mod chain;
 mod layerwise;
 mod nasbench201;
 mod nasnet;
+pub(crate) mod small;

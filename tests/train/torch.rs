@@ -20,8 +20,9 @@ use serde::Deserialize;
 
 /// Sums of up to a hundred terms in f64, in two orders.
 const DOUBLE: f64 = 1e-12;
-/// Four steps of the engine in f32; all were within 2e-6 when this was written.
-const SINGLE: f64 = 2e-6;
+/// Four steps of the engine in f32. The furthest that was measured is 1.5e-6, a logit after plain SGD; with
+/// Adam it is 1.2e-6.
+const SINGLE: f64 = 3e-6;
 
 #[test]
 fn every_operation_and_its_gradients_are_those_of_torch() {

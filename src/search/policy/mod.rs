@@ -80,9 +80,12 @@ pub(super) struct Squash {
     pub(super) bound: Option<f64>,
 }
 
+/// Logits are no larger, so that differences of them are finite at the lowest temperature.
+const LARGEST: f64 = 1e300;
+
 impl Squash {
     fn apply(&self, raw: f32) -> f64 {
-        let cooled = f64::from(raw) / self.temperature;
+        let cooled = (f64::from(raw) / self.temperature).clamp(-LARGEST, LARGEST);
         self.bound.map_or(cooled, |bound| bound * libm::tanh(cooled))
     }
 
