@@ -726,10 +726,16 @@ fn networks_that_do_not_fit_the_dataset_are_named() {
 #[test]
 fn bytes_change_with_a_version_only() {
     let batch_norm = json!({"chain": {"batch_norm": true, "layers_max": 8, "filters": [16, 32]}});
+    let softmax = json!({"reinforce": {"controller": "softmax"}});
     let cases = [
         ("search, strategy.random, evaluator.mock", json!("random"), Value::Null),
         ("strategy.random_uniform", json!("random_uniform"), Value::Null),
         ("strategy.q_learning", q_learning(), Value::Null),
+        ("strategy.reinforce", json!({"reinforce": {"lr": 0.01}}), Value::Null),
+        ("strategy.reinforce, a softmax", softmax, Value::Null),
+        ("strategy.ppo", json!({"ppo": {"lr": 0.01}}), Value::Null),
+        ("strategy.evolution", json!({"evolution": {"population": 20}}), Value::Null),
+        ("strategy.local_search", json!({"local_search": {}}), Value::Null),
         ("space.chain", json!("random"), batch_norm),
         ("space.layerwise", json!("random"), json!({"layerwise": {"strides": [1, 2]}})),
         ("space.nasbench201", json!("random"), json!({"nasbench201": {}})),
@@ -753,6 +759,11 @@ fn bytes_change_with_a_version_only() {
         ("search, strategy.random, evaluator.mock", "9291f6827234"),
         ("strategy.random_uniform", "7361066c729d"),
         ("strategy.q_learning", "134a3123b480"),
+        ("strategy.reinforce", "dbe0095da955"),
+        ("strategy.reinforce, a softmax", "505f2e793fcf"),
+        ("strategy.ppo", "137f967ea1ab"),
+        ("strategy.evolution", "b6f87525d7fd"),
+        ("strategy.local_search", "3cc1f6bdd975"),
         ("space.chain", "6fab00fab8ec"),
         ("space.layerwise", "a0aa12eebd7f"),
         ("space.nasbench201", "9e175bcda60f"),
