@@ -1,19 +1,24 @@
-//! What strategies end with on NASNet's cells, with the mock evaluator, against chance: the mean score
-//! of fresh samples of a final policy, the mean of an evolved population, and the best that was found.
+//! What strategies end with, with the mock evaluator, against chance. On MetaQNN's chains: Q-learning's last
+//! block of the published schedule. On NASNet's cells: fresh samples of a final policy, an evolved population.
+//! And of each the network that it would hand over, best by the score that the search saw, by what it would
+//! reach without noise after endless training: the best of many noisy scores flatters whoever looked more.
 //!
 //! Seeds are pairs: the random networks and the random search of a seed have its number, and one network
 //! has one score in all of them. Intervals are of the mean difference, 95 %, by bootstrap; p is that of the
 //! exact Wilcoxon test, from six seeds on.
 //!
-//! `cargo run --release --example final_policies -- [TRIALS [SEEDS [SAMPLES]]]`, by default 20000 10 1000.
+//! `cargo run --release --example final_policies -- [TRIALS [SEEDS [SAMPLES]]]`, by default 20000 10 1000; trials
+//! and samples are those over cells.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it found")]
 
 use phytotron::net::Shape;
 use phytotron::search::{
-    EvolutionConfig, MockConfig, MockEvaluator, PpoConfig, ReinforceConfig, Search, StrategyConfig,
+    EvolutionConfig, MockConfig, MockEvaluator, PpoConfig, QLearningConfig, ReinforceConfig,
+    Search, StrategyConfig,
 };
 use phytotron::seed::Seed;
+use phytotron::space::chain::{ChainConfig, ChainSpace};
 use phytotron::space::nasnet::{NasnetConfig, NasnetSpace};
 use phytotron::space::{Features, Genotype, Space};
 use phytotron::statistics::{bootstrap_mean, compare_pairs, mean};
@@ -33,9 +38,14 @@ struct Task<'s> {
     mock: MockEvaluator,
 }
 
-/// A finished search: its last scores in the order of its trials, and samples of its policy.
+/// Networks of MetaQNN's schedule, and of its last block, at epsilon 0.1.
+const SCHEDULE: (u64, usize) = (2_700, 150);
+
+/// A finished search: scores in the order of its trials, what the network with the best of them reaches without
+/// noise, and samples of its policy.
 struct Found {
     scores: Vec<f64>,
+    handed_over: f64,
     samples: Vec<f64>,
 }
 
@@ -54,16 +64,28 @@ impl Task<'_> {
         let space = self.space;
         let mut search = Search::new(space, strategy.open(space, effort.trials, seed)?, seed);
         let mut scores = Vec::new();
+        let mut best = (f64::NEG_INFINITY, 0.0);
         while search.trials() < effort.trials && !search.is_exhausted() {
             for proposal in search.propose(1) {
                 let score = self.score(&proposal.genotype, &proposal.features);
                 search.observe(&[score]);
                 scores.push(score);
+                if score > best.0 {
+                    best = (score, self.mock.asymptote(&proposal.features));
+                }
             }
         }
         let samples = search.samples(effort.samples);
         let samples = samples.iter().map(|drawn| self.score(drawn, &space.features(drawn)));
-        Ok(Found { samples: samples.collect(), scores })
+        Ok(Found { samples: samples.collect(), scores, handed_over: best.1 })
+    }
+
+    fn repeats(
+        &mut self,
+        strategy: &StrategyConfig,
+        effort: &Effort,
+    ) -> Result<Vec<Found>, Failure> {
+        (0..effort.seeds).map(|seed| self.search(strategy, effort, Seed::root(seed))).collect()
     }
 }
 
@@ -72,8 +94,12 @@ fn tail_mean(found: &Found, trials: usize) -> Option<f64> {
     mean(&found.scores[found.scores.len().saturating_sub(trials)..])
 }
 
-fn best(found: &Found) -> f64 {
-    found.scores.iter().copied().fold(0.0, f64::max)
+fn tail_means(all: &[Found], trials: usize) -> Vec<f64> {
+    all.iter().filter_map(|found| tail_mean(found, trials)).collect()
+}
+
+fn handed_over(all: &[Found]) -> Vec<f64> {
+    all.iter().map(|found| found.handed_over).collect()
 }
 
 /// One line: both means over the seeds, and how they differ within them.
@@ -94,44 +120,57 @@ fn print(name: &str, searched: &[f64], random: &[f64]) {
     println!("{name:<32} {left:.4} {right:.4} {difference:+.4} {interval}{p}");
 }
 
-fn main() -> Result<(), Failure> {
-    let mut numbers = std::env::args().skip(1).map(|text| text.parse::<u64>());
-    let mut next = |default| numbers.next().unwrap_or(Ok(default));
-    let effort = Effort { trials: next(20_000)?, seeds: next(10)?, samples: next(1_000)? };
+/// Q-learning over the published schedule.
+fn chains(image: Shape, seeds: u64) -> Result<(), Failure> {
+    let (trials, last) = SCHEDULE;
+    let space = ChainSpace::open(&ChainConfig::default(), image, 10)?;
+    let mut task = Task { space: &space, mock: MockEvaluator::new(&MockConfig::default(), 10) };
+    let effort = Effort { trials, seeds, samples: 0 };
+    println!("chains, mock scores, {trials} trials, {seeds} seeds");
+    println!("{:<32} search random difference", "");
+    let random = task.repeats(&StrategyConfig::Random, &effort)?;
+    let found = task.repeats(&StrategyConfig::QLearning(QLearningConfig::default()), &effort)?;
+    let name = format!("q_learning, last {last} trials");
+    print(&name, &tail_means(&found, last), &tail_means(&random, last));
+    print("q_learning, best without noise", &handed_over(&found), &handed_over(&random));
+    Ok(())
+}
+
+/// Policies and populations over cells.
+fn cells(image: Shape, effort: &Effort) -> Result<(), Failure> {
     let Effort { trials, seeds, samples } = effort;
-    let population = EvolutionConfig::default().population;
-    let image = Shape { channels: 3, height: 32, width: 32 };
     let space = NasnetSpace::open(&NasnetConfig::default(), image, 10)?;
     let mut task = Task { space: &space, mock: MockEvaluator::new(&MockConfig::default(), 10) };
     let policies = [
         ("reinforce", StrategyConfig::Reinforce(ReinforceConfig::default())),
         ("ppo", StrategyConfig::Ppo(PpoConfig::default())),
     ];
-    let evolution = StrategyConfig::Evolution(EvolutionConfig::default());
-
     println!("NASNet cells, mock scores, {trials} trials, {seeds} seeds, {samples} samples");
     println!("{:<32} search random difference", "");
-    let mut repeats = |strategy: &StrategyConfig| -> Result<Vec<Found>, Failure> {
-        (0..seeds).map(|seed| task.search(strategy, &effort, Seed::root(seed))).collect()
-    };
-    let random = repeats(&StrategyConfig::Random)?;
-    let random_bests: Vec<f64> = random.iter().map(best).collect();
+    let random = task.repeats(&StrategyConfig::Random, effort)?;
     for (name, strategy) in &policies {
-        let found = repeats(strategy)?;
+        let found = task.repeats(strategy, effort)?;
         let means = |all: &[Found]| -> Vec<f64> {
             all.iter().filter_map(|found| mean(&found.samples)).collect()
         };
         print(&format!("{name}, samples"), &means(&found), &means(&random));
-        let bests: Vec<f64> = found.iter().map(best).collect();
-        print(&format!("{name}, best"), &bests, &random_bests);
+        print(&format!("{name}, best without noise"), &handed_over(&found), &handed_over(&random));
     }
-    let found = repeats(&evolution)?;
+    let population = EvolutionConfig::default().population;
+    let found = task.repeats(&StrategyConfig::Evolution(EvolutionConfig::default()), effort)?;
     // The youngest trials are the population, but for children that had been born before.
-    let means = |all: &[Found]| -> Vec<f64> {
-        all.iter().filter_map(|found| tail_mean(found, population)).collect()
-    };
-    print(&format!("evolution, last {population} trials"), &means(&found), &means(&random));
-    let bests: Vec<f64> = found.iter().map(best).collect();
-    print("evolution, best", &bests, &random_bests);
+    let name = format!("evolution, last {population} trials");
+    print(&name, &tail_means(&found, population), &tail_means(&random, population));
+    print("evolution, best without noise", &handed_over(&found), &handed_over(&random));
     Ok(())
+}
+
+fn main() -> Result<(), Failure> {
+    let mut numbers = std::env::args().skip(1).map(|text| text.parse::<u64>());
+    let mut next = |default| numbers.next().unwrap_or(Ok(default));
+    let effort = Effort { trials: next(20_000)?, seeds: next(10)?, samples: next(1_000)? };
+    let image = Shape { channels: 3, height: 32, width: 32 };
+    chains(image, effort.seeds)?;
+    println!();
+    cells(image, &effort)
 }
