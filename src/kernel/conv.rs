@@ -120,9 +120,7 @@ impl Conv {
             return Left::matrix(&image[rows.start * line..rows.end * line], input.channels);
         }
         if dilation > 1 {
-            scratch.resize(rows.len() * output.width * self.slide.patch(), 0.0);
-            self.slide.gather(image, rows, scratch);
-            return Left::matrix(scratch, self.slide.patch());
+            return Left::matrix(self.gathered(image, rows, scratch), self.slide.patch());
         }
         let (lines, segment) = (rows.len(), self.padded_width());
         Left {
@@ -136,6 +134,18 @@ impl Conv {
             run: window.kernel.1 * input.channels,
             step: 1,
         }
+    }
+
+    /// The patches of an image's output rows, one after another.
+    fn gathered<'a>(
+        &self,
+        image: &[f32],
+        rows: Range<usize>,
+        scratch: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        scratch.resize(rows.len() * self.slide.output.width * self.slide.patch(), 0.0);
+        self.slide.gather(image, rows, scratch);
+        scratch
     }
 
     /// Numbers in a row of the image with as much padding as the window sees.
@@ -258,9 +268,8 @@ impl Conv {
         for (number, gradient) in gradient.chunks(band * line).enumerate() {
             let rows = number * band..number * band + gradient.len() / line;
             if dilation > 1 {
-                scratch.resize(rows.len() * output.width * self.slide.patch(), 0.0);
-                self.slide.gather(image, rows, scratch);
-                go_on(Left::transposed(scratch, self.slide.patch()), gradient, filters, dw);
+                let patches = self.gathered(image, rows, scratch);
+                go_on(Left::transposed(patches, self.slide.patch()), gradient, filters, dw);
                 continue;
             }
             let (segments, width) = (rows.len(), self.padded_width());

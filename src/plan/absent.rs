@@ -3,6 +3,7 @@
 //! Planning stops at the first of them that it needs; this finds them all, with their places in the file.
 //! Reads no content.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
@@ -20,6 +21,8 @@ use super::{Selected, StageIndex, Study};
 pub fn absent(study: &Study, root: &Path, selected: &Selected) -> Vec<Diagnostic> {
     let mut findings = Findings::default();
     let mut reads = Reads::new(root);
+    // Thousands of stages call the same few.
+    let mut tools: BTreeMap<String, bool> = BTreeMap::new();
     for index in (0..study.stages.len()).map(StageIndex) {
         let (stage, written) = (&study.get(index).stage, study.written(index));
         if written.settings.frozen || !selected.contains(index) {
@@ -32,7 +35,9 @@ pub fn absent(study: &Study, root: &Path, selected: &Selected) -> Vec<Diagnostic
         }
         let Launch::Command(command) = stage.launch() else { continue };
         for name in &command.tools {
-            if find_tool(name, root).is_none() {
+            let is_there =
+                tools.entry(name.clone()).or_insert_with(|| find_tool(name, root).is_some());
+            if !*is_there {
                 findings.add_once(tool(written, name));
             }
         }

@@ -28,10 +28,13 @@ pub(super) fn measure(value: f64) -> String {
     if size != 0.0 && !(1e-4..1e6).contains(&size) {
         return format!("{value:.3e}");
     }
-    let before = if size < 1.0 { 0.0 } else { size.log10().floor() + 1.0 };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 6")]
-    let after = 4 - (before as usize).min(4);
-    let after = if size < 1.0 { 6 } else { after };
+    let after = match size {
+        ..1.0 => 6,
+        ..10.0 => 3,
+        ..100.0 => 2,
+        ..1000.0 => 1,
+        _ => 0,
+    };
     let text = format!("{value:.after$}");
     if !text.contains('.') {
         return text;

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::calibration::{CalibratedStage, Calibration, Cost};
 use super::error::RunError;
+use super::pools;
 use crate::digest::Digest;
 use crate::event::Silent;
 use crate::plan::{Feed, Planner, Request, Selected, StageIndex, Study};
@@ -18,7 +19,8 @@ use crate::record::OutputRecord;
 use crate::stage::{Input, Job, JobFile, Paths, StageError, Stop};
 use crate::store::{LinkMode, Store};
 
-/// Forecasts every selected stage that has no result; `tell` hears which one is under way.
+/// Forecasts every selected stage that has no result, each with so many `threads`, without a number with all
+/// cores; `tell` hears which one is under way.
 ///
 /// # Errors
 /// When the plan fails or the temporary folder cannot be written. Why one stage has no forecast is in the
@@ -27,7 +29,7 @@ pub fn calibrate(
     request: &Request,
     planner: &mut Planner<'_>,
     store: &Store,
-    threads: usize,
+    threads: Option<usize>,
     tell: &dyn Fn(&str),
 ) -> Result<Calibration, RunError> {
     let study = planner.study();
@@ -36,6 +38,8 @@ pub fn calibrate(
     let folder = folder.map_err(RunError::io("cannot make a folder in", &std::env::temp_dir()))?;
     let project =
         std::path::absolute(&request.root).map_err(RunError::io("cannot find", &request.root))?;
+    let cores = || usize::try_from(pools::machine()["cpu"]).unwrap_or(usize::MAX);
+    let threads = threads.unwrap_or_else(cores);
     let mut walk = Walk {
         planner,
         study,

@@ -96,6 +96,39 @@ impl Group<'_> {
         all.reduce(|(sum, parameter), (more, _)| (sum + more, parameter))
     }
 
+    /// The parameter that says how many networks there are.
+    fn parameter(&self) -> Option<&'static str> {
+        self.networks().map(|(_, parameter)| parameter)
+    }
+
+    /// Networks of one cell.
+    fn networks_of_cell(&self) -> u64 {
+        self.networks().map_or(0, |(networks, _)| networks) / self.stages.len() as u64
+    }
+
+    /// Networks of one cell that take this share of the time of all.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a count that is far below 2^53"
+    )]
+    fn fitting(&self, share: f64) -> u64 {
+        (self.networks_of_cell() as f64 * share) as u64
+    }
+
+    /// `12 of the 40 networks of `search` in each cell (`budget.trials: 12`)`.
+    fn said(&self, share: f64) -> String {
+        let fitting = self.fitting(share);
+        let each = if self.stages.len() > 1 { " in each cell" } else { "" };
+        format!(
+            "{fitting} of the {} networks of `{}`{each} (`{}: {fitting}`)",
+            wording::thousands(self.networks_of_cell()),
+            self.stages[0].id.name,
+            self.parameter().unwrap_or_default()
+        )
+    }
+
     fn row(&self) -> Vec<String> {
         if let Cost::Unknown(reason) = &self.stages[0].cost {
             return vec![self.name(), String::new(), String::new(), "?".to_owned(), reason.clone()];
@@ -182,12 +215,6 @@ impl Calibration {
 
     /// What fits into `limit`: all of it, fewer networks of the searches, or fewer finals.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a share of a count that is far below 2^53"
-    )]
     pub fn fit(&self, limit: Duration) -> String {
         let (all, limit_secs) = (self.secs(), limit.as_secs_f64());
         let within = format!("within {}", wording::duration(limit));
@@ -198,28 +225,13 @@ impl Calibration {
             return format!("{within}: all of it fits if nothing takes longer than it should");
         }
         let groups = self.groups();
-        let is_search =
-            |group: &&Group<'_>| group.networks().is_some_and(|(_, parameter)| parameter == BUDGET);
-        let searches = || groups.iter().filter(is_search);
-        let searching = sum(searches().map(Group::secs)).likely;
+        let (searches, others): (Vec<&Group<'_>>, Vec<&Group<'_>>) =
+            groups.iter().partition(|group| group.parameter() == Some(BUDGET));
+        let searching = sum(searches.iter().map(|group| group.secs())).likely;
         let rest = all.likely - searching;
         let share = (limit_secs - rest) / searching;
-        let of = |group: &Group<'_>, share: f64| {
-            let cells = group.stages.len() as u64;
-            let networks = group.networks().map_or(0, |(networks, _)| networks) / cells;
-            (cells, networks, (networks as f64 * share) as u64)
-        };
-        let said = |group: &Group<'_>, share: f64, parameter: &str| {
-            let (cells, networks, fitting) = of(group, share);
-            let each = if cells > 1 { " in each cell" } else { "" };
-            format!(
-                "{fitting} of the {} networks of `{}`{each} (`{parameter}: {fitting}`)",
-                wording::thousands(networks),
-                group.stages[0].id.name
-            )
-        };
-        if share > 0.0 && searches().all(|group| of(group, share).2 > 0) {
-            let fitting: Vec<String> = searches().map(|group| said(group, share, BUDGET)).collect();
+        if share > 0.0 && searches.iter().all(|group| group.fitting(share) > 0) {
+            let fitting: Vec<String> = searches.iter().map(|group| group.said(share)).collect();
             let after = if rest >= 1.0 {
                 format!(", with {} for the other stages", seconds(rest))
             } else {
@@ -227,21 +239,20 @@ impl Calibration {
             };
             return format!("{within}: {}{after}", fitting.join(", and "));
         }
-        let heaviest = groups
-            .iter()
-            .filter(|group| !is_search(group) && group.networks().is_some())
+        let heaviest = others
+            .into_iter()
+            .filter(|group| group.parameter().is_some())
             .max_by(|a, b| a.secs().likely.total_cmp(&b.secs().likely));
         let Some(heaviest) = heaviest.filter(|group| group.secs().likely > limit_secs / 2.0) else {
             return format!("{within}: not one network of each search");
         };
-        let share = limit_secs / heaviest.secs().likely;
-        let parameter = heaviest.networks().map_or("", |(_, parameter)| parameter);
-        let fitting = match of(heaviest, share) {
-            (_, _, 0) => format!(
+        let share = (limit_secs / heaviest.secs().likely).min(1.0);
+        let fitting = match heaviest.fitting(share) {
+            0 => format!(
                 "not one network of `{}`: train for fewer epochs",
                 heaviest.stages[0].id.name
             ),
-            _ => format!("{}, or all with fewer epochs", said(heaviest, share.min(1.0), parameter)),
+            _ => format!("{}, or all with fewer epochs", heaviest.said(share)),
         };
         format!("{within}: no search; in all of that time {fitting}")
     }

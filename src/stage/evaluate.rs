@@ -29,7 +29,7 @@ use crate::results::{
 use crate::seed::Seed;
 use crate::space::{self, Genotype, Space, SpaceChanges, SpaceConfig};
 use crate::spec::Node;
-use crate::statistics::{self, Bar};
+use crate::statistics;
 
 /// Version of the kind: raised when the same inputs give other files.
 const VERSION: u32 = 1;
@@ -301,15 +301,8 @@ impl Rescoring<'_> {
             let message = format!("`{text}` is not legal for the images of the dataset: {error}");
             StageError::Failed(message)
         })?;
-        let subject = Subject {
-            trial: self.now.len() as u64,
-            features: self.space.features(&genotype),
-            seed: self.seed(&text, repeat),
-            genotype,
-            text,
-            epochs: None,
-            bar: Bar::default(),
-        };
+        let seed = self.seed(&text, repeat);
+        let subject = Subject::new(self.space, self.now.len() as u64, genotype, text, seed);
         let batch = [subject];
         let evaluations = self.scorer.score(self.space, &batch).map_err(interrupted_or_broken)?;
         for (subject, evaluation) in batch.into_iter().zip(evaluations) {

@@ -13,7 +13,6 @@ use super::{Job, StageError};
 use crate::dataset::Dataset;
 use crate::results::{Trial, Trials};
 use crate::space::{Genotype, Space};
-use crate::statistics::Bar;
 
 /// Networks that are timed for one stage.
 const NETWORKS_TIMED: usize = 5;
@@ -181,31 +180,20 @@ pub(super) fn costs(
         }
         (EvaluatorConfig::Proxy(_), data) => {
             let mut scorer = evaluator.open(job, data, space.classes())?;
-            let subjects = chosen.into_iter().map(|(trial, genotype)| {
-                (trial.multiply_adds, subject(job, space, genotype, trial))
-            });
+            let subject = |(trial, genotype): (&Trial, Genotype)| {
+                let (text, seed) = (trial.genotype.clone(), job.trial_seed(0, &trial.genotype));
+                (trial.multiply_adds, Subject::new(space, trial.trial, genotype, text, seed))
+            };
             let time = |subject| {
                 let began = Instant::now();
                 scorer.score(space, &[subject]).map_err(interrupted_or_broken)?;
                 Ok(began.elapsed().as_secs_f64())
             };
-            Costs::of(subjects.collect(), time).map(Some)
+            Costs::of(chosen.into_iter().map(subject).collect(), time).map(Some)
         }
         (EvaluatorConfig::Mock(_) | EvaluatorConfig::Table(_) | EvaluatorConfig::Train(_), _) => {
             Ok(None)
         }
-    }
-}
-
-fn subject(job: &Job<'_>, space: &dyn Space, genotype: Genotype, trial: &Trial) -> Subject {
-    Subject {
-        trial: trial.trial,
-        features: space.features(&genotype),
-        genotype,
-        text: trial.genotype.clone(),
-        seed: job.trial_seed(0, &trial.genotype),
-        epochs: None,
-        bar: Bar::default(),
     }
 }
 

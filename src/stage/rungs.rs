@@ -21,6 +21,24 @@ pub(super) fn bracket_after(config: &FidelityConfig, trials: u64, left: u64) -> 
     unreachable!("BUG: more networks than in a round")
 }
 
+/// Epochs that `networks` networks are trained for, over all their rungs.
+pub(super) fn epochs(config: &FidelityConfig, networks: u64) -> u64 {
+    let of =
+        |bracket: &Bracket| bracket.iter().map(|rung| rung.networks * rung.epochs).sum::<u64>();
+    let brackets = config.brackets();
+    let round: u64 = brackets.iter().map(|bracket| bracket[0].networks).sum();
+    let rounds = networks.checked_div(round).unwrap_or(0);
+    let mut done = rounds * round;
+    let mut epochs = rounds * brackets.iter().map(of).sum::<u64>();
+    while done < networks
+        && let Some(bracket) = bracket_after(config, done, networks - done)
+    {
+        done += bracket[0].networks;
+        epochs += of(&bracket);
+    }
+    epochs
+}
+
 /// Whether brackets end after exactly `trials` networks, so that none of a search of so many was cut.
 pub(super) fn ends_whole(config: &FidelityConfig, trials: u64) -> bool {
     let sizes: Vec<u64> = config.brackets().iter().map(|bracket| bracket[0].networks).collect();
@@ -103,6 +121,19 @@ mod tests {
     fn only_where_a_bracket_ends_nothing_was_cut() {
         let whole: Vec<u64> = (1..=30).filter(|&trials| ends_whole(&CONFIG, trials)).collect();
         assert_eq!(whole, [9, 12, 15, 24, 27, 30]);
+    }
+
+    #[test]
+    fn epochs_are_those_of_all_brackets() {
+        for networks in 0..40 {
+            let (mut done, mut expected) = (0, 0);
+            while done < networks {
+                let bracket = bracket_after(&CONFIG, done, networks - done).unwrap();
+                done += bracket[0].networks;
+                expected += rungs(&bracket).iter().map(|(n, epochs)| n * epochs).sum::<u64>();
+            }
+            assert_eq!(epochs(&CONFIG, networks), expected, "{networks}");
+        }
     }
 
     #[test]

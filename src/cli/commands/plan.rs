@@ -21,7 +21,7 @@ pub(super) fn plan(
     let plan = Plan::of(&mut planner(&request, &study, &store)?, &selected, &[])
         .map_err(|error| workplace.explain(error, &study))?;
     let calibration = args.calibrate.then(|| {
-        let threads = args.threads.map_or_else(machine_threads, |threads| threads as usize);
+        let threads = args.threads.map(|threads| threads as usize);
         let tell = |words: &str| terminal.note(words);
         run::calibrate(&request, &mut planner(&request, &study, &store)?, &store, threads, &tell)
             .map_err(CliError::from)
@@ -40,10 +40,6 @@ pub(super) fn plan(
         }
     }
     Ok(Exit::Done)
-}
-
-fn machine_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Says what a stage's result depends on, line by line.

@@ -193,6 +193,18 @@ impl Scorer<'_> {
 }
 
 impl Subject {
+    /// A genotype to be scored for the evaluator's own epochs, under no bar.
+    pub(super) fn new(
+        space: &dyn Space,
+        trial: u64,
+        genotype: Genotype,
+        text: String,
+        seed: Seed,
+    ) -> Self {
+        let features = space.features(&genotype);
+        Self { trial, genotype, features, text, seed, epochs: None, bar: Bar::default() }
+    }
+
     fn candidate(&self, space: &dyn Space) -> Candidate {
         Candidate {
             trial: self.trial,

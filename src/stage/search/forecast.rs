@@ -51,19 +51,7 @@ impl SearchConfig {
                 let saved = judged / 2.0 * each.saturating_sub(epochs_min) as f64;
                 Range { low: all - saved, likely: all - saved / 2.0, high: all }
             }
-            Some(fidelity) => {
-                let (mut done, mut epochs) = (0, 0);
-                while let Some(bracket) =
-                    rungs::bracket_after(&fidelity, done, networks - done).filter(|b| !b.is_empty())
-                {
-                    done += bracket[0].networks;
-                    epochs += bracket.iter().map(|rung| rung.networks * rung.epochs).sum::<u64>();
-                    if done >= networks {
-                        break;
-                    }
-                }
-                Range::of(epochs)
-            }
+            Some(fidelity) => Range::of(rungs::epochs(&fidelity, networks)),
         }
     }
 }
