@@ -5,5 +5,6 @@ mod growing;
 mod invariants;
 mod policies;
 mod stages;
+mod table;
 mod toy;
 mod vectors;
