@@ -33,7 +33,7 @@ impl AvgPool {
         1.0 / self.slide.pixels(place).count().max(1) as f32
     }
 
-    fn forward(&self, image: &[f32], ys: &mut [f32]) {
+    fn forward_image(&self, image: &[f32], ys: &mut [f32]) {
         let channels = self.slide.input.channels;
         for (place, ys) in ys.chunks_exact_mut(channels).enumerate() {
             for pixel in self.slide.pixels(place) {
@@ -46,6 +46,15 @@ impl AvgPool {
                 *y *= share;
             }
         }
+    }
+
+    pub(crate) fn forward(&self, xs: &[f32], ys: &mut [f32]) {
+        ys.fill(0.0);
+        for (x, y) in xs.chunks_exact(self.slide.input.len()).zip(ys.chunks_exact_mut(self.slide.output.len())) { self.forward_image(x, y); }
+    }
+    pub(crate) fn gradient(&self, g: &[f32], dx: &mut [f32]) {
+        dx.fill(0.0);
+        for (x, y) in dx.chunks_exact_mut(self.slide.input.len()).zip(g.chunks_exact(self.slide.output.len())) { self.backward(y, x); }
     }
 
     fn backward(&self, gradient: &[f32], dx: &mut [f32]) {
@@ -73,7 +82,7 @@ impl CustomOp1 for AvgPool {
         let mut ys = vec![0.0; images * outside];
         ys.par_chunks_mut(outside)
             .zip(xs.par_chunks(inside))
-            .for_each(|(ys, image)| self.forward(image, ys));
+            .for_each(|(ys, image)| self.forward_image(image, ys));
         Ok((CpuStorage::F32(ys), self.slide.output_dims(images)))
     }
 

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::access::{floats, input, tensor};
 use super::chunks::parts;
+use super::pointwise::{Pattern, wide};
 
 /// Added to the variance.
 pub const EPSILON: f64 = 1e-3;
@@ -210,6 +211,244 @@ impl BatchNorm {
             }
         });
         dx
+    }
+}
+
+/// Mean and spread of numbers that come image by image, a mean and a sum of squared distances a channel.
+///
+/// Each image is passed over twice while it is near, and joined by Chan, Golub and LeVeque (1979): one pass
+/// over squares would lose all digits where the mean is large, two passes over the batch would read it twice.
+#[derive(Debug, Clone)]
+pub(crate) struct Spread {
+    pixels: f64,
+    mean: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl Spread {
+    /// Of nothing.
+    pub(crate) fn new(channels: usize) -> Self {
+        Self { pixels: 0.0, mean: vec![0.0; channels], squares: vec![0.0; channels] }
+    }
+
+    /// Forgets what it has seen.
+    pub(crate) fn clear(&mut self) {
+        self.pixels = 0.0;
+        self.mean.fill(0.0);
+        self.squares.fill(0.0);
+    }
+
+    /// Pixels that it has seen.
+    pub(crate) fn pixels(&self) -> f64 {
+        self.pixels
+    }
+
+    /// Takes in one image.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "statistics")]
+    pub(crate) fn add(&mut self, image: &[f32]) {
+        let channels = self.mean.len();
+        let pixels = (image.len() / channels) as f64;
+        let sums = folded(image, channels, 1, |xs, sums| {
+            for (sum, x) in sums.iter_mut().zip(xs) {
+                *sum += x;
+            }
+        });
+        let means: Vec<f64> = sums.iter().map(|sum| sum / pixels).collect();
+        let pattern = Pattern::new(&means.iter().map(|&mean| mean as f32).collect::<Vec<_>>());
+        let squares = folded(image, channels, 1, |xs, sums| {
+            for ((sum, x), mean) in sums.iter_mut().zip(xs).zip(pattern.numbers()) {
+                *sum += (x - mean) * (x - mean);
+            }
+        });
+        self.join(pixels, &means, &squares);
+    }
+
+    /// Takes in what another has seen.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.join(other.pixels, &other.mean, &other.squares);
+    }
+
+    fn join(&mut self, pixels: f64, means: &[f64], squares: &[f64]) {
+        let total = self.pixels + pixels;
+        if total == 0.0 {
+            return;
+        }
+        let own = self.mean.iter_mut().zip(&mut self.squares);
+        for ((mean, square), (other, others)) in own.zip(means.iter().zip(squares)) {
+            let apart = other - *mean;
+            *mean += apart * pixels / total;
+            *square += others + apart * apart * self.pixels * pixels / total;
+        }
+        self.pixels = total;
+    }
+
+    /// Mean and biased variance.
+    #[expect(clippy::cast_possible_truncation, reason = "kept as f32")]
+    pub(crate) fn moments(&self) -> Moments {
+        Moments {
+            mean: self.mean.iter().map(|&mean| mean as f32).collect(),
+            variance: self.squares.iter().map(|sum| (sum / self.pixels) as f32).collect(),
+        }
+    }
+}
+
+/// Sums over an image, `width` numbers a channel: `add` adds a run of pixels to as many sums, which are folded
+/// to one of each channel in the end.
+fn folded(
+    image: &[f32],
+    channels: usize,
+    width: usize,
+    add: impl Fn(&[f32], &mut [f32]),
+) -> Vec<f64> {
+    let run = Pattern::pixels(channels) * channels;
+    let mut sums = vec![0.0_f32; run * width];
+    wide(
+        #[inline(always)]
+        || {
+            for xs in image.chunks(run) {
+                add(xs, &mut sums);
+            }
+        },
+    );
+    let mut folded = vec![0.0_f64; channels * width];
+    for (part, sums) in sums.chunks_exact(run).enumerate() {
+        for pixel in sums.chunks_exact(channels) {
+            for (total, sum) in folded[part * channels..].iter_mut().zip(pixel) {
+                *total += f64::from(*sum);
+            }
+        }
+    }
+    folded
+}
+
+/// A batch norm in a step, ready for passes over images.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Normaliser {
+    mean: Vec<f32>,
+    inverse: Vec<f32>,
+    factor: Pattern,
+    offset: Pattern,
+    centre: Pattern,
+    /// Of the gradient, of the map, and alone: see [`Normaliser::gradient`].
+    back: [Pattern; 3],
+}
+
+impl Normaliser {
+    /// Normalises with `moments`.
+    pub(crate) fn new(moments: &Moments, scale: &[f32], shift: &[f32]) -> Self {
+        let inverse = moments.inverse_deviation();
+        let factor: Vec<f32> = scale.iter().zip(&inverse).map(|(s, i)| s * i).collect();
+        let centred = moments.mean.iter().zip(&factor).zip(shift);
+        let offset: Vec<f32> = centred.map(|((m, f), s)| s - m * f).collect();
+        Self {
+            factor: Pattern::new(&factor),
+            offset: Pattern::new(&offset),
+            centre: Pattern::new(&moments.mean),
+            mean: moments.mean.clone(),
+            inverse,
+            back: Default::default(),
+        }
+    }
+
+    /// Overwrites `ys` with the normalised images.
+    pub(crate) fn apply(&self, xs: &[f32], relu: bool, ys: &mut [f32]) {
+        let (factor, offset) = (self.factor.numbers(), self.offset.numbers());
+        let runs = ys.chunks_mut(factor.len()).zip(xs.chunks(factor.len()));
+        wide(
+            #[inline(always)]
+            || {
+                for (ys, xs) in runs {
+                    if relu {
+                        for ((y, x), (f, o)) in ys.iter_mut().zip(xs).zip(factor.iter().zip(offset)) {
+                            let number = x * f + o;
+                            *y = if number < 0.0 { 0.0 } else { number };
+                        }
+                    } else {
+                        for ((y, x), (f, o)) in ys.iter_mut().zip(xs).zip(factor.iter().zip(offset)) {
+                            *y = x * f + o;
+                        }
+                    }
+                }
+            },
+        );
+    }
+
+    /// Adds an image's sums of g (x - mean) and of g to `sums`, each a number a channel.
+    pub(crate) fn add_sums(&self, xs: &[f32], gradient: &[f32], relu: bool, sums: &mut [f64]) {
+        let channels = self.mean.len();
+        let run = self.factor.numbers().len();
+        let (factor, offset) = (self.factor.numbers(), self.offset.numbers());
+        let centre = self.centre.numbers();
+        let mut products = vec![0.0_f32; run];
+        let mut alone = vec![0.0_f32; run];
+        wide(
+            #[inline(always)]
+            || {
+                for (xs, gs) in xs.chunks(run).zip(gradient.chunks(run)) {
+                    let channels = factor.iter().zip(offset).zip(centre);
+                    let own = products.iter_mut().zip(&mut alone);
+                    for (((x, g), ((f, o), m)), (product, alone)) in
+                        xs.iter().zip(gs).zip(channels).zip(own)
+                    {
+                        let g = if relu && x * f + o <= 0.0 { 0.0 } else { *g };
+                        *product += g * (x - m);
+                        *alone += g;
+                    }
+                }
+            },
+        );
+        for (part, numbers) in [products, alone].iter().enumerate() {
+            for pixel in numbers.chunks_exact(channels) {
+                for (total, number) in sums[part * channels..].iter_mut().zip(pixel) {
+                    *total += f64::from(*number);
+                }
+            }
+        }
+    }
+
+    /// Gradients of scale and shift from the sums over the whole batch of `pixels` pixels; from here on
+    /// [`Normaliser::gradient`] knows its coefficients.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "kept as f32")]
+    pub(crate) fn turn(&mut self, sums: &[f64], scale: &[f32], pixels: f64) -> (Vec<f32>, Vec<f32>) {
+        let channels = self.mean.len();
+        let dscale: Vec<f32> =
+            sums[..channels].iter().zip(&self.inverse).map(|(s, i)| *s as f32 * i).collect();
+        let dshift: Vec<f32> = sums[channels..].iter().map(|s| *s as f32).collect();
+        let pixels = pixels as f32;
+        let mut back = [(); 3].map(|()| vec![0.0; channels]);
+        for c in 0..channels {
+            let a = scale[c] * self.inverse[c];
+            let b = -a * self.inverse[c] * dscale[c] / pixels;
+            back[0][c] = a;
+            back[1][c] = b;
+            back[2][c] = -a * dshift[c] / pixels - b * self.mean[c];
+        }
+        self.back = back.map(|numbers| Pattern::new(&numbers));
+        (dscale, dshift)
+    }
+
+    /// Overwrites `dx` with `scale/σ · (g - mean(g) - x̂ · mean(g·x̂))`, as three numbers a channel:
+    /// `a·g + b·x + c`.
+    pub(crate) fn gradient(&self, xs: &[f32], gradient: &[f32], relu: bool, dx: &mut [f32]) {
+        let run = self.factor.numbers().len();
+        let (factor, offset) = (self.factor.numbers(), self.offset.numbers());
+        let [a, b, c] = &self.back;
+        let (a, b, c) = (a.numbers(), b.numbers(), c.numbers());
+        let runs = dx.chunks_mut(run).zip(xs.chunks(run)).zip(gradient.chunks(run));
+        wide(
+            #[inline(always)]
+            || {
+                for ((dx, xs), gs) in runs {
+                    let channels = factor.iter().zip(offset).zip(a.iter().zip(b).zip(c));
+                    for (((dx, x), g), ((f, o), ((a, b), c))) in
+                        dx.iter_mut().zip(xs).zip(gs).zip(channels)
+                    {
+                        let g = if relu && x * f + o <= 0.0 { 0.0 } else { *g };
+                        *dx = a * g + b * x + c;
+                    }
+                }
+            },
+        );
     }
 }
 

@@ -10,7 +10,7 @@ const PARTS_MAX: usize = 8;
 
 /// Cuts `images` into at most [`PARTS_MAX`] runs of near equal length, with at least `least` images
 /// each where there are enough.
-pub(super) fn parts(images: usize, least: usize) -> Vec<Range<usize>> {
+pub(crate) fn parts(images: usize, least: usize) -> Vec<Range<usize>> {
     let count = (images / least.max(1)).clamp(1, PARTS_MAX);
     (0..count).map(|part| part * images / count..(part + 1) * images / count).collect()
 }

@@ -30,8 +30,9 @@ pub struct Conv {
     input_gradient: bool,
 }
 
-/// The way of a gradient back to the input.
-enum WayBack {
+/// The way of a gradient back to the input, with the weights as it needs them.
+#[derive(Debug)]
+pub(crate) enum WayBack {
     /// Nobody needs it.
     None,
     /// A convolution of the output's gradient, with these weights.
@@ -92,7 +93,6 @@ impl Conv {
         let (slide, filters) = (&self.slide, self.slide.output.channels);
         let images = xs.len() / slide.input.len();
         let mut ys = vec![0.0; images * slide.output.len()];
-        let start = bias.map_or(Start::Zero, Start::Each);
         let band = self.band_rows();
         let bands = ys.par_chunks_mut(slide.output.len()).zip(xs.par_chunks(slide.input.len()));
         let bands = bands.flat_map(|(ys, image)| {
@@ -100,11 +100,52 @@ impl Conv {
             bands.map(move |(number, ys)| (image, number * band, ys))
         });
         bands.for_each_init(Vec::new, |scratch, (image, first, ys)| {
-            let rows = first..first + ys.len() / (slide.output.width * filters);
-            let left = self.pixels(image, rows, scratch);
-            Product { left, right: weight, columns: filters, start, relu: self.relu }.write(ys);
+            self.band(image, first, weight, bias, ys, scratch);
         });
         ys
+    }
+
+    /// Overwrites `ys` with the output for the images `xs`, in this thread.
+    pub(crate) fn forward_to(
+        &self,
+        xs: &[f32],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        ys: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) {
+        let (slide, filters) = (&self.slide, self.slide.output.channels);
+        if slide.is_pixelwise() {
+            let left = Left::matrix(xs, slide.input.channels);
+            let start = bias.map_or(Start::Zero, Start::Each);
+            return Product { left, right: weight, columns: filters, start, relu: self.relu }
+                .write(ys);
+        }
+        let rows = self.band_rows();
+        let images = ys.chunks_exact_mut(slide.output.len());
+        for (ys, image) in images.zip(xs.chunks_exact(slide.input.len())) {
+            let bands = ys.chunks_mut(rows * slide.output.width * filters);
+            for (number, ys) in bands.enumerate() {
+                self.band(image, number * rows, weight, bias, ys, scratch);
+            }
+        }
+    }
+
+    /// The output rows from `first` on that `ys` has place for.
+    fn band(
+        &self,
+        image: &[f32],
+        first: usize,
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        ys: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) {
+        let filters = self.slide.output.channels;
+        let rows = first..first + ys.len() / (self.slide.output.width * filters);
+        let left = self.pixels(image, rows, scratch);
+        let start = bias.map_or(Start::Zero, Start::Each);
+        Product { left, right: weight, columns: filters, start, relu: self.relu }.write(ys);
     }
 
     /// The patches of an image's output rows, a row each: read where they lie, or from `scratch`.
@@ -220,27 +261,44 @@ impl Conv {
         gradient: &[f32],
         dx: &mut [f32],
     ) -> (Vec<f32>, Vec<f32>) {
+        let mut dw = vec![0.0; self.slide.patch() * self.slide.output.channels];
+        let mut db = vec![0.0; self.slide.output.channels];
+        let mut masked = Vec::new();
+        let gradient = self.masked(ys, gradient, &mut masked);
+        self.backward_to(xs, gradient, back, &mut dw, Some(&mut db), dx, &mut Vec::new());
+        (dw, db)
+    }
+
+    /// Adds to the gradients of weights and bias what `xs` and the gradient before the rectifier say, and
+    /// overwrites `dx`, which is empty when nobody wants it.
+    #[expect(clippy::too_many_arguments, reason = "three gradients from three sources")]
+    pub(crate) fn backward_to(
+        &self,
+        xs: &[f32],
+        gradient: &[f32],
+        back: &WayBack,
+        dw: &mut [f32],
+        db: Option<&mut [f32]>,
+        dx: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) {
         let (slide, filters) = (&self.slide, self.slide.output.channels);
-        let mut dw = vec![0.0; slide.patch() * filters];
-        let mut db = vec![0.0; filters];
-        let (mut scratch, mut masked) = (Vec::new(), Vec::new());
-        let together = self.images_together();
-        let (inside, outside) = (together * slide.input.len(), together * slide.output.len());
-        let mut dx = dx.chunks_mut(inside);
-        let outputs = ys.chunks(outside).zip(gradient.chunks(outside));
-        for (images, (ys, gradient)) in xs.chunks(inside).zip(outputs) {
-            let gradient = self.masked(ys, gradient, &mut masked);
+        if let Some(db) = db {
             for pixel in gradient.chunks_exact(filters) {
                 for (sum, g) in db.iter_mut().zip(pixel) {
                     *sum += g;
                 }
             }
-            self.backward_weight(images, gradient, &mut scratch, &mut dw);
+        }
+        let together = self.images_together();
+        let (inside, outside) = (together * slide.input.len(), together * slide.output.len());
+        let mut dx = dx.chunks_mut(inside);
+        for (images, gradient) in xs.chunks(inside).zip(gradient.chunks(outside)) {
+            self.backward_weight(images, gradient, scratch, dw);
             if let Some(dx) = dx.next() {
-                self.backward_input(gradient, back, &mut scratch, dx);
+                self.backward_input(gradient, back, scratch, dx);
             }
         }
-        (dw, db)
     }
 
     /// Images that are taken as one on the way back: where each has few pixels and they follow one another as
@@ -303,7 +361,7 @@ impl Conv {
     }
 
     /// How the gradient of the input is found.
-    fn way_back(&self, weight: &[f32]) -> WayBack {
+    pub(crate) fn way_back(&self, weight: &[f32]) -> WayBack {
         let Slide { input, output, window, dilation } = self.slide;
         if !self.input_gradient {
             return WayBack::None;
@@ -352,6 +410,7 @@ impl Conv {
                 }
             }
             WayBack::Scattered(weight) => {
+                dx.fill(0.0);
                 let band = self.band_rows();
                 let line = slide.output.width * filters;
                 for (number, gradient) in gradient.chunks(band * line).enumerate() {

@@ -57,6 +57,31 @@ impl CrossEntropy {
         if class == usize::from(label) { 1.0 - self.smoothing + spread } else { spread }
     }
 
+    /// Mean loss of `logits`, a row of classes for each label.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a batch has few images")]
+    pub fn mean_loss(&self, logits: &[f32]) -> f64 {
+        let images = self.labels.len();
+        self.loss(logits, logits.len() / images) / images as f64
+    }
+
+    /// Gradient of `factor` times the mean loss.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a batch has few images")]
+    pub fn gradient(&self, logits: &[f32], factor: f32) -> Vec<f32> {
+        let images = self.labels.len();
+        let classes = logits.len() / images;
+        let scale = factor / images as f32;
+        let mut dx = Self::softmax(logits, classes);
+        for (row, &label) in dx.chunks_exact_mut(classes).zip(self.labels.iter()) {
+            let scale = self.weight(label) * scale;
+            for (class, x) in row.iter_mut().enumerate() {
+                *x = (*x - self.target(class, label, classes)) * scale;
+            }
+        }
+        dx
+    }
+
     fn loss(&self, logits: &[f32], classes: usize) -> f64 {
         let rows = logits.chunks_exact(classes).zip(self.labels.iter());
         rows.map(|(row, &label)| f64::from(self.weight(label)) * self.row_loss(row, label)).sum()
@@ -79,29 +104,18 @@ impl CustomOp1 for CrossEntropy {
         "cross-entropy"
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a mean loss")]
+    #[expect(clippy::cast_possible_truncation, reason = "a mean loss")]
     fn cpu_fwd(&self, xs: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Dims)> {
         let logits = input(xs, layout)?;
         let images = self.labels.len();
         if images == 0 || !logits.len().is_multiple_of(images) {
             bail!("{} logits do not belong to {images} labels", logits.len());
         }
-        let loss = self.loss(logits, logits.len() / images) / images as f64;
-        Ok((CpuStorage::F32(vec![loss as f32]), Dims::from(())))
+        Ok((CpuStorage::F32(vec![self.mean_loss(logits) as f32]), Dims::from(())))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a batch has few images")]
     fn bwd(&self, xs: &Tensor, _loss: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let images = self.labels.len();
-        let classes = xs.elem_count() / images;
-        let scale = gradient.to_scalar::<f32>()? / images as f32;
-        let mut dx = Self::softmax(&floats(xs)?, classes);
-        for (row, &label) in dx.chunks_exact_mut(classes).zip(self.labels.iter()) {
-            let scale = self.weight(label) * scale;
-            for (class, x) in row.iter_mut().enumerate() {
-                *x = (*x - self.target(class, label, classes)) * scale;
-            }
-        }
+        let dx = self.gradient(&floats(xs)?, gradient.to_scalar::<f32>()?);
         Ok(Some(tensor(dx, xs.shape())?))
     }
 }

@@ -43,7 +43,7 @@ impl Depthwise {
         })
     }
 
-    fn forward(&self, image: &[f32], weight: &[f32], ys: &mut [f32]) {
+    fn forward_image(&self, image: &[f32], weight: &[f32], ys: &mut [f32]) {
         let channels = self.slide.input.channels;
         for (place, ys) in ys.chunks_exact_mut(channels).enumerate() {
             for (tap, pixel) in self.taps(place) {
@@ -54,6 +54,18 @@ impl Depthwise {
                 }
             }
         }
+    }
+
+    pub(crate) fn forward(&self, xs: &[f32], weight: &[f32], ys: &mut [f32], _: &mut Vec<f32>) {
+        ys.fill(0.0);
+        for (x, y) in xs.chunks_exact(self.slide.input.len()).zip(ys.chunks_exact_mut(self.slide.output.len())) { self.forward_image(x, weight, y); }
+    }
+    pub(crate) fn input_gradient_to(&self, g: &[f32], weight: &[f32], dx: &mut [f32], _: &mut Vec<f32>) {
+        dx.fill(0.0);
+        for (x, y) in dx.chunks_exact_mut(self.slide.input.len()).zip(g.chunks_exact(self.slide.output.len())) { self.backward_input(weight, y, x); }
+    }
+    pub(crate) fn weight_gradient_to(&self, xs: &[f32], g: &[f32], dw: &mut [f32], _: &mut Vec<f32>) {
+        for (x, y) in xs.chunks_exact(self.slide.input.len()).zip(g.chunks_exact(self.slide.output.len())) { self.backward_weight(x, y, dw); }
     }
 
     fn backward_input(&self, weight: &[f32], gradient: &[f32], dx: &mut [f32]) {
@@ -101,7 +113,7 @@ impl CustomOp2 for Depthwise {
         let mut ys = vec![0.0; images * outside];
         ys.par_chunks_mut(outside)
             .zip(xs.par_chunks(inside))
-            .for_each(|(ys, image)| self.forward(image, weight, ys));
+            .for_each(|(ys, image)| self.forward_image(image, weight, ys));
         Ok((CpuStorage::F32(ys), self.slide.output_dims(images)))
     }
 

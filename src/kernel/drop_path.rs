@@ -41,11 +41,16 @@ impl DropPath {
     }
 
     fn apply(&self, xs: &[f32], images: usize) -> Vec<f32> {
-        changed_by_image(xs, images, |image, ys| match self.factor(image) {
+        changed_by_image(xs, images, |image, ys| self.change(image, ys))
+    }
+
+    /// Drops or scales the map of the `image`-th image of the batch; a gradient all the same.
+    pub(crate) fn change(&self, image: usize, map: &mut [f32]) {
+        match self.factor(image) {
             // Not a product: nothing of a dropped map is left, not even its NaN.
-            0.0 => ys.fill(0.0),
-            factor => ys.iter_mut().for_each(|y| *y *= factor),
-        })
+            0.0 => map.fill(0.0),
+            factor => map.iter_mut().for_each(|number| *number *= factor),
+        }
     }
 }
 

@@ -26,9 +26,12 @@ impl Dropout {
     }
 
     fn apply(&self, xs: &[f32], images: usize) -> Vec<f32> {
-        changed_by_image(xs, images, |image, ys| {
-            self.mask(&mut self.seed.stream("dropout", image as u64), ys);
-        })
+        changed_by_image(xs, images, |image, ys| self.change(image, ys))
+    }
+
+    /// Drops and scales the map of the `image`-th image of the batch; a gradient all the same.
+    pub(crate) fn change(&self, image: usize, map: &mut [f32]) {
+        self.mask(&mut self.seed.stream("dropout", image as u64), map);
     }
 
     /// Two decisions from each draw, 32 bits each.

@@ -23,7 +23,7 @@ impl MaxPool {
         Self { slide: Slide { input, output, window, dilation: 1 } }
     }
 
-    fn forward(&self, image: &[f32], ys: &mut [f32]) {
+    fn forward_image(&self, image: &[f32], ys: &mut [f32]) {
         let channels = self.slide.input.channels;
         for (place, ys) in ys.chunks_exact_mut(channels).enumerate() {
             ys.fill(f32::NEG_INFINITY);
@@ -32,6 +32,46 @@ impl MaxPool {
                     // NaN wins and stays: a diverged training must be seen.
                     *y = if x > *y || x.is_nan() { x } else { *y };
                 }
+            }
+        }
+    }
+
+    pub(crate) fn forward(&self, xs: &[f32], ys: &mut [f32], winners: &mut [u8]) {
+        let c = self.slide.input.channels;
+        let kc = self.slide.window.kernel.1;
+        let (inside, outside) = (self.slide.input.len(), self.slide.output.len());
+        for (i, (x, y)) in xs.chunks_exact(inside).zip(ys.chunks_exact_mut(outside)).enumerate() {
+            self.forward_image(x, y);
+            if winners.is_empty() { continue; }
+            let w = &mut winners[i * outside..][..outside];
+            for place in 0..outside / c {
+                for ch in 0..c {
+                    let best = y[place * c + ch];
+                    let mut win = 255;
+                    let (row, column) = (place / self.slide.output.width, place % self.slide.output.width);
+                    'o: for a in 0..self.slide.window.kernel.0 { if let Some(yy) = self.slide.row(row, a) {
+                        for b in 0..kc { if let Some(xx) = self.slide.column(column, b) {
+                            if x[(yy * self.slide.input.width + xx) * c + ch].to_bits() == best.to_bits() { win = (a * kc + b) as u8; break 'o; }
+                        } } } }
+                    w[place * c + ch] = win;
+                }
+            }
+        }
+    }
+    pub(crate) fn gradient(&self, winners: &[u8], g: &[f32], dx: &mut [f32]) {
+        dx.fill(0.0);
+        let c = self.slide.input.channels;
+        let kc = self.slide.window.kernel.1;
+        let (inside, outside) = (self.slide.input.len(), self.slide.output.len());
+        for (i, (x, g)) in dx.chunks_exact_mut(inside).zip(g.chunks_exact(outside)).enumerate() {
+            let w = &winners[i * outside..][..outside];
+            for (j, (&w, g)) in w.iter().zip(g).enumerate() {
+                if w == 255 { continue; }
+                let (place, ch) = (j / c, j % c);
+                let (row, column) = (place / self.slide.output.width, place % self.slide.output.width);
+                let yy = self.slide.row(row, w as usize / kc).unwrap();
+                let xx = self.slide.column(column, w as usize % kc).unwrap();
+                x[(yy * self.slide.input.width + xx) * c + ch] += g;
             }
         }
     }
@@ -67,7 +107,7 @@ impl CustomOp1 for MaxPool {
         let mut ys = vec![0.0; images * outside];
         ys.par_chunks_mut(outside)
             .zip(xs.par_chunks(inside))
-            .for_each(|(ys, image)| self.forward(image, ys));
+            .for_each(|(ys, image)| self.forward_image(image, ys));
         Ok((CpuStorage::F32(ys), self.slide.output_dims(images)))
     }
 

@@ -27,7 +27,7 @@ impl Pad {
     }
 
     /// The way back: from maps of `output` to maps of `input`.
-    fn reversed(self) -> Self {
+    pub(crate) fn reversed(self) -> Self {
         Self::new(self.output, self.input, -self.down, -self.right)
     }
 
@@ -42,6 +42,13 @@ impl Pad {
             let run = columns.len() * channels;
             ys[target..target + run].copy_from_slice(&image[source..source + run]);
         }
+    }
+
+    /// Overwrites `ys` with the padded images.
+    pub(crate) fn forward_to(&self, xs: &[f32], ys: &mut [f32]) {
+        ys.fill(0.0);
+        let images = ys.chunks_exact_mut(self.output.len()).zip(xs.chunks_exact(self.input.len()));
+        images.for_each(|(ys, image)| self.forward(image, ys));
     }
 
     fn apply(&self, xs: &[f32]) -> Vec<f32> {

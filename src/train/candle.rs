@@ -4,25 +4,22 @@
 //! the weights and saves every doubt about what candle shares.
 
 mod probe;
-mod state;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::{CustomOp1 as _, Device, Tensor};
-use rayon::prelude::*;
 
 use super::TrainError;
 use super::engine::{Batch, Child, Codes, Engine, Moment, Outline, State, Step, Values};
-use super::init;
-use super::optimizer::{Weights, clip};
-use super::plan::{Layers, Start};
+use super::parameters::Parameters;
+use super::plan::Layers;
+use super::predict::count_correct;
 use super::recipe::Recipe;
 use super::tape::{Chance, Pass, Run, forward};
-use crate::kernel::{CrossEntropy, Moments, floats, keep_freed_memory, tensor};
+use crate::kernel::{CrossEntropy, floats, keep_freed_memory, tensor};
 use crate::net::{Network, Shape};
 use crate::seed::Seed;
 
@@ -51,46 +48,18 @@ struct CandleChild {
     network: Network,
     layers: Layers,
     image: Shape,
-    weights: Vec<Trained>,
-    running: Vec<Moments>,
+    parameters: Parameters,
     recipe: Recipe,
     class_weights: Arc<[f32]>,
     steps: u64,
     seed: Seed,
 }
 
-/// A weight tensor and what the optimizer remembers of it.
-struct Trained {
-    values: Vec<f32>,
-    first: Vec<f32>,
-    second: Vec<f32>,
-}
-
 impl CandleChild {
     fn new(outline: &Outline<'_>) -> Self {
         let (layers, recipe) = (Layers::of(outline.network, false), outline.recipe.clone());
-        let weights = layers
-            .weights
-            .iter()
-            .map(|weight| {
-                let len = weight.shape.iter().product();
-                let values = match weight.start {
-                    Start::Filled(value) => vec![value; len],
-                    Start::Drawn(from, to) => {
-                        init::weights(recipe.init, &outline.seed, &weight.name, (from, to), len)
-                    }
-                };
-                let second = if recipe.optimizer.has_second() { len } else { 0 };
-                Trained { values, first: vec![0.0; len], second: vec![0.0; second] }
-            })
-            .collect();
-        let running = layers.norms.iter().map(|norm| Moments {
-            mean: vec![0.0; norm.channels],
-            variance: vec![1.0; norm.channels],
-        });
         Self {
-            running: running.collect(),
-            weights,
+            parameters: Parameters::new(outline, &layers),
             layers,
             image: outline.network.image(),
             network: outline.network.clone(),
@@ -109,9 +78,9 @@ impl CandleChild {
 
     /// The weights as tensors, for one pass.
     fn tensors(&self) -> Result<Vec<Tensor>, TrainError> {
-        let pairs = self.weights.iter().zip(&self.layers.weights);
-        let tensors = pairs.map(|(own, weight)| {
-            Tensor::from_slice(&own.values, weight.shape.as_slice(), &Device::Cpu)
+        let tensors = self.layers.weights.iter().enumerate().map(|(place, weight)| {
+            let values = &self.parameters.values()[self.parameters.span(place)];
+            Tensor::from_slice(values, weight.shape.as_slice(), &Device::Cpu)
         });
         Ok(tensors.collect::<Result<Vec<Tensor>, _>>()?)
     }
@@ -141,7 +110,7 @@ impl CandleChild {
         };
         let criterion = self.criterion(batch);
         let weight = self.recipe.auxiliary_weight;
-        let pass = Pass::Training { chance, running: &mut self.running, auxiliary: weight > 0.0 };
+        let pass = Pass::Training { chance, running: &mut self.parameters, auxiliary: weight > 0.0 };
         let Run { logits, auxiliary, tape } = forward(&self.layers, images, &weights, pass)?;
         let correct = count_correct(&floats(&logits)?, &batch.labels);
         let (mut loss, gradient) = judge(&criterion, &logits, 1.0)?;
@@ -158,29 +127,14 @@ impl CandleChild {
         Ok((seen, tape.backward(gradient, auxiliary_gradient)?.weights))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a factor up to 1")]
     fn update(&mut self, gradients: &[Option<Tensor>], moment: Moment) -> Result<(), TrainError> {
-        let (optimizer, decay) = (self.recipe.optimizer, self.recipe.weight_decay);
         let guards = gradients
             .iter()
             .map(|gradient| gradient.as_ref().map(floats).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         let slices: Vec<Option<&[f32]>> = guards.iter().map(Option::as_deref).collect();
-        let factor = self.recipe.clip.map_or(1.0, |longest| clip(norm(&slices), longest)) as f32;
-        let tensors = self.weights.par_iter_mut().zip(&self.layers.weights).zip(slices);
-        tensors.for_each(|((own, weight), gradient)| {
-            // A weight without gradient feeds nothing that leads to the logits.
-            let Some(gradient) = gradient else { return };
-            let decays = matches!(weight.start, Start::Drawn(..));
-            let weights = Weights {
-                values: &mut own.values,
-                gradient: &scaled(gradient, factor),
-                first: &mut own.first,
-                second: &mut own.second,
-                decay: if decays { decay } else { 0.0 },
-            };
-            optimizer.update(weights, moment);
-        });
+        let Recipe { optimizer, weight_decay, clip, .. } = self.recipe;
+        self.parameters.update(optimizer, weight_decay, clip, &slices, moment);
         Ok(())
     }
 }
@@ -196,27 +150,6 @@ fn judge(
     let gradient = criterion.bwd(logits, &loss, &tensor(vec![weight as f32], ())?)?;
     let gradient = gradient.expect("BUG: cross-entropy gives the gradient of its logits");
     Ok((f64::from(loss.to_scalar::<f32>()?), gradient))
-}
-
-/// 2-norm of all numbers together, summed in their order.
-fn norm(gradients: &[Option<&[f32]>]) -> f64 {
-    let numbers = gradients.iter().flatten().flat_map(|gradient| gradient.iter());
-    libm::sqrt(numbers.map(|&number| f64::from(number) * f64::from(number)).sum())
-}
-
-#[expect(clippy::float_cmp, reason = "exactly 1 is nothing to do")]
-fn scaled(gradient: &[f32], factor: f32) -> Cow<'_, [f32]> {
-    if factor == 1.0 {
-        return Cow::Borrowed(gradient);
-    }
-    Cow::Owned(gradient.iter().map(|number| number * factor).collect())
-}
-
-/// Rows whose first largest number stands at their label.
-fn count_correct(logits: &[f32], labels: &[u16]) -> usize {
-    let classes = logits.len() / labels.len().max(1);
-    let rows = logits.chunks_exact(classes.max(1)).zip(labels);
-    rows.filter(|(row, label)| super::predict::best(row) == usize::from(**label)).count()
 }
 
 impl Child for CandleChild {
@@ -240,17 +173,17 @@ impl Child for CandleChild {
 
     fn evaluate(&self, images: &[f32]) -> Result<Vec<f32>, TrainError> {
         let weights = self.tensors()?;
-        let pass = Pass::Evaluation { running: &self.running };
+        let pass = Pass::Evaluation { running: self.parameters.running() };
         let Run { logits, .. } = forward(&self.layers, self.input(images)?, &weights, pass)?;
         let logits = floats(&logits)?.to_vec();
         Ok(logits)
     }
 
     fn state(&self) -> State {
-        self.written()
+        self.parameters.state()
     }
 
     fn load(&mut self, state: &State) -> Result<(), TrainError> {
-        self.read(state)
+        self.parameters.load(state)
     }
 }

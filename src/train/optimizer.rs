@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::engine::Moment;
+use crate::kernel::pointwise::wide;
 
 /// The rule that updates weights. Weight decay is added to the gradient, but by `adamw` to the step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -99,6 +100,8 @@ pub(super) struct Weights<'a> {
     pub(super) values: &'a mut [f32],
     /// Their gradient.
     pub(super) gradient: &'a [f32],
+    /// What the gradient is multiplied with first; 1 where it is not clipped.
+    pub(super) factor: f32,
     /// Average of the gradient (Adam), or velocity (SGD, `RMSProp`).
     pub(super) first: &'a mut [f32],
     /// Average of the squared gradient (Adam, `RMSProp`); empty for SGD.
@@ -113,9 +116,18 @@ impl Optimizer {
         !matches!(self, Self::Sgd { .. })
     }
 
-    /// Updates one weight tensor.
-    #[expect(clippy::cast_possible_truncation, reason = "rates as f32")]
+    /// Updates one weight tensor, or a part of one.
     pub(super) fn update(&self, weights: Weights<'_>, moment: Moment) {
+        wide(
+            #[inline(always)]
+            || self.update_here(weights, moment),
+        );
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "only what is inlined is compiled for wider vectors")]
+    #[expect(clippy::cast_possible_truncation, reason = "rates as f32")]
+    fn update_here(&self, weights: Weights<'_>, moment: Moment) {
         match *self {
             Self::Sgd { momentum, nesterov } => {
                 sgd(weights, moment.lr as f32, momentum as f32, nesterov);
@@ -147,11 +159,13 @@ impl Share {
 /// Sutskever et al. 2013 in the form that Keras uses: `v ← μv + g`, `w ← w - lr (g + μv)` ahead,
 /// `w ← w - lr v` plain.
 #[expect(clippy::cast_possible_truncation, reason = "rates as f32")]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `Optimizer::update`")]
 fn sgd(weights: Weights<'_>, lr: f32, momentum: f32, nesterov: bool) {
     let decay = weights.decay as f32;
     let pairs = weights.values.iter_mut().zip(weights.gradient);
     for ((w, g), velocity) in pairs.zip(weights.first) {
-        let gradient = g + decay * *w;
+        let gradient = g * weights.factor + decay * *w;
         *velocity = momentum * *velocity + gradient;
         let step = if nesterov { gradient + momentum * *velocity } else { *velocity };
         *w -= lr * step;
@@ -160,12 +174,14 @@ fn sgd(weights: Weights<'_>, lr: f32, momentum: f32, nesterov: bool) {
 
 /// `s ← ρs + (1 - ρ)g²`, `v ← μv + g / (√s + ε)`, `w ← w - lr v`, as `torch.optim` has it.
 #[expect(clippy::cast_possible_truncation, reason = "rates as f32")]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `Optimizer::update`")]
 fn rmsprop(weights: Weights<'_>, lr: f32, rho: Share, [momentum, epsilon]: [f64; 2]) {
     let (momentum, epsilon) = (momentum as f32, epsilon as f32);
     let decay = weights.decay as f32;
     let pairs = weights.values.iter_mut().zip(weights.gradient);
     for ((w, g), (velocity, square)) in pairs.zip(weights.first.iter_mut().zip(weights.second)) {
-        let gradient = g + decay * *w;
+        let gradient = g * weights.factor + decay * *w;
         *square = rho.kept * *square + rho.taken * gradient * gradient;
         *velocity = momentum * *velocity + gradient / (square.sqrt() + epsilon);
         *w -= lr * *velocity;
@@ -180,6 +196,8 @@ pub(super) fn clip(norm: f64, longest: f64) -> f64 {
 /// Kingma and Ba 2015, algorithm 1, with the bias corrections in the step size as its section 2 shows;
 /// `decoupled` decays as Loshchilov and Hutter 2019, algorithm 2.
 #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "rates as f32")]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see `Optimizer::update`")]
 fn adam(weights: Weights<'_>, moment: Moment, (beta1, beta2): (f64, f64), decoupled: bool) {
     let t = (moment.step + 1) as f64;
     let correction1 = 1.0 - libm::pow(beta1, t);
@@ -191,7 +209,7 @@ fn adam(weights: Weights<'_>, moment: Moment, (beta1, beta2): (f64, f64), decoup
     let kept = if decoupled { (1.0 - moment.lr * weights.decay) as f32 } else { 1.0 };
     let pairs = weights.values.iter_mut().zip(weights.gradient);
     for ((w, g), (first, second)) in pairs.zip(weights.first.iter_mut().zip(weights.second)) {
-        let gradient = g + added * *w;
+        let gradient = g * weights.factor + added * *w;
         *first = mean.kept * *first + mean.taken * gradient;
         *second = square.kept * *second + square.taken * gradient * gradient;
         *w = kept * *w - size * *first / (second.sqrt() * root + EPSILON);
@@ -209,6 +227,7 @@ mod tests {
             let weights = Weights {
                 values: &mut w,
                 gradient: &gradient,
+                factor: 1.0,
                 first: &mut first,
                 second: if optimizer.has_second() { &mut second } else { &mut [] },
                 decay: 0.1,
@@ -230,6 +249,7 @@ mod tests {
             let weights = Weights {
                 values: &mut w,
                 gradient: &[0.5],
+                factor: 1.0,
                 first: &mut first,
                 second: &mut second,
                 decay: 0.0,

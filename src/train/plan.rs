@@ -50,7 +50,7 @@ pub(super) enum Work {
 }
 
 /// A trainable tensor.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Weight {
     pub(super) name: String,
     pub(super) shape: Vec<usize>,
@@ -60,7 +60,7 @@ pub(super) struct Weight {
 }
 
 /// A batch norm.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Norm {
     pub(super) path: String,
     pub(super) channels: usize,
@@ -176,6 +176,15 @@ impl Layers {
             Op::Add => Work::Add,
             Op::Concat => Work::Concat,
         }
+    }
+
+    /// Scale and shift of a batch norm.
+    pub(super) fn affine(&self, norm: usize) -> [usize; 2] {
+        let own = |layer: &Layer| match layer.work {
+            Work::BatchNorm { norm: own, scale, shift, .. } if own == norm => Some([scale, shift]),
+            _ => None,
+        };
+        self.list.iter().find_map(own).expect("BUG: a norm without a layer")
     }
 
     fn weight(&mut self, node: &Node, part: &str, shape: Vec<usize>, start: Start) -> usize {

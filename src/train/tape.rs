@@ -8,18 +8,16 @@ use std::sync::Arc;
 
 use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Tensor};
 
+use super::parameters::Parameters;
 use super::plan::{Layer, Layers, Work};
 use crate::kernel::{BatchNorm, Conv, DropPath, Dropout, Moments, Relu, floats, sum};
 use crate::seed::Seed;
-
-/// Share of the running statistics that a batch leaves in place.
-const MOMENTUM: f32 = 0.9;
 
 /// What a forward pass is for.
 pub(super) enum Pass<'a> {
     /// Batch statistics, which also move the running ones, and whatever drops; the auxiliary head, when
     /// it is trained.
-    Training { chance: Chance, running: &'a mut [Moments], auxiliary: bool },
+    Training { chance: Chance, running: &'a mut Parameters, auxiliary: bool },
     /// Batch statistics that move nothing; nothing is dropped. Hears of what each rectifier gives.
     Probing { rectified: &'a mut dyn FnMut(&[f32]) },
     /// Running statistics; nothing is dropped.
@@ -117,7 +115,7 @@ impl Pass<'_> {
 
 impl Chance {
     /// Seed of what `path` draws for `purpose` in this step.
-    fn seed(&self, purpose: &str, path: &str) -> Seed {
+    pub(super) fn seed(&self, purpose: &str, path: &str) -> Seed {
         self.seed.child(purpose).child(path).nth(self.step)
     }
 }
@@ -304,15 +302,8 @@ fn moments(xs: &Tensor, norm: usize, pass: &mut Pass<'_>) -> Result<Arc<Moments>
         Pass::Probing { .. } => Ok(Arc::new(Moments::of(&floats(xs)?, xs.dim(3)?))),
         Pass::Training { running, .. } => {
             let batch = Moments::of(&floats(xs)?, xs.dim(3)?);
-            follow(&mut running[norm].mean, &batch.mean);
-            follow(&mut running[norm].variance, &batch.variance);
+            running.follow(norm, &batch);
             Ok(Arc::new(batch))
         }
-    }
-}
-
-fn follow(running: &mut [f32], batch: &[f32]) {
-    for (running, batch) in running.iter_mut().zip(batch) {
-        *running = MOMENTUM * *running + (1.0 - MOMENTUM) * batch;
     }
 }

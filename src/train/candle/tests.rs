@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::kernel::reference::close;
-use crate::net::{Builder, NodeId, Op};
-use crate::train::optimizer::Optimizer;
+use crate::net::{NodeId, Op};
 use crate::train::reference::tests::{LABELS, images, network};
 use crate::train::reference::{Gradients, Norms, Reference, loss};
 
@@ -24,8 +23,9 @@ fn batch() -> Batch {
 
 /// The reference's total loss and gradients with the child's weights, in f64.
 fn expected(child: &CandleChild, auxiliary: f64) -> (f64, Gradients<f64>) {
-    let weights = child.layers.weights.iter().zip(&child.weights).map(|(weight, own)| {
-        (weight.name.clone(), own.values.iter().map(|&x| f64::from(x)).collect())
+    let weights = child.layers.weights.iter().enumerate().map(|(place, weight)| {
+        let values = &child.parameters.values()[child.parameters.span(place)];
+        (weight.name.clone(), values.iter().map(|&x| f64::from(x)).collect())
     });
     let reference = Reference::new(&child.network, weights.collect(), Norms::Batch);
     let images: Vec<f64> = images().into_iter().map(f64::from).collect();
@@ -66,8 +66,9 @@ fn looking_gives_the_reference_and_changes_nothing() {
         close(name, &gradients[name].values, &expected.weights[name], 1e-4);
     }
     let ones = |maps: &[Vec<f64>]| vec![1.0; maps[maps.len() - 1].len()];
-    let weights = child.layers.weights.iter().zip(&child.weights).map(|(weight, own)| {
-        (weight.name.clone(), own.values.iter().map(|&x| f64::from(x)).collect())
+    let weights = child.layers.weights.iter().enumerate().map(|(place, weight)| {
+        let values = &child.parameters.values()[child.parameters.span(place)];
+        (weight.name.clone(), values.iter().map(|&x| f64::from(x)).collect())
     });
     let reference = Reference::new(&network, weights.collect(), Norms::Batch);
     let maps = reference.forward(&images().into_iter().map(f64::from).collect::<Vec<f64>>());
@@ -87,91 +88,4 @@ fn looking_gives_the_reference_and_changes_nothing() {
         assert_eq!(usize::try_from(bits).unwrap(), expected);
     }
     assert_eq!(child.state(), before);
-}
-
-#[test]
-fn the_auxiliary_head_is_trained_kept_for_resuming_and_nothing_else() {
-    let network = network();
-    let mut child = child(&network, &still());
-    let before = child.state();
-    assert!(before.weights.keys().all(|name| !name.starts_with("aux")));
-    let moment = Moment { step: 0, lr: 0.1 };
-    child.step(&batch(), moment).unwrap();
-    let after = child.state();
-    let head = "auxiliary.aux.logits.weight";
-    assert_ne!(before.training[head], after.training[head]);
-    // Whatever the head holds, evaluation does not see it.
-    let logits = child.evaluate(&images()).unwrap();
-    let mut other = after.clone();
-    other.training.get_mut(head).unwrap().values.fill(f32::NAN);
-    child.load(&other).unwrap();
-    assert_eq!(child.evaluate(&images()).unwrap(), logits);
-    let mut unweighted = self::child(&network, &Recipe { auxiliary_weight: 0.0, ..still() });
-    unweighted.step(&batch(), moment).unwrap();
-    assert_eq!(unweighted.state().training[head], before.training[head]);
-}
-
-#[test]
-fn drop_path_drops_by_its_name_and_only_where_the_recipe_says_so() {
-    let network = network();
-    let loss =
-        |recipe: &Recipe, step: u64| child(&network, recipe).learn(&batch(), step).unwrap().0.loss;
-    let dropping = Recipe { drop_path: Some(0.1), ..still() };
-    // In the first step everything is kept; of the 4 paths of later steps some are not.
-    assert_eq!(loss(&dropping, 0).to_bits(), loss(&still(), 0).to_bits());
-    let changed =
-        (1..10).filter(|&step| (loss(&dropping, step) - loss(&still(), step)).abs() > 1e-9);
-    assert!(changed.count() > 6);
-    assert_eq!(loss(&dropping, 7).to_bits(), loss(&dropping, 7).to_bits());
-    let evaluated = |recipe: &Recipe| child(&network, recipe).evaluate(&images()).unwrap();
-    assert_eq!(evaluated(&dropping), evaluated(&still()));
-}
-
-#[test]
-#[expect(clippy::cast_possible_truncation, reason = "a norm near 1")]
-fn a_long_gradient_is_clipped_and_a_short_one_left_alone() {
-    let network = network();
-    let sgd = Recipe { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..still() };
-    let moved = |clip: Option<f64>| {
-        let mut child = child(&network, &Recipe { clip, ..sgd.clone() });
-        let before: Vec<f32> = child.weights.iter().flat_map(|own| own.values.clone()).collect();
-        child.step(&batch(), Moment { step: 0, lr: 1.0 }).unwrap();
-        let after = child.weights.iter().flat_map(|own| own.values.clone());
-        after.zip(before).map(|(after, before)| before - after).collect::<Vec<f32>>()
-    };
-    let length = |steps: &[f32]| norm(&[Some(steps)]);
-    let free = moved(None);
-    assert_eq!(moved(Some(1000.0)), free);
-    let clipped = moved(Some(length(&free) / 4.0));
-    assert!((length(&clipped) - length(&free) / 4.0).abs() < 1e-5);
-    close(
-        "a quarter",
-        &clipped,
-        &free.iter().map(|x| f64::from(x / 4.0)).collect::<Vec<_>>(),
-        1e-6,
-    );
-    assert!(length(&free) as f32 > 0.1);
-}
-
-#[test]
-fn weights_of_another_network_are_refused_by_name() {
-    let network = network();
-    let mut child = child(&network, &Recipe::default());
-    let mut state = child.state();
-    child.load(&state).unwrap();
-    let scale = state.weights.remove("left.norm.scale").unwrap();
-    assert!(child.load(&state).unwrap_err().to_string().contains("`left.norm.scale` is missing"));
-    state.weights.insert("left.norm.scale".to_owned(), scale.clone());
-    state.weights.insert("extra".to_owned(), scale);
-    assert!(child.load(&state).unwrap_err().to_string().contains("`extra` belongs"));
-}
-
-#[test]
-fn a_network_without_rectifiers_has_no_code() {
-    let mut net = Builder::new(Shape { channels: 2, height: 1, width: 1 });
-    let image = net.image();
-    net.add("logits", Op::Dense { units: 3 }, &[image]);
-    let network = net.finish();
-    let codes = child(&network, &still()).codes(&[1.0, 2.0, 3.0, 4.0]).unwrap();
-    assert_eq!((codes.len, codes.words), (0, vec![Vec::new(); 2]));
 }

@@ -1,0 +1,180 @@
+//! The engine against the reference, and against candle's tape over whole trainings.
+
+use super::*;
+use crate::kernel::reference::close;
+use crate::net::{Builder, NodeId, Op, Shape};
+use crate::train::CandleCpu;
+use crate::train::optimizer::Optimizer;
+use crate::train::reference::tests::{LABELS, images, network};
+use crate::train::reference::{Gradients, Norms, Reference, loss};
+
+fn outline<'a>(network: &'a Network, recipe: &'a Recipe) -> Outline<'a> {
+    Outline { network, recipe, class_weights: Vec::new(), steps: 10, seed: Seed::root(5) }
+}
+
+fn child(network: &Network, recipe: &Recipe) -> CpuChild {
+    CpuChild::new(&outline(network, recipe))
+}
+
+/// A recipe that drops nothing, so that the reference says what comes out.
+fn still() -> Recipe {
+    Recipe { dropout: false, weight_decay: 0.0, ..Recipe::default() }
+}
+
+fn batch() -> Batch {
+    Batch { images: images(), labels: LABELS.to_vec() }
+}
+
+/// The child's weights by name, in f64.
+fn weights(child: &CpuChild) -> BTreeMap<String, Vec<f64>> {
+    let weights = child.layers.weights.iter().enumerate().map(|(place, weight)| {
+        let values = &child.parameters.values()[child.parameters.span(place)];
+        (weight.name.clone(), values.iter().map(|&x| f64::from(x)).collect())
+    });
+    weights.collect()
+}
+
+/// The reference's total loss and gradients with the child's weights, in f64.
+fn expected(child: &CpuChild, auxiliary: f64) -> (f64, Gradients<f64>) {
+    let reference = Reference::new(&child.network, weights(child), Norms::Batch);
+    let images: Vec<f64> = images().into_iter().map(f64::from).collect();
+    let maps = reference.forward(&images);
+    let head = child.network.auxiliary().expect("it has one");
+    let (main, logits) = loss(&maps[maps.len() - 1], &LABELS, 0.0);
+    let (other, gradient) = loss(&maps[head.0], &LABELS, 0.0);
+    let gradient = gradient.into_iter().map(|g| auxiliary * g).collect();
+    let from = vec![(NodeId(maps.len() - 1), logits), (head, gradient)];
+    (main + auxiliary * other, reference.backward(&maps, from))
+}
+
+#[test]
+fn the_whole_network_equals_the_reference() {
+    let network = network();
+    let mut child = child(&network, &still());
+    let (total, expected) = expected(&child, 0.4);
+    let seen = child.learn(&batch(), 0);
+    assert!((seen.loss - total).abs() < 1e-5, "{seen:?}");
+    for (place, weight) in child.layers.weights.iter().enumerate() {
+        let found = &child.training.chunks[0].gradients[child.parameters.span(place)];
+        // f32 through a dozen layers; the gradients are between 1e-3 and 1.
+        close(&weight.name, found, &expected.weights[&weight.name], 1e-4);
+    }
+}
+
+/// Every operation, both engines: losses of a training, logits, and looks that change nothing.
+#[test]
+fn whole_trainings_agree_with_those_on_tensors() {
+    let network = network();
+    let recipe = Recipe { drop_path: Some(0.5), ..Recipe::default() };
+    let outline = outline(&network, &recipe);
+    let mut children = [Cpu.plan(&outline).unwrap(), CandleCpu.plan(&outline).unwrap()];
+    let [ours, theirs] = &mut children;
+    for step in 0..6 {
+        let moment = Moment { step, lr: 0.01 };
+        let (a, b) = (ours.step(&batch(), moment).unwrap(), theirs.step(&batch(), moment).unwrap());
+        assert!((a.loss - b.loss).abs() < 1e-4, "step {step}: {} and {}", a.loss, b.loss);
+    }
+    ours.load(&theirs.state()).unwrap();
+    let wide = |numbers: Vec<f32>| numbers.into_iter().map(f64::from).collect::<Vec<_>>();
+    let logits = [ours.evaluate(&images()).unwrap(), theirs.evaluate(&images()).unwrap()];
+    let [a, b] = logits;
+    close("logits", &a, &wide(b), 1e-5);
+    let before = ours.state();
+    let (a, b) = (ours.gradients(&batch()).unwrap(), theirs.gradients(&batch()).unwrap());
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, values) in &a {
+        close(name, &values.values, &wide(b[name].values.clone()), 1e-4);
+    }
+    let pixels = [ours.image_gradients(&images()).unwrap(), theirs.image_gradients(&images()).unwrap()];
+    let [a, b] = pixels;
+    close("pixels", &a, &wide(b), 1e-4);
+    assert_eq!(ours.codes(&images()).unwrap(), theirs.codes(&images()).unwrap());
+    assert_eq!(ours.state(), before);
+}
+
+#[test]
+fn the_auxiliary_head_is_trained_kept_for_resuming_and_nothing_else() {
+    let network = network();
+    let mut child = child(&network, &still());
+    let before = child.state();
+    assert!(before.weights.keys().all(|name| !name.starts_with("aux")));
+    let moment = Moment { step: 0, lr: 0.1 };
+    child.step(&batch(), moment).unwrap();
+    let after = child.state();
+    let head = "auxiliary.aux.logits.weight";
+    assert_ne!(before.training[head], after.training[head]);
+    // Whatever the head holds, evaluation does not see it.
+    let logits = child.evaluate(&images()).unwrap();
+    let mut other = after.clone();
+    other.training.get_mut(head).unwrap().values.fill(f32::NAN);
+    child.load(&other).unwrap();
+    assert_eq!(child.evaluate(&images()).unwrap(), logits);
+    let mut unweighted = self::child(&network, &Recipe { auxiliary_weight: 0.0, ..still() });
+    unweighted.step(&batch(), moment).unwrap();
+    assert_eq!(unweighted.state().training[head], before.training[head]);
+}
+
+#[test]
+fn drop_path_drops_by_its_name_and_only_where_the_recipe_says_so() {
+    let network = network();
+    let loss =
+        |recipe: &Recipe, step: u64| child(&network, recipe).learn(&batch(), step).loss;
+    let dropping = Recipe { drop_path: Some(0.1), ..still() };
+    // In the first step everything is kept; of the 4 paths of later steps some are not.
+    assert_eq!(loss(&dropping, 0).to_bits(), loss(&still(), 0).to_bits());
+    let changed =
+        (1..10).filter(|&step| (loss(&dropping, step) - loss(&still(), step)).abs() > 1e-9);
+    assert!(changed.count() > 6);
+    assert_eq!(loss(&dropping, 7).to_bits(), loss(&dropping, 7).to_bits());
+    let evaluated = |recipe: &Recipe| child(&network, recipe).evaluate(&images()).unwrap();
+    assert_eq!(evaluated(&dropping), evaluated(&still()));
+}
+
+#[test]
+#[expect(clippy::cast_possible_truncation, reason = "a norm near 1")]
+fn a_long_gradient_is_clipped_and_a_short_one_left_alone() {
+    let network = network();
+    let sgd = Recipe { optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false }, ..still() };
+    let moved = |clip: Option<f64>| {
+        let mut child = child(&network, &Recipe { clip, ..sgd.clone() });
+        let before = child.parameters.values().to_vec();
+        child.step(&batch(), Moment { step: 0, lr: 1.0 }).unwrap();
+        let after = child.parameters.values().iter();
+        after.zip(before).map(|(after, before)| before - after).collect::<Vec<f32>>()
+    };
+    let length = |steps: &[f32]| crate::train::parameters::norm(&[Some(steps)]);
+    let free = moved(None);
+    assert_eq!(moved(Some(1000.0)), free);
+    let clipped = moved(Some(length(&free) / 4.0));
+    assert!((length(&clipped) - length(&free) / 4.0).abs() < 1e-5);
+    close(
+        "a quarter",
+        &clipped,
+        &free.iter().map(|x| f64::from(x / 4.0)).collect::<Vec<_>>(),
+        1e-6,
+    );
+    assert!(length(&free) as f32 > 0.1);
+}
+
+#[test]
+fn weights_of_another_network_are_refused_by_name() {
+    let network = network();
+    let mut child = child(&network, &Recipe::default());
+    let mut state = child.state();
+    child.load(&state).unwrap();
+    let scale = state.weights.remove("left.norm.scale").unwrap();
+    assert!(child.load(&state).unwrap_err().to_string().contains("`left.norm.scale` is missing"));
+    state.weights.insert("left.norm.scale".to_owned(), scale.clone());
+    state.weights.insert("extra".to_owned(), scale);
+    assert!(child.load(&state).unwrap_err().to_string().contains("`extra` belongs"));
+}
+
+#[test]
+fn a_network_without_rectifiers_has_no_code() {
+    let mut net = Builder::new(Shape { channels: 2, height: 1, width: 1 });
+    let image = net.image();
+    net.add("logits", Op::Dense { units: 3 }, &[image]);
+    let network = net.finish();
+    let codes = child(&network, &still()).codes(&[1.0, 2.0, 3.0, 4.0]).unwrap();
+    assert_eq!((codes.len, codes.words), (0, vec![Vec::new(); 2]));
+}

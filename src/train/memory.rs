@@ -1,0 +1,46 @@
+//! Plain memory for numbers that begins at a line of the cache.
+//!
+//! A vector of 16 numbers is as long as a line: one that lies across two costs two reads, and large blocks of an
+//! ordinary allocation all begin 16 bytes behind a line.
+
+use std::ops::{Deref, DerefMut};
+
+/// Numbers in a line of the cache.
+const LINE: usize = 16;
+
+/// Zeros to begin with.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    values: Vec<f32>,
+    start: usize,
+    len: usize,
+}
+
+impl Memory {
+    /// Memory for `len` numbers.
+    pub(super) fn new(len: usize) -> Self {
+        let values = vec![0.0; len + LINE];
+        let start = values.as_ptr().align_offset(LINE * size_of::<f32>());
+        // Only a speed is lost where nothing can be said about alignment.
+        Self { values, start: if start < LINE { start } else { 0 }, len }
+    }
+
+    /// The next place, from `place` on, at which a line begins.
+    pub(super) fn aligned(place: usize) -> usize {
+        place.next_multiple_of(LINE)
+    }
+}
+
+impl Deref for Memory {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values[self.start..self.start + self.len]
+    }
+}
+
+impl DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[self.start..self.start + self.len]
+    }
+}
