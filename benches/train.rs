@@ -10,7 +10,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use phytotron::kernel::{Conv, keep_freed_memory};
 use phytotron::net::{Builder, Network, NodeId, Op, Shape, Window};
 use phytotron::seed::Seed;
-use phytotron::train::{Batch, CandleCpu, Engine, Moment, Outline, Recipe};
+use phytotron::train::{Batch, Cpu, Engine, Moment, Outline, Recipe};
 
 /// Images in a step.
 const BATCH: usize = 64;
@@ -107,7 +107,7 @@ fn children(criterion: &mut Criterion) {
             steps: 1,
             seed: Seed::root(1),
         };
-        let mut child = CandleCpu.plan(&outline).expect("the engine knows every operation");
+        let mut child = Cpu.plan(&outline).expect("the engine knows every operation");
         let mut stream = Seed::root(2).stream("images", 0);
         let len = BATCH * network.image().len();
         #[expect(clippy::cast_possible_truncation, reason = "any numbers will do")]

@@ -1,9 +1,12 @@
 //! Average pooling with any kernel, stride and padding; the global average is its largest window.
 
+use std::ops::Range;
+
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 use rayon::prelude::*;
 
 use super::access::{floats, input, tensor};
+use super::pointwise::wide;
 use super::slide::Slide;
 use crate::net::{Shape, Window};
 
@@ -27,47 +30,110 @@ impl AvgPool {
         Self::new(input, Shape { height: 1, width: 1, ..input }, window)
     }
 
-    /// One over the pixels under the window at `place`; a window wholly in the padding has mean 0.
-    #[expect(clippy::cast_precision_loss, reason = "windows have few pixels")]
-    fn share(&self, place: usize) -> f32 {
-        1.0 / self.slide.pixels(place).count().max(1) as f32
-    }
-
-    fn forward_image(&self, image: &[f32], ys: &mut [f32]) {
-        let channels = self.slide.input.channels;
-        for (place, ys) in ys.chunks_exact_mut(channels).enumerate() {
-            for pixel in self.slide.pixels(place) {
-                for (y, x) in ys.iter_mut().zip(&image[pixel * channels..][..channels]) {
-                    *y += x;
+    /// Overwrites `ys` with the means of the images `xs`.
+    pub(crate) fn forward_to(&self, xs: &[f32], ys: &mut [f32]) {
+        let Slide { input, output, .. } = self.slide;
+        let (rows, columns) = (self.seen(Axis::Rows), self.seen(Axis::Columns));
+        let line = input.width * input.channels;
+        wide(
+            #[inline(always)]
+            || {
+                let images = ys.chunks_exact_mut(output.len()).zip(xs.chunks_exact(input.len()));
+                for (ys, image) in images {
+                    for (place, ys) in ys.chunks_exact_mut(input.channels).enumerate() {
+                        let (rows, columns) =
+                            (&rows[place / output.width], &columns[place % output.width]);
+                        ys.fill(0.0);
+                        for y in rows.clone() {
+                            for x in columns.clone() {
+                                let from = y * line + x * input.channels;
+                                for (y, x) in ys.iter_mut().zip(&image[from..]) {
+                                    *y += x;
+                                }
+                            }
+                        }
+                        let share = share(rows, columns);
+                        for y in ys {
+                            *y *= share;
+                        }
+                    }
                 }
-            }
-            let share = self.share(place);
-            for y in ys {
-                *y *= share;
-            }
-        }
+            },
+        );
     }
 
-    pub(crate) fn forward(&self, xs: &[f32], ys: &mut [f32]) {
-        ys.fill(0.0);
-        for (x, y) in xs.chunks_exact(self.slide.input.len()).zip(ys.chunks_exact_mut(self.slide.output.len())) { self.forward_image(x, y); }
-    }
-    pub(crate) fn gradient(&self, g: &[f32], dx: &mut [f32]) {
-        dx.fill(0.0);
-        for (x, y) in dx.chunks_exact_mut(self.slide.input.len()).zip(g.chunks_exact(self.slide.output.len())) { self.backward(y, x); }
-    }
-
-    fn backward(&self, gradient: &[f32], dx: &mut [f32]) {
-        let channels = self.slide.input.channels;
-        for (place, gradient) in gradient.chunks_exact(channels).enumerate() {
-            let share = self.share(place);
-            for pixel in self.slide.pixels(place) {
-                for (dx, g) in dx[pixel * channels..][..channels].iter_mut().zip(gradient) {
-                    *dx += g * share;
+    /// Overwrites `dx` with the gradient of the input.
+    pub(crate) fn gradient_to(&self, gradient: &[f32], dx: &mut [f32]) {
+        let Slide { input, output, .. } = self.slide;
+        let (rows, columns) = (self.seen(Axis::Rows), self.seen(Axis::Columns));
+        // For each pixel the windows that see it, so that it is written once.
+        let (over, beside) = (seeing(&rows, input.height), seeing(&columns, input.width));
+        wide(
+            #[inline(always)]
+            || {
+                let images =
+                    dx.chunks_exact_mut(input.len()).zip(gradient.chunks_exact(output.len()));
+                for (dx, gradient) in images {
+                    for (place, dx) in dx.chunks_exact_mut(input.channels).enumerate() {
+                        dx.fill(0.0);
+                        for row in over[place / input.width].clone() {
+                            for column in beside[place % input.width].clone() {
+                                let share = share(&rows[row], &columns[column]);
+                                let from = (row * output.width + column) * input.channels;
+                                for (dx, g) in dx.iter_mut().zip(&gradient[from..]) {
+                                    *dx += g * share;
+                                }
+                            }
+                        }
+                    }
                 }
-            }
-        }
+            },
+        );
     }
+
+    /// What of the map's rows, or columns, the window sees at each step.
+    fn seen(&self, axis: Axis) -> Vec<Range<usize>> {
+        let Slide { input, output, window, .. } = self.slide;
+        let (steps, side, kernel, stride, pad) = match axis {
+            Axis::Rows => {
+                (output.height, input.height, window.kernel.0, window.stride.0, window.pad_rows.0)
+            }
+            Axis::Columns => {
+                (output.width, input.width, window.kernel.1, window.stride.1, window.pad_columns.0)
+            }
+        };
+        let seen = |step: usize| {
+            let end = (step * stride + kernel).saturating_sub(pad).min(side);
+            (step * stride).saturating_sub(pad).min(end)..end
+        };
+        (0..steps).map(seen).collect()
+    }
+}
+
+/// Rows or columns of a map.
+#[derive(Debug, Clone, Copy)]
+enum Axis {
+    Rows,
+    Columns,
+}
+
+/// For each of `side` rows, or columns, the steps at which the window sees it.
+fn seeing(seen: &[Range<usize>], side: usize) -> Vec<Range<usize>> {
+    (0..side)
+        .map(|place| {
+            let first = seen.iter().position(|seen| seen.contains(&place)).unwrap_or(0);
+            let count = seen[first..].iter().take_while(|seen| seen.contains(&place)).count();
+            first..first + count
+        })
+        .collect()
+}
+
+/// One over the pixels under a window; one wholly in the padding has mean 0.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "only what is inlined is compiled for the wider vectors")]
+#[expect(clippy::cast_precision_loss, reason = "windows have few pixels")]
+fn share(rows: &Range<usize>, columns: &Range<usize>) -> f32 {
+    1.0 / (rows.len() * columns.len()).max(1) as f32
 }
 
 impl CustomOp1 for AvgPool {
@@ -82,7 +148,7 @@ impl CustomOp1 for AvgPool {
         let mut ys = vec![0.0; images * outside];
         ys.par_chunks_mut(outside)
             .zip(xs.par_chunks(inside))
-            .for_each(|(ys, image)| self.forward_image(image, ys));
+            .for_each(|(ys, image)| self.forward_to(image, ys));
         Ok((CpuStorage::F32(ys), self.slide.output_dims(images)))
     }
 
@@ -92,7 +158,7 @@ impl CustomOp1 for AvgPool {
         let mut dx = vec![0.0; xs.elem_count()];
         dx.par_chunks_mut(self.slide.input.len())
             .zip(g.par_chunks(self.slide.output.len()))
-            .for_each(|(dx, gradient)| self.backward(gradient, dx));
+            .for_each(|(dx, gradient)| self.gradient_to(gradient, dx));
         Ok(Some(tensor(dx, xs.shape())?))
     }
 }

@@ -359,12 +359,14 @@ impl Normaliser {
             || {
                 for (ys, xs) in runs {
                     if relu {
-                        for ((y, x), (f, o)) in ys.iter_mut().zip(xs).zip(factor.iter().zip(offset)) {
+                        for ((y, x), (f, o)) in ys.iter_mut().zip(xs).zip(factor.iter().zip(offset))
+                        {
                             let number = x * f + o;
                             *y = if number < 0.0 { 0.0 } else { number };
                         }
                     } else {
-                        for ((y, x), (f, o)) in ys.iter_mut().zip(xs).zip(factor.iter().zip(offset)) {
+                        for ((y, x), (f, o)) in ys.iter_mut().zip(xs).zip(factor.iter().zip(offset))
+                        {
                             *y = x * f + o;
                         }
                     }
@@ -409,7 +411,12 @@ impl Normaliser {
     /// Gradients of scale and shift from the sums over the whole batch of `pixels` pixels; from here on
     /// [`Normaliser::gradient`] knows its coefficients.
     #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "kept as f32")]
-    pub(crate) fn turn(&mut self, sums: &[f64], scale: &[f32], pixels: f64) -> (Vec<f32>, Vec<f32>) {
+    pub(crate) fn turn(
+        &mut self,
+        sums: &[f64],
+        scale: &[f32],
+        pixels: f64,
+    ) -> (Vec<f32>, Vec<f32>) {
         let channels = self.mean.len();
         let dscale: Vec<f32> =
             sums[..channels].iter().zip(&self.inverse).map(|(s, i)| *s as f32 * i).collect();

@@ -10,8 +10,9 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape as Dim
 use rayon::prelude::*;
 
 use super::access::{floats, input, tensor};
+use super::aligned::Memory;
 use super::chunks::{parts, reduce};
-use super::product::{Left, Product, Start};
+use super::product::{Left, Panels, Product, Right, Start};
 use super::slide::Slide;
 use crate::net::{Shape, Window};
 
@@ -30,15 +31,23 @@ pub struct Conv {
     input_gradient: bool,
 }
 
+/// Memory that kernels use again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Maps with their padding, or patches.
+    pub(crate) numbers: Memory,
+    panels: Panels,
+}
+
 /// The way of a gradient back to the input, with the weights as it needs them.
 #[derive(Debug)]
 pub(crate) enum WayBack {
     /// Nobody needs it.
     None,
     /// A convolution of the output's gradient, with these weights.
-    Turned(Conv, Vec<f32>),
+    Turned(Conv, Panels),
     /// Gradients of patches, by these weights, added where the patches came from.
-    Scattered(Vec<f32>),
+    Scattered(Panels),
 }
 
 /// Gradients of a convolution; the input's is empty when nobody needs it.
@@ -93,40 +102,45 @@ impl Conv {
         let (slide, filters) = (&self.slide, self.slide.output.channels);
         let images = xs.len() / slide.input.len();
         let mut ys = vec![0.0; images * slide.output.len()];
-        let band = self.band_rows();
+        let (band, weight) = (self.band_rows(), &self.panels(weight));
         let bands = ys.par_chunks_mut(slide.output.len()).zip(xs.par_chunks(slide.input.len()));
         let bands = bands.flat_map(|(ys, image)| {
             let bands = ys.par_chunks_mut(band * slide.output.width * filters).enumerate();
             bands.map(move |(number, ys)| (image, number * band, ys))
         });
-        bands.for_each_init(Vec::new, |scratch, (image, first, ys)| {
+        bands.for_each_init(Memory::default, |scratch, (image, first, ys)| {
             self.band(image, first, weight, bias, ys, scratch);
         });
         ys
+    }
+
+    /// The weights as passes need them.
+    pub(crate) fn panels(&self, weight: &[f32]) -> Panels {
+        Panels::of(weight, self.slide.output.channels)
     }
 
     /// Overwrites `ys` with the output for the images `xs`, in this thread.
     pub(crate) fn forward_to(
         &self,
         xs: &[f32],
-        weight: &[f32],
+        weight: &Panels,
         bias: Option<&[f32]>,
         ys: &mut [f32],
-        scratch: &mut Vec<f32>,
+        scratch: &mut Scratch,
     ) {
         let (slide, filters) = (&self.slide, self.slide.output.channels);
         if slide.is_pixelwise() {
             let left = Left::matrix(xs, slide.input.channels);
             let start = bias.map_or(Start::Zero, Start::Each);
-            return Product { left, right: weight, columns: filters, start, relu: self.relu }
-                .write(ys);
+            let right = weight.right();
+            return Product { left, right, columns: filters, start, relu: self.relu }.write(ys);
         }
         let rows = self.band_rows();
         let images = ys.chunks_exact_mut(slide.output.len());
         for (ys, image) in images.zip(xs.chunks_exact(slide.input.len())) {
             let bands = ys.chunks_mut(rows * slide.output.width * filters);
             for (number, ys) in bands.enumerate() {
-                self.band(image, number * rows, weight, bias, ys, scratch);
+                self.band(image, number * rows, weight, bias, ys, &mut scratch.numbers);
             }
         }
     }
@@ -136,16 +150,17 @@ impl Conv {
         &self,
         image: &[f32],
         first: usize,
-        weight: &[f32],
+        weight: &Panels,
         bias: Option<&[f32]>,
         ys: &mut [f32],
-        scratch: &mut Vec<f32>,
+        scratch: &mut Memory,
     ) {
         let filters = self.slide.output.channels;
         let rows = first..first + ys.len() / (self.slide.output.width * filters);
         let left = self.pixels(image, rows, scratch);
         let start = bias.map_or(Start::Zero, Start::Each);
-        Product { left, right: weight, columns: filters, start, relu: self.relu }.write(ys);
+        let right = weight.right();
+        Product { left, right, columns: filters, start, relu: self.relu }.write(ys);
     }
 
     /// The patches of an image's output rows, a row each: read where they lie, or from `scratch`.
@@ -153,7 +168,7 @@ impl Conv {
         &self,
         image: &'a [f32],
         rows: Range<usize>,
-        scratch: &'a mut Vec<f32>,
+        scratch: &'a mut Memory,
     ) -> Left<'a> {
         let Slide { input, output, window, dilation } = self.slide;
         if self.slide.is_pixelwise() {
@@ -182,11 +197,11 @@ impl Conv {
         &self,
         image: &[f32],
         rows: Range<usize>,
-        scratch: &'a mut Vec<f32>,
+        scratch: &'a mut Memory,
     ) -> &'a [f32] {
-        scratch.resize(rows.len() * self.slide.output.width * self.slide.patch(), 0.0);
-        self.slide.gather(image, rows, scratch);
-        scratch
+        let patches = scratch.of_len(rows.len() * self.slide.output.width * self.slide.patch());
+        self.slide.gather(image, rows, patches);
+        patches
     }
 
     /// Numbers in a row of the image with as much padding as the window sees.
@@ -200,7 +215,7 @@ impl Conv {
         &self,
         image: &'a [f32],
         rows: Range<usize>,
-        scratch: &'a mut Vec<f32>,
+        scratch: &'a mut Memory,
     ) -> &'a [f32] {
         let Slide { input, window, .. } = &self.slide;
         let (width, line) = (self.padded_width(), input.width * input.channels);
@@ -210,17 +225,20 @@ impl Conv {
         if window.pad_columns.0 == 0 && width == line && is_inside {
             return &image[first * line..];
         }
-        scratch.clear();
-        scratch.resize(seen * width, 0.0);
+        let padded = scratch.of_len(seen * width);
         let left = (window.pad_columns.0 * input.channels).min(width);
         let inside = line.min(width - left);
-        for (row, padded) in scratch.chunks_exact_mut(width).enumerate() {
-            let Some(y) = (first + row).checked_sub(window.pad_rows.0) else { continue };
-            if y < input.height {
-                padded[left..left + inside].copy_from_slice(&image[y * line..][..inside]);
+        for (row, padded) in padded.chunks_exact_mut(width).enumerate() {
+            match (first + row).checked_sub(window.pad_rows.0).filter(|&y| y < input.height) {
+                None => padded.fill(0.0),
+                Some(y) => {
+                    padded[..left].fill(0.0);
+                    padded[left..left + inside].copy_from_slice(&image[y * line..][..inside]);
+                    padded[left + inside..].fill(0.0);
+                }
             }
         }
-        scratch
+        padded
     }
 
     fn backward(&self, xs: &[f32], weight: &[f32], ys: &[f32], gradient: &[f32]) -> Gradients {
@@ -265,7 +283,7 @@ impl Conv {
         let mut db = vec![0.0; self.slide.output.channels];
         let mut masked = Vec::new();
         let gradient = self.masked(ys, gradient, &mut masked);
-        self.backward_to(xs, gradient, back, &mut dw, Some(&mut db), dx, &mut Vec::new());
+        self.backward_to(xs, gradient, back, &mut dw, Some(&mut db), dx, &mut Scratch::default());
         (dw, db)
     }
 
@@ -280,7 +298,7 @@ impl Conv {
         dw: &mut [f32],
         db: Option<&mut [f32]>,
         dx: &mut [f32],
-        scratch: &mut Vec<f32>,
+        scratch: &mut Scratch,
     ) {
         let (slide, filters) = (&self.slide, self.slide.output.channels);
         if let Some(db) = db {
@@ -296,7 +314,7 @@ impl Conv {
         for (images, gradient) in xs.chunks(inside).zip(gradient.chunks(outside)) {
             self.backward_weight(images, gradient, scratch, dw);
             if let Some(dx) = dx.next() {
-                self.backward_input(gradient, back, scratch, dx);
+                self.backward_input(gradient, back, &mut scratch.numbers, dx);
             }
         }
     }
@@ -313,25 +331,28 @@ impl Conv {
         &self,
         image: &[f32],
         gradient: &[f32],
-        scratch: &mut Vec<f32>,
+        scratch: &mut Scratch,
         dw: &mut [f32],
     ) {
         let Slide { input, output, window, dilation } = self.slide;
         let filters = output.channels;
+        let Scratch { numbers, panels } = scratch;
         if self.slide.is_pixelwise() {
-            return go_on(Left::transposed(image, input.channels), gradient, filters, dw);
+            let right = panels.arranged(gradient, filters);
+            return go_on(Left::transposed(image, input.channels), right, filters, dw);
         }
         let band = self.band_rows();
         let line = output.width * filters;
         for (number, gradient) in gradient.chunks(band * line).enumerate() {
             let rows = number * band..number * band + gradient.len() / line;
+            let right = panels.arranged(gradient, filters);
             if dilation > 1 {
-                let patches = self.gathered(image, rows, scratch);
-                go_on(Left::transposed(patches, self.slide.patch()), gradient, filters, dw);
+                let patches = self.gathered(image, rows, numbers);
+                go_on(Left::transposed(patches, self.slide.patch()), right, filters, dw);
                 continue;
             }
             let (segments, width) = (rows.len(), self.padded_width());
-            let padded = self.padded(image, rows, scratch);
+            let padded = self.padded(image, rows, numbers);
             let taps = window.kernel.1 * input.channels;
             for (row, dw) in dw.chunks_exact_mut(taps * filters).enumerate() {
                 let left = Left {
@@ -345,7 +366,7 @@ impl Conv {
                     run: output.width,
                     step: window.stride.1 * input.channels,
                 };
-                go_on(left, gradient, filters, dw);
+                go_on(left, right, filters, dw);
             }
         }
     }
@@ -369,12 +390,14 @@ impl Conv {
         let pads = [window.pad_rows.0, window.pad_columns.0];
         let fits = pads[0] < window.kernel.0 && pads[1] < window.kernel.1;
         if !fits || dilation > 1 || window.stride != (1, 1) {
-            return WayBack::Scattered(turned(weight, self.slide.patch(), output.channels));
+            let turned = turned(weight, self.slide.patch(), output.channels);
+            return WayBack::Scattered(Panels::of(&turned, self.slide.patch()));
         }
         // A convolution of the gradient with the kernel turned by 180 degrees, and in and out exchanged.
         let (rows, columns) = window.kernel;
         let taps = weight.chunks_exact(input.channels * output.channels).rev();
-        let turned = taps.flat_map(|tap| turned(tap, input.channels, output.channels)).collect();
+        let turned: Vec<f32> =
+            taps.flat_map(|tap| turned(tap, input.channels, output.channels)).collect();
         let pad = (rows - 1 - pads[0], columns - 1 - pads[1]);
         let window = Window {
             pad_rows: (pad.0, rows - 1 - pad.0),
@@ -382,14 +405,15 @@ impl Conv {
             ..window
         };
         let slide = Slide { input: output, output: input, window, dilation: 1 };
-        WayBack::Turned(Self { slide, relu: false, input_gradient: false }, turned)
+        let conv = Self { slide, relu: false, input_gradient: false };
+        WayBack::Turned(conv, Panels::of(&turned, input.channels))
     }
 
     fn backward_input(
         &self,
         gradient: &[f32],
         back: &WayBack,
-        scratch: &mut Vec<f32>,
+        scratch: &mut Memory,
         dx: &mut [f32],
     ) {
         let (slide, filters) = (&self.slide, self.slide.output.channels);
@@ -405,8 +429,8 @@ impl Conv {
                     let rows = number * band..number * band + dx.len() / line;
                     let left = turned.pixels(gradient, rows, scratch);
                     let start = Start::Zero;
-                    Product { left, right: weight, columns: channels, start, relu: false }
-                        .write(dx);
+                    let right = weight.right();
+                    Product { left, right, columns: channels, start, relu: false }.write(dx);
                 }
             }
             WayBack::Scattered(weight) => {
@@ -415,11 +439,12 @@ impl Conv {
                 let line = slide.output.width * filters;
                 for (number, gradient) in gradient.chunks(band * line).enumerate() {
                     let rows = number * band..number * band + gradient.len() / line;
-                    scratch.resize(rows.len() * slide.output.width * slide.patch(), 0.0);
+                    let patches = scratch.of_len(rows.len() * slide.output.width * slide.patch());
                     let left = Left::matrix(gradient, filters);
                     let (columns, start) = (slide.patch(), Start::Zero);
-                    Product { left, right: weight, columns, start, relu: false }.write(scratch);
-                    slide.scatter(scratch, rows, dx);
+                    let right = weight.right();
+                    Product { left, right, columns, start, relu: false }.write(patches);
+                    slide.scatter(patches, rows, dx);
                 }
             }
         }
@@ -447,7 +472,7 @@ impl Conv {
 }
 
 /// Goes on with chains whose sums so far are in `out`.
-fn go_on(left: Left<'_>, right: &[f32], columns: usize, out: &mut [f32]) {
+fn go_on(left: Left<'_>, right: Right<'_>, columns: usize, out: &mut [f32]) {
     Product { left, right, columns, start: Start::Output, relu: false }.write(out);
 }
 

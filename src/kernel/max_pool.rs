@@ -1,14 +1,18 @@
 //! Maximum pooling with any kernel, stride and padding.
 //!
-//! A tie goes to the first number in row order, in both directions: the gradient finds the winner
-//! again by comparing with the result, which costs one more read and saves a map of indices.
+//! A tie goes to the first number in row order, in both directions: the way forward notes which tap of the kernel
+//! won, in a byte.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 use rayon::prelude::*;
 
 use super::access::{floats, input, tensor};
+use super::pointwise::wide;
 use super::slide::Slide;
 use crate::net::{Shape, Window};
+
+/// The winner where a window saw padding only.
+const NOBODY: u8 = u8::MAX;
 
 /// Maximum over windows of `[n, h, w, c]`; padding never wins.
 #[derive(Debug, Clone, Copy)]
@@ -23,74 +27,109 @@ impl MaxPool {
         Self { slide: Slide { input, output, window, dilation: 1 } }
     }
 
-    fn forward_image(&self, image: &[f32], ys: &mut [f32]) {
-        let channels = self.slide.input.channels;
-        for (place, ys) in ys.chunks_exact_mut(channels).enumerate() {
-            ys.fill(f32::NEG_INFINITY);
-            for pixel in self.slide.pixels(place) {
-                for (y, &x) in ys.iter_mut().zip(&image[pixel * channels..][..channels]) {
-                    // NaN wins and stays: a diverged training must be seen.
-                    *y = if x > *y || x.is_nan() { x } else { *y };
-                }
-            }
+    /// Overwrites `ys` with the maxima of the images `xs`, and `winners`, unless it is empty, with the tap of the
+    /// kernel that each came from, counted in row order; [`NOBODY`] where a window saw padding only.
+    pub(crate) fn forward_to(&self, xs: &[f32], ys: &mut [f32], winners: &mut [u8]) {
+        if winners.is_empty() {
+            return self.walk(xs, ys, &mut []);
         }
+        self.walk(xs, ys, winners);
     }
 
-    pub(crate) fn forward(&self, xs: &[f32], ys: &mut [f32], winners: &mut [u8]) {
-        let c = self.slide.input.channels;
-        let kc = self.slide.window.kernel.1;
-        let (inside, outside) = (self.slide.input.len(), self.slide.output.len());
-        for (i, (x, y)) in xs.chunks_exact(inside).zip(ys.chunks_exact_mut(outside)).enumerate() {
-            self.forward_image(x, y);
-            if winners.is_empty() { continue; }
-            let w = &mut winners[i * outside..][..outside];
-            for place in 0..outside / c {
-                for ch in 0..c {
-                    let best = y[place * c + ch];
-                    let mut win = 255;
-                    let (row, column) = (place / self.slide.output.width, place % self.slide.output.width);
-                    'o: for a in 0..self.slide.window.kernel.0 { if let Some(yy) = self.slide.row(row, a) {
-                        for b in 0..kc { if let Some(xx) = self.slide.column(column, b) {
-                            if x[(yy * self.slide.input.width + xx) * c + ch].to_bits() == best.to_bits() { win = (a * kc + b) as u8; break 'o; }
-                        } } } }
-                    w[place * c + ch] = win;
+    fn walk(&self, xs: &[f32], ys: &mut [f32], winners: &mut [u8]) {
+        let Slide { input, output, .. } = self.slide;
+        let mut spare = vec![0; if winners.is_empty() { output.channels } else { 0 }];
+        wide(
+            #[inline(always)]
+            || {
+                let mut taps = Vec::new();
+                for (image, xs) in xs.chunks_exact(input.len()).enumerate() {
+                    for place in 0..output.height * output.width {
+                        self.taps(place, &mut taps);
+                        let pixel = (image * output.height * output.width + place) * input.channels;
+                        let ys = &mut ys[pixel..pixel + input.channels];
+                        let winners = match winners.get_mut(pixel..pixel + input.channels) {
+                            Some(winners) => winners,
+                            None => &mut spare[..],
+                        };
+                        maxima(xs, &taps, ys, winners);
+                    }
                 }
-            }
-        }
-    }
-    pub(crate) fn gradient(&self, winners: &[u8], g: &[f32], dx: &mut [f32]) {
-        dx.fill(0.0);
-        let c = self.slide.input.channels;
-        let kc = self.slide.window.kernel.1;
-        let (inside, outside) = (self.slide.input.len(), self.slide.output.len());
-        for (i, (x, g)) in dx.chunks_exact_mut(inside).zip(g.chunks_exact(outside)).enumerate() {
-            let w = &winners[i * outside..][..outside];
-            for (j, (&w, g)) in w.iter().zip(g).enumerate() {
-                if w == 255 { continue; }
-                let (place, ch) = (j / c, j % c);
-                let (row, column) = (place / self.slide.output.width, place % self.slide.output.width);
-                let yy = self.slide.row(row, w as usize / kc).unwrap();
-                let xx = self.slide.column(column, w as usize % kc).unwrap();
-                x[(yy * self.slide.input.width + xx) * c + ch] += g;
-            }
-        }
+            },
+        );
     }
 
-    fn backward(&self, image: &[f32], ys: &[f32], gradient: &[f32], dx: &mut [f32]) {
-        let channels = self.slide.input.channels;
-        let mut open = vec![0.0; channels];
-        let places = ys.chunks_exact(channels).zip(gradient.chunks_exact(channels));
-        for (place, (ys, gradient)) in places.enumerate() {
-            open.copy_from_slice(gradient);
-            for pixel in self.slide.pixels(place) {
-                let here = pixel * channels..(pixel + 1) * channels;
-                let numbers = image[here.clone()].iter().zip(ys);
-                for ((dx, open), (x, y)) in dx[here].iter_mut().zip(&mut open).zip(numbers) {
-                    let wins = x.to_bits() == y.to_bits();
-                    *dx += if wins { *open } else { 0.0 };
-                    *open = if wins { 0.0 } else { *open };
+    /// Overwrites `dx` with the gradient of the input: each number of `gradient` goes to its winner.
+    pub(crate) fn gradient_to(&self, winners: &[u8], gradient: &[f32], dx: &mut [f32]) {
+        let Slide { input, output, window, .. } = self.slide;
+        let apart = window.stride.0 >= window.kernel.0 && window.stride.1 >= window.kernel.1;
+        let places = output.height * output.width;
+        wide(
+            #[inline(always)]
+            || {
+                dx.fill(0.0);
+                let mut taps = Vec::new();
+                for (image, dx) in dx.chunks_exact_mut(input.len()).enumerate() {
+                    for place in 0..places {
+                        self.taps(place, &mut taps);
+                        let pixel = (image * places + place) * input.channels;
+                        let won = pixel..pixel + input.channels;
+                        let (gradient, winners) = (&gradient[won.clone()], &winners[won]);
+                        for &(tap, from) in &taps {
+                            let dx = &mut dx[from..from + input.channels];
+                            if apart {
+                                for ((dx, g), winner) in dx.iter_mut().zip(gradient).zip(winners) {
+                                    *dx = if *winner == tap { *g } else { 0.0 };
+                                }
+                            } else {
+                                for ((dx, g), winner) in dx.iter_mut().zip(gradient).zip(winners) {
+                                    *dx += if *winner == tap { *g } else { 0.0 };
+                                }
+                            }
+                        }
+                    }
+                }
+            },
+        );
+    }
+
+    /// The taps of the window at output pixel `place` that lie on the map, each with where its pixel begins.
+    #[expect(clippy::cast_possible_truncation, reason = "kernels have fewer than 255 taps")]
+    fn taps(&self, place: usize, taps: &mut Vec<(u8, usize)>) {
+        let Slide { input, output, window, .. } = self.slide;
+        let (row, column) = (place / output.width, place % output.width);
+        taps.clear();
+        for i in 0..window.kernel.0 {
+            let Some(y) = self.slide.row(row, i) else { continue };
+            for j in 0..window.kernel.1 {
+                if let Some(x) = self.slide.column(column, j) {
+                    let tap = (i * window.kernel.1 + j) as u8;
+                    taps.push((tap, (y * input.width + x) * input.channels));
                 }
             }
+        }
+    }
+}
+
+/// The largest number of each channel and where it stands; the first of equals, and NaN, which wins and stays: a
+/// diverged training must be seen.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "only what is inlined is compiled for the wider vectors")]
+fn maxima(xs: &[f32], taps: &[(u8, usize)], ys: &mut [f32], winners: &mut [u8]) {
+    let channels = ys.len();
+    let Some((&(tap, from), others)) = taps.split_first() else {
+        ys.fill(f32::NEG_INFINITY);
+        winners.fill(NOBODY);
+        return;
+    };
+    ys.copy_from_slice(&xs[from..from + channels]);
+    winners.fill(tap);
+    for &(tap, from) in others {
+        let xs = &xs[from..from + channels];
+        for ((y, winner), x) in ys.iter_mut().zip(winners.iter_mut()).zip(xs) {
+            let wins = *x > *y || x.is_nan();
+            *y = if wins { *x } else { *y };
+            *winner = if wins { tap } else { *winner };
         }
     }
 }
@@ -107,20 +146,24 @@ impl CustomOp1 for MaxPool {
         let mut ys = vec![0.0; images * outside];
         ys.par_chunks_mut(outside)
             .zip(xs.par_chunks(inside))
-            .for_each(|(ys, image)| self.forward_image(image, ys));
+            .for_each(|(ys, image)| self.forward_to(image, ys, &mut []));
         Ok((CpuStorage::F32(ys), self.slide.output_dims(images)))
     }
 
-    fn bwd(&self, xs: &Tensor, ys: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+    /// Candle's operations have no second output to keep the winners in: they are found again.
+    fn bwd(&self, xs: &Tensor, _ys: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
-        let guards = (floats(xs)?, floats(ys)?, floats(&gradient)?);
-        let (x, y, g): (&[f32], &[f32], &[f32]) = (&guards.0, &guards.1, &guards.2);
+        let guards = (floats(xs)?, floats(&gradient)?);
+        let (x, g): (&[f32], &[f32]) = (&guards.0, &guards.1);
         let (inside, outside) = (self.slide.input.len(), self.slide.output.len());
         let mut dx = vec![0.0; x.len()];
-        dx.par_chunks_mut(inside)
-            .zip(x.par_chunks(inside))
-            .zip(y.par_chunks(outside).zip(g.par_chunks(outside)))
-            .for_each(|((dx, image), (ys, gradient))| self.backward(image, ys, gradient, dx));
+        dx.par_chunks_mut(inside).zip(x.par_chunks(inside)).zip(g.par_chunks(outside)).for_each(
+            |((dx, image), gradient)| {
+                let (mut ys, mut winners) = (vec![0.0; outside], vec![0; outside]);
+                self.forward_to(image, &mut ys, &mut winners);
+                self.gradient_to(&winners, gradient, dx);
+            },
+        );
         Ok(Some(tensor(dx, xs.shape())?))
     }
 }

@@ -13,6 +13,7 @@
 //! parameters or training.
 
 mod access;
+mod aligned;
 mod avg_pool;
 mod batch_norm;
 mod chunks;
@@ -33,12 +34,13 @@ mod sum;
 pub(crate) mod reference;
 
 pub use access::{floats, tensor};
+pub(crate) use aligned::Memory;
 pub use avg_pool::AvgPool;
 pub use batch_norm::{BatchNorm, EPSILON, Moments};
 pub(crate) use batch_norm::{Normaliser, Spread};
 pub(crate) use chunks::parts;
 pub use conv::Conv;
-pub(crate) use conv::WayBack;
+pub(crate) use conv::{Scratch, WayBack};
 pub use cross_entropy::CrossEntropy;
 pub use depthwise::Depthwise;
 pub use drop_path::DropPath;
@@ -46,6 +48,7 @@ pub use dropout::Dropout;
 pub use max_pool::MaxPool;
 pub use memory::keep_freed_memory;
 pub use pad::Pad;
+pub(crate) use product::Panels;
 pub use reference::Float;
 pub use relu::Relu;
 pub(crate) use slide::Slide;

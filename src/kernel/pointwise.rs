@@ -83,14 +83,26 @@ pub(crate) fn add_pair(a: &[f32], b: &[f32], ys: &mut [f32]) {
 }
 
 /// Copies the channels of `from` to channel `first` on of pixels with `channels` channels.
-pub(crate) fn put_channels(from: &[f32], width: usize, to: &mut [f32], channels: usize, first: usize) {
+pub(crate) fn put_channels(
+    from: &[f32],
+    width: usize,
+    to: &mut [f32],
+    channels: usize,
+    first: usize,
+) {
     for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(channels)) {
         to[first..first + width].copy_from_slice(from);
     }
 }
 
 /// Copies channels of pixels with `channels` channels, from `first` on, to pixels of `width` channels.
-pub(crate) fn take_channels(from: &[f32], channels: usize, first: usize, to: &mut [f32], width: usize) {
+pub(crate) fn take_channels(
+    from: &[f32],
+    channels: usize,
+    first: usize,
+    to: &mut [f32],
+    width: usize,
+) {
     for (from, to) in from.chunks_exact(channels).zip(to.chunks_exact_mut(width)) {
         to.copy_from_slice(&from[first..first + width]);
     }

@@ -13,8 +13,12 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+use super::aligned::Memory;
+
 /// Numbers of the right side that are in use at a time: they stay in the first-level cache with room to spare.
 const PIECE: usize = 6144;
+/// Columns of a panel: as many as the widest tile has.
+const PANEL: usize = 64;
 /// Terms of a piece, at least: fewer do not pay for loading and storing the sums.
 const TERMS_MIN: usize = 16;
 
@@ -41,6 +45,66 @@ pub(super) struct Left<'a> {
     pub(super) step: usize,
 }
 
+/// The right side: a row of numbers for each term.
+///
+/// More columns than a panel has are cut into panels that lie one after another. Rows of all columns would put
+/// what a tile reads on a part of the cache's sets only, where it pushes itself out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Right<'a> {
+    values: &'a [f32],
+    panel: usize,
+}
+
+/// A right side of its own memory, in panels.
+#[derive(Debug, Default)]
+pub(crate) struct Panels(Memory);
+
+impl Panels {
+    /// Of rows of `columns` numbers.
+    pub(crate) fn of(values: &[f32], columns: usize) -> Self {
+        let mut panels = Self::default();
+        panels.fill(values, columns);
+        panels
+    }
+
+    /// Takes in others.
+    fn fill(&mut self, values: &[f32], columns: usize) {
+        let panels = self.0.of_len(values.len());
+        let mut place = 0;
+        for first in (0..columns).step_by(PANEL) {
+            let width = PANEL.min(columns - first);
+            for row in values.chunks_exact(columns) {
+                panels[place..place + width].copy_from_slice(&row[first..first + width]);
+                place += width;
+            }
+        }
+    }
+
+    /// As the right side of a product.
+    pub(super) fn right(&self) -> Right<'_> {
+        Right { values: &self.0, panel: PANEL }
+    }
+
+    /// Rows as the right side of a product: where they lie, or in these panels.
+    pub(super) fn arranged<'a>(&'a mut self, values: &'a [f32], columns: usize) -> Right<'a> {
+        if columns <= PANEL {
+            return Right { values, panel: PANEL };
+        }
+        self.fill(values, columns);
+        self.right()
+    }
+}
+
+impl<'a> Right<'a> {
+    /// What a tile reads from column `column` of `columns` and term `term` of `terms` on, and from one term to
+    /// the next.
+    fn at(self, column: usize, columns: usize, term: usize, terms: usize) -> (&'a [f32], usize) {
+        let first = column - column % self.panel;
+        let width = self.panel.min(columns - first);
+        (&self.values[first * terms + term * width + column - first..], width)
+    }
+}
+
 /// Where chains start.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Start<'a> {
@@ -56,8 +120,7 @@ pub(super) enum Start<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Product<'a> {
     pub(super) left: Left<'a>,
-    /// A row of `columns` numbers for each term.
-    pub(super) right: &'a [f32],
+    pub(super) right: Right<'a>,
     pub(super) columns: usize,
     pub(super) start: Start<'a>,
     /// Whether negative results become zero.
@@ -145,7 +208,10 @@ impl Product<'_> {
         // What makes the pointers below sound.
         assert!(left.terms() > 0, "BUG: a chain without terms");
         assert!(left.end() <= left.values.len(), "BUG: the left side is too short");
-        assert!(self.right.len() >= left.terms() * columns, "BUG: the right side is too short");
+        assert!(
+            self.right.values.len() >= left.terms() * columns,
+            "BUG: the right side is too short"
+        );
         if let Start::Each(numbers) = self.start {
             assert_eq!(numbers.len(), columns, "BUG: a start for each column");
         }
@@ -170,7 +236,7 @@ impl Product<'_> {
         for (number, piece) in pieces.iter().enumerate() {
             let start = if number == 0 { self.start } else { Start::Output };
             let term = piece.segments.start * left.run + piece.terms.start;
-            let right = &self.right[term * self.columns + columns.start..];
+            let (right, stride) = self.right.at(columns.start, self.columns, term, left.terms());
             let relu = self.relu && number + 1 == pieces.len();
             let from = piece.segments.start * left.segment + piece.terms.start * left.step;
             let tiles = left.rows.div_ceil(rows_max::<S>(vectors));
@@ -186,6 +252,7 @@ impl Product<'_> {
                         run: piece.terms.len(),
                         step: left.step,
                         right,
+                        stride,
                         columns: self.columns,
                         start: match start {
                             Start::Each(numbers) => Start::Each(&numbers[columns.clone()]),
@@ -236,6 +303,9 @@ struct Tile<'a> {
     run: usize,
     step: usize,
     right: &'a [f32],
+    /// From one term to the next on the right side.
+    stride: usize,
+    /// From one row to the next of the output.
     columns: usize,
     start: Start<'a>,
     relu: bool,
@@ -301,6 +371,7 @@ impl<const ROWS: usize, const VECTORS: usize> Sized<'_, ROWS, VECTORS> {
             run,
             step,
             right,
+            stride,
             columns,
             start,
             relu,
@@ -354,7 +425,7 @@ impl<const ROWS: usize, const VECTORS: usize> Sized<'_, ROWS, VECTORS> {
                             *sum = simd.mul_add_f32s(number, factor, *sum);
                         }
                     }
-                    right = right.wrapping_add(columns);
+                    right = right.wrapping_add(stride);
                     left = left.wrapping_add(step);
                 }
             }
@@ -408,7 +479,8 @@ mod tests {
             for s in 0..left.segments {
                 for t in 0..left.run {
                     let number = left.values[from + s * left.segment + t * left.step];
-                    let factor = product.right[(s * left.run + t) * columns + column];
+                    let term = s * left.run + t;
+                    let factor = product.right.at(column, columns, term, left.terms()).0[0];
                     sum = number.mul_add(factor, sum);
                 }
             }
@@ -463,20 +535,35 @@ mod tests {
             let right = numbers("right", segments * run * columns);
             let first = numbers("first", columns);
             let start = [Start::Zero, Start::Each(&first), Start::Output][start];
-            check(&Product { left, right: &right, columns, start, relu });
+            let panels = Panels::of(&right, columns);
+            check(&Product { left, right: panels.right(), columns, start, relu });
         }
+    }
+
+    #[test]
+    fn panels_hold_the_rows() {
+        let values = numbers("right", 3 * 150);
+        let panels = Panels::of(&values, 150);
+        for (place, number) in values.iter().enumerate() {
+            let found = panels.right().at(place % 150, 150, place / 150, 3).0[0];
+            assert_eq!(found.to_bits(), number.to_bits());
+        }
+        let narrow = &values[..3 * 50];
+        let mut spare = Panels::default();
+        assert_eq!(spare.arranged(narrow, 50).values.as_ptr(), narrow.as_ptr());
     }
 
     #[test]
     fn long_chains_are_walked_in_pieces_and_keep_their_bits() {
         let values = numbers("left", 9 * 1500);
-        let right = numbers("right", 1500 * 70);
+        let right = Panels::of(&numbers("right", 1500 * 70), 70);
+        let right = right.right();
         let left = Left::matrix(&values, 1500);
         assert!(left.pieces(PIECE / 64).len() > 10);
-        check(&Product { left, right: &right, columns: 70, start: Start::Zero, relu: true });
+        check(&Product { left, right, columns: 70, start: Start::Zero, relu: true });
         let left = Left { segments: 50, segment: 30, run: 30, rows: 9, ..left };
         assert!(left.pieces(PIECE / 64).iter().all(|piece| piece.segments.len() <= 3));
-        check(&Product { left, right: &right, columns: 70, start: Start::Output, relu: false });
+        check(&Product { left, right, columns: 70, start: Start::Output, relu: false });
     }
 
     #[test]
@@ -497,9 +584,9 @@ mod tests {
     fn a_matrix_and_its_transpose_are_the_same_numbers() {
         let values = numbers("left", 6 * 4);
         let turned: Vec<f32> = (0..24).map(|i| values[i % 6 * 4 + i / 6]).collect();
-        let right = numbers("right", 4 * 3);
-        let product =
-            |left| Product { left, right: &right, columns: 3, start: Start::Zero, relu: false };
+        let right = Panels::of(&numbers("right", 4 * 3), 3);
+        let right = right.right();
+        let product = |left| Product { left, right, columns: 3, start: Start::Zero, relu: false };
         let (mut a, mut b) = (vec![0.0; 18], vec![0.0; 18]);
         product(Left::matrix(&values, 4)).write(&mut a);
         product(Left::transposed(&turned, 6)).write(&mut b);
@@ -511,7 +598,9 @@ mod tests {
         let (values, right) = ([f32::NAN, -1.0], [1.0]);
         let left = Left::matrix(&values, 1);
         let mut out = [0.0; 2];
-        Product { left, right: &right, columns: 1, start: Start::Zero, relu: true }.write(&mut out);
+        let right = Panels::of(&right, 1);
+        let right = right.right();
+        Product { left, right, columns: 1, start: Start::Zero, relu: true }.write(&mut out);
         assert!(out[0].is_nan() && out[1] == 0.0);
     }
 }

@@ -43,16 +43,6 @@ impl Slide {
         padded.checked_sub(self.window.pad_columns.0).filter(|&x| x < self.input.width)
     }
 
-    /// The pixels under the window at output pixel `place`, in row order; padding is left out.
-    pub(super) fn pixels(&self, place: usize) -> impl Iterator<Item = usize> + '_ {
-        let (row, column) = (place / self.output.width, place % self.output.width);
-        (0..self.window.kernel.0).filter_map(move |tap| self.row(row, tap)).flat_map(move |y| {
-            (0..self.window.kernel.1)
-                .filter_map(move |tap| self.column(column, tap))
-                .map(move |x| y * self.input.width + x)
-        })
-    }
-
     /// Dimensions of `images` output maps.
     pub(super) fn output_dims(&self, images: usize) -> Dims {
         let Shape { channels, height, width } = self.output;

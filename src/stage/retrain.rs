@@ -21,13 +21,13 @@ use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
 use crate::space::{self, SpaceChanges};
 use crate::spec::Node;
-use crate::train::{CandleCpu, Engine, RECIPE_VERSION, Recipe};
+use crate::train::{Cpu, Engine, RECIPE_VERSION, Recipe};
 
 /// Version of the kind: how finals are chosen, trained, examined and written.
 const VERSION: u32 = 1;
 
 /// The engine that trains.
-const ENGINE: CandleCpu = CandleCpu;
+const ENGINE: Cpu = Cpu;
 
 /// Trains the best networks of one or several searches in full and tests them once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -110,7 +110,8 @@ impl CandleChild {
         };
         let criterion = self.criterion(batch);
         let weight = self.recipe.auxiliary_weight;
-        let pass = Pass::Training { chance, running: &mut self.parameters, auxiliary: weight > 0.0 };
+        let pass =
+            Pass::Training { chance, running: &mut self.parameters, auxiliary: weight > 0.0 };
         let Run { logits, auxiliary, tape } = forward(&self.layers, images, &weights, pass)?;
         let correct = count_correct(&floats(&logits)?, &batch.labels);
         let (mut loss, gradient) = judge(&criterion, &logits, 1.0)?;

@@ -107,6 +107,11 @@ pub trait Child: Send + Sync {
     /// Faults of the engine.
     fn evaluate(&self, images: &[f32]) -> Result<Vec<f32>, TrainError>;
 
+    /// Seconds of processor time by operation since the last call.
+    fn profile(&mut self) -> Vec<(String, f64)> {
+        Vec::new()
+    }
+
     /// Everything that the next step depends on.
     fn state(&self) -> State;
 

@@ -14,7 +14,6 @@ mod engine;
 mod error;
 mod fit;
 mod init;
-mod memory;
 mod optimizer;
 mod parameters;
 mod plan;

@@ -10,8 +10,7 @@ use super::engine::{Moment, Outline, State, Values};
 use super::init;
 use super::optimizer::{Optimizer, Weights, clip};
 use super::plan::{Layers, Norm, Start, Weight};
-use super::memory::Memory;
-use crate::kernel::Moments;
+use crate::kernel::{Memory, Moments};
 
 /// Numbers of a weight tensor that are updated as one unit of work.
 const UNIT: usize = 1 << 14;

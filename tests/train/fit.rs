@@ -9,8 +9,8 @@ use phytotron::results::Epoch;
 use phytotron::seed::Seed;
 use phytotron::statistics::Bar;
 use phytotron::train::{
-    Assignment, Augmentation, CandleCpu, Checkpoint, ClassWeights, Engine, Examples, Fitted, Gate,
-    Kept, Optimizer, Outcome, Preprocessing, RECIPE_VERSION, Recipe, Schedule, Standard, State,
+    Assignment, Augmentation, Checkpoint, ClassWeights, Cpu, Engine, Examples, Fitted, Gate, Kept,
+    Optimizer, Outcome, Preprocessing, RECIPE_VERSION, Recipe, Schedule, Standard, State,
     TrainError, Watch, fit, predict,
 };
 
@@ -47,7 +47,7 @@ fn train_above(
     let network = toy::network();
     let standard = Standard::of(&data.card, recipe.preprocessing).unwrap();
     let assignment = Assignment {
-        engine: &CandleCpu,
+        engine: &Cpu,
         network: &network,
         recipe,
         standard: &standard,
@@ -263,7 +263,7 @@ fn every_epoch_is_announced_and_nothing_twice_after_a_stop() {
     let standard = Standard::of(&data.card, Preprocessing::Standard).unwrap();
     let heard = Heard::default();
     let assignment = Assignment {
-        engine: &CandleCpu,
+        engine: &Cpu,
         network: &network,
         recipe: &recipe,
         standard: &standard,
@@ -296,7 +296,7 @@ fn golden_a_tiny_training_keeps_its_bits() {
         }
         hasher.digest().short()
     };
-    assert_eq!((CandleCpu.component().1, RECIPE_VERSION), (2, 3));
+    assert_eq!((Cpu.component().1, RECIPE_VERSION), (2, 3));
     assert_eq!(digest(&recipe()), "8f7e6fc2b510");
     assert_eq!(digest(&Recipe { augment: Vec::new(), ..recipe() }), "3e5631da8c10");
 }

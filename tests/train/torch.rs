@@ -12,9 +12,7 @@ use phytotron::kernel::Float as _;
 use phytotron::net::{Builder, NodeId, Op, Shape, Window};
 use phytotron::seed::Seed;
 use phytotron::train::reference::{Norms, Reference, loss};
-use phytotron::train::{
-    Batch, CandleCpu, Child, Engine as _, Moment, Outline, Recipe, State, Values,
-};
+use phytotron::train::{Batch, Child, Cpu, Engine as _, Moment, Outline, Recipe, State, Values};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
@@ -83,7 +81,7 @@ fn optimizers_clipping_and_running_statistics_step_as_torch_does() {
             steps: rates.len() as u64,
             seed: Seed::root(0),
         };
-        let mut child = CandleCpu.plan(&outline).unwrap();
+        let mut child = Cpu.plan(&outline).unwrap();
         begin(child.as_mut(), &file);
         let losses = (0..).zip(rates).map(|(step, &lr)| {
             let seen = child.step(&batch, Moment { step, lr }).unwrap();

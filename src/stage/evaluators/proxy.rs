@@ -23,15 +23,14 @@ use crate::dataset::Dataset;
 use crate::search::{Candidate, Evaluate, EvaluateError, Evaluation};
 use crate::stage::{Component, Job, StageError};
 use crate::train::{
-    Batch, CandleCpu, Child, Engine, Examples, Init, Outline, Preprocessing, Recipe, Standard,
-    TrainError,
+    Batch, Child, Cpu, Engine, Examples, Init, Outline, Preprocessing, Recipe, Standard, TrainError,
 };
 
 /// Version of the measures and of how they become scores.
 const VERSION: u32 = 1;
 
 /// The engine that initialises networks and finds gradients.
-const ENGINE: CandleCpu = CandleCpu;
+const ENGINE: Cpu = Cpu;
 
 /// A measure of the network at initialisation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

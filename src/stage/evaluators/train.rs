@@ -20,15 +20,15 @@ use crate::search::{Candidate, Evaluate, EvaluateError, Evaluation};
 use crate::stage::{Component, Job, StageError};
 use crate::store::{Put, Store, StoreOptions};
 use crate::train::{
-    Assignment, CandleCpu, Checkpoint, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION,
-    Recipe, Standard, TrainError, Watch, fit,
+    Assignment, Checkpoint, Cpu, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION, Recipe,
+    Standard, TrainError, Watch, fit,
 };
 
 /// Version of what this evaluator makes of a training: retries, gate, score.
 const VERSION: u32 = 1;
 
 /// The engine that trains children.
-const ENGINE: CandleCpu = CandleCpu;
+const ENGINE: Cpu = Cpu;
 
 /// Steps after which MetaQNN's retry test comes at the latest, but never within the first epoch: its
 /// first epoch on CIFAR-10.

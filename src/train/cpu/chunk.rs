@@ -4,11 +4,11 @@
 //! side, and what they sum is added up in their order: the bits do not depend on how many threads there are.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use super::program::{Instruction, MapId, Program, Task};
 use crate::kernel::pointwise as pass;
-use crate::kernel::{DropPath, Dropout, Normaliser, Spread, WayBack};
-use crate::train::memory::Memory;
+use crate::kernel::{DropPath, Dropout, Memory, Normaliser, Panels, Scratch, Spread, WayBack};
 use crate::train::parameters::Parameters;
 use crate::train::plan::{Layers, Work};
 use crate::train::tape::Chance;
@@ -22,7 +22,9 @@ pub(super) struct Context<'a> {
     pub(super) parameters: &'a Parameters,
     /// Batch norms, once their statistics are complete.
     pub(super) normalisers: &'a [Normaliser],
-    /// The way back of each layer that is a convolution.
+    /// Weights of each layer that is a convolution.
+    pub(super) panels: &'a [Panels],
+    /// Its way back.
     pub(super) backs: &'a [WayBack],
     pub(super) chance: Option<Chance>,
 }
@@ -42,12 +44,19 @@ pub(super) struct Chunk {
     /// Of each batch norm: sums of g (x - mean) and of g.
     pub(super) sums: Vec<Vec<f64>>,
     /// Of kernels.
-    scratch: Vec<f32>,
+    scratch: Scratch,
+    /// Nanoseconds of each instruction, by phase, when a profile is wanted.
+    pub(super) times: Vec<Vec<u64>>,
 }
 
 impl Chunk {
     /// Memory for `images` of a batch; `weights` numbers of gradients.
-    pub(super) fn new(program: &Program, layers: &Layers, images: Range<usize>, weights: usize) -> Self {
+    pub(super) fn new(
+        program: &Program,
+        layers: &Layers,
+        images: Range<usize>,
+        weights: usize,
+    ) -> Self {
         let norms = layers.norms.iter();
         Self {
             memory: Memory::new(program.maps.len(images.len())),
@@ -55,7 +64,8 @@ impl Chunk {
             gradients: Memory::new(weights),
             spreads: norms.clone().map(|norm| Spread::new(norm.channels)).collect(),
             sums: norms.map(|norm| vec![0.0; 2 * norm.channels]).collect(),
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
+            times: Vec::new(),
             images,
         }
     }
@@ -65,6 +75,12 @@ impl Chunk {
         self.gradients.fill(0.0);
         self.spreads.iter_mut().for_each(Spread::clear);
         self.sums.iter_mut().for_each(|sums| sums.fill(0.0));
+    }
+
+    /// Begins to take the times of instructions.
+    pub(super) fn profile(&mut self, program: &Program) {
+        let phases = program.phases.iter();
+        self.times = phases.map(|phase| vec![0; phase.instructions.len()]).collect();
     }
 
     /// The numbers of a kept map, image by image.
@@ -84,8 +100,15 @@ impl Chunk {
         let size = context.program.maps.group(phase, images);
         for start in (0..images).step_by(size) {
             let group = start..(start + size).min(images);
-            for instruction in &context.program.phases[phase].instructions {
+            for (place, instruction) in
+                context.program.phases[phase].instructions.iter().enumerate()
+            {
+                let began = (!self.times.is_empty()).then(Instant::now);
                 Step { chunk: self, context, phase, group: group.clone() }.run(instruction);
+                if let Some(began) = began {
+                    let nanoseconds = began.elapsed().as_nanos();
+                    self.times[phase][place] += u64::try_from(nanoseconds).unwrap_or(u64::MAX);
+                }
             }
         }
     }
@@ -103,7 +126,7 @@ struct Step<'a, 'c> {
 struct View<'a, const READS: usize> {
     reads: [&'a [f32]; READS],
     write: &'a mut [f32],
-    scratch: &'a mut Vec<f32>,
+    scratch: &'a mut Scratch,
     gradients: &'a mut [f32],
     winners: &'a mut [u8],
 }
@@ -144,18 +167,18 @@ impl Step<'_, '_> {
                 write.copy_from_slice(&context.images[first * size..][..len]);
             }
             Task::Conv { layer } => {
-                let Work::Conv { conv, weight: w, bias } = &layers.list[layer].work else {
+                let Work::Conv { conv, bias, .. } = &layers.list[layer].work else {
                     unreachable!("BUG: another kind of layer")
                 };
                 let View { reads: [xs], write, scratch, .. } = self.view(instruction);
-                conv.forward_to(xs, weight(*w), bias.map(weight), write, scratch);
+                conv.forward_to(xs, &context.panels[layer], bias.map(weight), write, scratch);
             }
             Task::Depthwise { layer } => {
                 let Work::Depthwise { conv, weight: w } = &layers.list[layer].work else {
                     unreachable!("BUG: another kind of layer")
                 };
                 let View { reads: [xs], write, scratch, .. } = self.view(instruction);
-                conv.forward(xs, weight(*w), write, scratch);
+                conv.forward_to(xs, weight(*w), write, &mut scratch.numbers);
             }
             Task::Spread { norm } => {
                 let (range, images) = (self.range(instruction.reads[0]), self.group.len());
@@ -173,17 +196,17 @@ impl Step<'_, '_> {
             }
             Task::MaxPool { pool, winners: None } => {
                 let View { reads: [xs], write, .. } = self.view(instruction);
-                pool.forward(xs, write, &mut []);
+                pool.forward_to(xs, write, &mut []);
             }
             Task::MaxPool { pool, winners: Some(offset) } => {
                 let size = context.program.maps.map_len(instruction.write.expect("BUG: it writes"));
                 let range = self.winners(offset, size);
                 let View { reads: [xs], write, winners, .. } = self.view(instruction);
-                pool.forward(xs, write, &mut winners[range]);
+                pool.forward_to(xs, write, &mut winners[range]);
             }
             Task::AvgPool(pool) => {
                 let View { reads: [xs], write, .. } = self.view(instruction);
-                pool.forward(xs, write);
+                pool.forward_to(xs, write);
             }
             Task::Pad(pad) => {
                 let View { reads: [xs], write, .. } = self.view(instruction);
@@ -238,7 +261,8 @@ impl Step<'_, '_> {
                 };
                 let View { reads: [xs, gradient], write, scratch, gradients, .. } =
                     self.view(instruction);
-                conv.weight_gradient_to(xs, gradient, &mut gradients[parameters.span(*w)], scratch);
+                let (dw, scratch) = (&mut gradients[parameters.span(*w)], &mut scratch.numbers);
+                conv.weight_gradient_to(xs, gradient, dw, scratch);
                 if !write.is_empty() {
                     conv.input_gradient_to(gradient, weight(*w), write, scratch);
                 }
@@ -261,11 +285,11 @@ impl Step<'_, '_> {
                 let size = context.program.maps.map_len(instruction.reads[0]);
                 let range = self.winners(offset, size);
                 let View { reads: [gradient], write, winners, .. } = self.view(instruction);
-                pool.gradient(&winners[range], gradient, write);
+                pool.gradient_to(&winners[range], gradient, write);
             }
             Task::AvgPoolBack(pool) => {
                 let View { reads: [gradient], write, .. } = self.view(instruction);
-                pool.gradient(gradient, write);
+                pool.gradient_to(gradient, write);
             }
         }
     }

@@ -22,7 +22,7 @@ use super::parameters::Parameters;
 use super::plan::{Layers, Work};
 use super::recipe::Recipe;
 use super::tape::Chance;
-use crate::kernel::{CrossEntropy, Moments, Normaliser, Spread, WayBack, parts};
+use crate::kernel::{CrossEntropy, Moments, Normaliser, Panels, Spread, WayBack, parts};
 use crate::net::Network;
 use crate::seed::Seed;
 
@@ -65,6 +65,7 @@ struct Bench {
     program: Program,
     chunks: Vec<Chunk>,
     normalisers: Vec<Normaliser>,
+    panels: Vec<Panels>,
     backs: Vec<WayBack>,
 }
 
@@ -119,8 +120,7 @@ impl CpuChild {
         let criterion = self.criterion(&batch.labels);
         let images = &batch.images;
         let chance = Some(chance);
-        let run =
-            Run { layers: &self.layers, parameters: &self.parameters, images, chance };
+        let run = Run { layers: &self.layers, parameters: &self.parameters, images, chance };
         let bench = &mut self.training;
         let moments = bench.forward(&run, batch.labels.len());
         let program = &bench.program;
@@ -166,18 +166,24 @@ impl CpuChild {
 
 impl Bench {
     fn new(program: Program) -> Self {
-        Self { program, chunks: Vec::new(), normalisers: Vec::new(), backs: Vec::new() }
+        Self {
+            program,
+            chunks: Vec::new(),
+            normalisers: Vec::new(),
+            panels: Vec::new(),
+            backs: Vec::new(),
+        }
     }
 
     /// Everything before the loss; returns the statistics that the batch norms found.
     fn forward(&mut self, run: &Run<'_>, images: usize) -> Vec<Option<Moments>> {
         let norms = run.layers.norms.len();
         if self.chunks.iter().map(|chunk| chunk.images.len()).sum::<usize>() != images {
-            let chunk =
-                |part| Chunk::new(&self.program, run.layers, part, run.parameters.len());
+            let chunk = |part| Chunk::new(&self.program, run.layers, part, run.parameters.len());
             self.chunks = parts(images, 1).into_iter().map(chunk).collect();
         }
         self.chunks.par_iter_mut().for_each(Chunk::clear);
+        self.panels = panels(run);
         self.normalisers.resize_with(norms, Normaliser::default);
         let mut found = vec![None; norms];
         for phase in 0..self.program.loss {
@@ -235,10 +241,10 @@ impl Bench {
 
     fn run_phase(&mut self, phase: usize, run: &Run<'_>) {
         let Run { layers, parameters, images, chance } = *run;
-        let (program, normalisers, backs) = (&self.program, &self.normalisers, &self.backs);
+        let Self { program, chunks, normalisers, panels, backs } = self;
         let context =
-            Context { program, layers, images, parameters, normalisers, backs, chance };
-        self.chunks.par_iter_mut().for_each(|chunk| chunk.run(phase, &context));
+            Context { program, layers, images, parameters, normalisers, panels, backs, chance };
+        chunks.par_iter_mut().for_each(|chunk| chunk.run(phase, &context));
     }
 
     /// Adds the gradients of all chunks to those of the first, in their order.
@@ -258,6 +264,17 @@ impl Bench {
         let chunks = self.chunks.iter();
         chunks.flat_map(|chunk| chunk.kept(&self.program, map)).copied().collect()
     }
+}
+
+/// The weights of each layer that is a convolution, as its passes need them.
+fn panels(run: &Run<'_>) -> Vec<Panels> {
+    let own = |work: &Work| match work {
+        Work::Conv { conv, weight, .. } => {
+            conv.panels(&run.parameters.values()[run.parameters.span(*weight)])
+        }
+        _ => Panels::default(),
+    };
+    run.layers.list.par_iter().map(|layer| own(&layer.work)).collect()
 }
 
 /// Scale and shift of a batch norm.
@@ -287,9 +304,8 @@ impl Child for CpuChild {
     fn gradients(&self, batch: &Batch) -> Result<BTreeMap<String, Values>, TrainError> {
         let criterion = self.criterion(&batch.labels);
         let purpose = Purpose::Gradients { images: false };
-        let bench = self.look(&self.layers, purpose, &batch.images, |logits| {
-            criterion.gradient(logits, 1.0)
-        });
+        let bench = self
+            .look(&self.layers, purpose, &batch.images, |logits| criterion.gradient(logits, 1.0));
         let trained = self.layers.weights.iter().enumerate();
         let trained = trained.filter(|(weight, _)| bench.program.trained[*weight]);
         Ok(trained
@@ -317,12 +333,7 @@ impl Child for CpuChild {
 
     fn evaluate(&self, images: &[f32]) -> Result<Vec<f32>, TrainError> {
         let count = images.len() / self.network.image().len();
-        let run = Run {
-            layers: &self.layers,
-            parameters: &self.parameters,
-            images,
-            chance: None,
-        };
+        let run = Run { layers: &self.layers, parameters: &self.parameters, images, chance: None };
         let running = self.parameters.running().iter().enumerate();
         let normalisers: Vec<Normaliser> = running
             .map(|(norm, moments)| {
@@ -336,6 +347,7 @@ impl Child for CpuChild {
             images,
             parameters: &self.parameters,
             normalisers: &normalisers,
+            panels: &panels(&run),
             backs: &[],
             chance: None,
         };
@@ -345,10 +357,27 @@ impl Child for CpuChild {
             chunk
         });
         let chunks: Vec<Chunk> = chunks.collect();
-        let logits = chunks.iter().flat_map(|chunk| chunk.kept(&self.evaluation, self.evaluation.logits));
+        let logits =
+            chunks.iter().flat_map(|chunk| chunk.kept(&self.evaluation, self.evaluation.logits));
         let logits = logits.copied().collect();
         *self.spare.lock().expect("BUG: an evaluation panicked") = chunks;
         Ok(logits)
+    }
+
+    fn profile(&mut self) -> Vec<(String, f64)> {
+        let Bench { program, chunks, .. } = &mut self.training;
+        let mut rows = Vec::new();
+        for (number, phase) in program.phases.iter().enumerate() {
+            for (place, instruction) in phase.instructions.iter().enumerate() {
+                let own = |chunk: &Chunk| chunk.times.get(number).map_or(0, |times| times[place]);
+                let total: u64 = chunks.iter().map(own).sum();
+                let name =
+                    format!("{number} {:?} x{}", instruction.task, program.maps.group(number, 8));
+                rows.push((name, total as f64 / 1e9));
+            }
+        }
+        chunks.iter_mut().for_each(|chunk| chunk.profile(program));
+        rows
     }
 
     fn state(&self) -> State {

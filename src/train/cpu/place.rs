@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::program::{MapId, Phase};
-use crate::train::memory::Memory;
+use crate::kernel::Memory;
 
 /// Numbers of a group's maps that should stay in a second-level cache.
 const GROUP: usize = 1 << 17;

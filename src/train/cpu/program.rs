@@ -36,35 +36,70 @@ pub(super) struct MapId(pub(super) usize);
 pub(super) enum Task {
     /// Writes the images themselves.
     Load,
-    Conv { layer: usize },
-    Depthwise { layer: usize },
+    Conv {
+        layer: usize,
+    },
+    Depthwise {
+        layer: usize,
+    },
     /// Takes in the statistics of what it reads.
-    Spread { norm: usize },
-    Normalise { norm: usize, relu: bool },
+    Spread {
+        norm: usize,
+    },
+    Normalise {
+        norm: usize,
+        relu: bool,
+    },
     Rectify,
     /// `winners`: where the places of the maxima are kept, when a gradient will need them.
-    MaxPool { pool: MaxPool, winners: Option<usize> },
+    MaxPool {
+        pool: MaxPool,
+        winners: Option<usize>,
+    },
     AvgPool(AvgPool),
     Pad(Pad),
     /// Dropout or drop path; a gradient all the same.
-    Drop { layer: usize },
+    Drop {
+        layer: usize,
+    },
     Copy,
     AddPair,
     /// Adds what it reads to what it writes.
     Accumulate,
     /// Writes `width` channels from `first` on, of `channels`.
-    Put { first: usize, width: usize, channels: usize },
+    Put {
+        first: usize,
+        width: usize,
+        channels: usize,
+    },
     /// Reads them.
-    Take { first: usize, width: usize, channels: usize },
+    Take {
+        first: usize,
+        width: usize,
+        channels: usize,
+    },
     /// Of a map and a gradient: what of the gradient a rectifier lets through.
     Mask,
     /// Of the input and the gradient before the rectifier: adds the weights' gradients, writes the input's.
-    ConvBack { layer: usize },
-    DepthwiseBack { layer: usize },
+    ConvBack {
+        layer: usize,
+    },
+    DepthwiseBack {
+        layer: usize,
+    },
     /// Of a norm's input and the gradient of its output: takes in the sums that its gradient needs.
-    NormSums { norm: usize, relu: bool },
-    NormBack { norm: usize, relu: bool },
-    MaxPoolBack { pool: MaxPool, winners: usize },
+    NormSums {
+        norm: usize,
+        relu: bool,
+    },
+    NormBack {
+        norm: usize,
+        relu: bool,
+    },
+    MaxPoolBack {
+        pool: MaxPool,
+        winners: usize,
+    },
     AvgPoolBack(AvgPool),
 }
 

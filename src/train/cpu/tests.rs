@@ -85,7 +85,8 @@ fn whole_trainings_agree_with_those_on_tensors() {
     for (name, values) in &a {
         close(name, &values.values, &wide(b[name].values.clone()), 1e-4);
     }
-    let pixels = [ours.image_gradients(&images()).unwrap(), theirs.image_gradients(&images()).unwrap()];
+    let pixels =
+        [ours.image_gradients(&images()).unwrap(), theirs.image_gradients(&images()).unwrap()];
     let [a, b] = pixels;
     close("pixels", &a, &wide(b), 1e-4);
     assert_eq!(ours.codes(&images()).unwrap(), theirs.codes(&images()).unwrap());
@@ -117,8 +118,7 @@ fn the_auxiliary_head_is_trained_kept_for_resuming_and_nothing_else() {
 #[test]
 fn drop_path_drops_by_its_name_and_only_where_the_recipe_says_so() {
     let network = network();
-    let loss =
-        |recipe: &Recipe, step: u64| child(&network, recipe).learn(&batch(), step).loss;
+    let loss = |recipe: &Recipe, step: u64| child(&network, recipe).learn(&batch(), step).loss;
     let dropping = Recipe { drop_path: Some(0.1), ..still() };
     // In the first step everything is kept; of the 4 paths of later steps some are not.
     assert_eq!(loss(&dropping, 0).to_bits(), loss(&still(), 0).to_bits());

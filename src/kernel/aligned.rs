@@ -10,7 +10,7 @@ const LINE: usize = 16;
 
 /// Zeros to begin with.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     values: Vec<f32>,
     start: usize,
     len: usize,
@@ -18,15 +18,24 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Memory for `len` numbers.
-    pub(super) fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         let values = vec![0.0; len + LINE];
         let start = values.as_ptr().align_offset(LINE * size_of::<f32>());
         // Only a speed is lost where nothing can be said about alignment.
         Self { values, start: if start < LINE { start } else { 0 }, len }
     }
 
+    /// The same memory, or more, for `len` numbers, which are whatever they are.
+    pub(crate) fn of_len(&mut self, len: usize) -> &mut [f32] {
+        if self.values.len() < len + LINE {
+            *self = Self::new(len);
+        }
+        self.len = len;
+        self
+    }
+
     /// The next place, from `place` on, at which a line begins.
-    pub(super) fn aligned(place: usize) -> usize {
+    pub(crate) fn aligned(place: usize) -> usize {
         place.next_multiple_of(LINE)
     }
 }
