@@ -1,12 +1,14 @@
 //! One of five networks in training, as fast as this machine goes: the partner of `benches/train_peers.py`.
 //!
 //! `cargo run --release --example train_speed -- MODEL [THREADS] [ENGINE]`, where MODEL is `plain`, `nas`, `qnn`,
-//! `nasnet` or `top4` and ENGINE `cpu` or `candle`. It says `ready PARAMETERS MULTIPLY_ADDS BATCH`; for each line
-//! `go STEPS` on its input it trains so many steps and answers `ms MEDIAN`. On a terminal it goes by itself.
+//! `nasnet` or `top4` and ENGINE `cpu`, `candle` or `graph`. It trains some steps and prints the time of each
+//! operation. `graph` prints the network's layer graph as JSON. With `SERVE=1` in its environment it says `ready
+//! PARAMETERS MULTIPLY_ADDS BATCH`; for each line `go STEPS` on its input it trains so many steps and answers `ms
+//! MEDIAN PEAK`, the peak of its memory in MiB.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it found")]
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, Write as _};
 use std::time::Instant;
 
 use phytotron::net::{Builder, Network, NodeId, Op, Shape, Window};
@@ -14,7 +16,9 @@ use phytotron::seed::Seed;
 use phytotron::space::Space as _;
 use phytotron::space::chain::Chain;
 use phytotron::space::nasnet::{NasnetConfig, NasnetSpace};
-use phytotron::train::{Batch, CandleCpu, Child, Cpu, Engine, Moment, Optimizer, Outline, Recipe};
+use phytotron::train::{
+    Batch, CandleCpu, Child, Cpu, Engine, Moment, Optimizer, Outline, Recipe, Timing,
+};
 
 fn square(side: usize) -> Shape {
     Shape { channels: 3, height: side, width: side }
@@ -168,15 +172,25 @@ fn train(child: &mut dyn Child, batch: &Batch, steps: u64) -> f64 {
     times[times.len() / 2]
 }
 
+/// The largest memory that this process had, 0 where the system does not say.
+fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let model = arguments.next().unwrap_or_else(|| "plain".to_owned());
     let threads = arguments.next().map_or(Ok(2), |threads| threads.parse())?;
-    let engine: &dyn Engine = match arguments.next().as_deref() {
-        Some("candle") => &CandleCpu,
-        _ => &Cpu,
-    };
+    let engine = arguments.next();
     let (network, size) = network(&model)?;
+    if engine.as_deref() == Some("graph") {
+        println!("{}", serde_json::json!({ "batch": size, "network": network }));
+        return Ok(());
+    }
+    let engine: &dyn Engine = if engine.as_deref() == Some("candle") { &CandleCpu } else { &Cpu };
     let recipe = Recipe {
         optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false },
         weight_decay: 0.0,
@@ -199,14 +213,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     println!("ready {} {} {size}", network.parameters(), network.multiply_adds());
     std::io::stdout().flush()?;
-    if std::io::stdin().is_terminal() || std::env::var_os("ONCE").is_some() {
+    if std::env::var_os("SERVE").is_none() {
         pool.install(|| train(child.as_mut(), &batch, 2));
         let ms = pool.install(|| train(child.as_mut(), &batch, 15));
-        println!("ms {ms:.2}, {:.0} images a second", size as f64 * 1e3 / ms);
+        println!("ms {ms:.2} for a step of {size} images");
         child.profile();
         pool.install(|| train(child.as_mut(), &batch, 5));
-        for (name, secs) in child.profile() {
-            println!("{:9.3} ms {name}", secs / 5.0 * 1e3);
+        for Timing { phase, operation, path, secs } in child.profile() {
+            println!("{:9.3} ms, phase {phase}: {operation} {path}", secs / 5.0 * 1e3);
         }
         return Ok(());
     }
@@ -214,7 +228,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let line = line?;
         let Some(steps) = line.strip_prefix("go ") else { continue };
         let ms = pool.install(|| train(child.as_mut(), &batch, steps.trim().parse().unwrap_or(1)));
-        println!("ms {ms:.3}");
+        println!("ms {ms:.3} {:.0}", peak_mib());
         std::io::stdout().flush()?;
     }
     Ok(())

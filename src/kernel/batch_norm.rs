@@ -7,19 +7,15 @@
 use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape as Dims, Tensor};
-use rayon::prelude::*;
 
 use super::access::{floats, input, tensor};
-use super::chunks::parts;
 use super::pointwise::{Pattern, wide};
 
 /// Added to the variance.
 pub const EPSILON: f64 = 1e-3;
 
-/// Pixels whose sums are kept in f32 before they are added up in f64.
-const BLOCK: usize = 64;
-/// Pixels in a part of a sum, at least.
-const PART_PIXELS: usize = 512;
+/// Pixels that statistics are taken of together, where nobody says where an image ends.
+const BLOCK: usize = 4096;
 
 /// Mean and biased variance of each channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,27 +29,10 @@ pub struct Moments {
 impl Moments {
     /// Of all pixels of `xs`, rows of `channels` numbers.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "statistics")]
     pub fn of(xs: &[f32], channels: usize) -> Self {
-        let pixels = (xs.len() / channels).max(1) as f64;
-        let sums = channel_sums(xs.len() / channels, channels, |range, sums| {
-            for row in xs[range.start * channels..range.end * channels].chunks_exact(channels) {
-                for (sum, x) in sums.iter_mut().zip(row) {
-                    *sum += x;
-                }
-            }
-        });
-        let mean: Vec<f32> = sums.iter().map(|sum| (sum / pixels) as f32).collect();
-        // A second pass: the difference of squares loses all digits where the mean is large.
-        let squares = channel_sums(xs.len() / channels, channels, |range, sums| {
-            for row in xs[range.start * channels..range.end * channels].chunks_exact(channels) {
-                for ((sum, x), mean) in sums.iter_mut().zip(row).zip(&mean) {
-                    *sum += (x - mean) * (x - mean);
-                }
-            }
-        });
-        let variance = squares.iter().map(|sum| (sum / pixels) as f32).collect();
-        Self { mean, variance }
+        let mut spread = Spread::new(channels);
+        xs.chunks(BLOCK * channels).for_each(|block| spread.add(block));
+        spread.moments()
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "kept as f32")]
@@ -61,37 +40,6 @@ impl Moments {
         let inverse = |&v: &f32| (1.0 / (f64::from(v) + EPSILON).sqrt()) as f32;
         self.variance.iter().map(inverse).collect()
     }
-}
-
-/// Sums `width` numbers over all pixels: `add` adds a run of pixels to f32 sums, which are then added
-/// up in f64, in an order fixed by the number of pixels.
-fn channel_sums(
-    pixels: usize,
-    width: usize,
-    add: impl Fn(std::ops::Range<usize>, &mut [f32]) + Sync,
-) -> Vec<f64> {
-    let sums: Vec<Vec<f64>> = parts(pixels, PART_PIXELS)
-        .into_par_iter()
-        .map(|part| {
-            let mut total = vec![0.0_f64; width];
-            let mut sums = vec![0.0_f32; width];
-            for start in part.clone().step_by(BLOCK) {
-                sums.fill(0.0);
-                add(start..(start + BLOCK).min(part.end), &mut sums);
-                for (total, sum) in total.iter_mut().zip(&sums) {
-                    *total += f64::from(*sum);
-                }
-            }
-            total
-        })
-        .collect();
-    let mut total = vec![0.0; width];
-    for part in &sums {
-        for (total, sum) in total.iter_mut().zip(part) {
-            *total += sum;
-        }
-    }
-    total
 }
 
 /// `scale · (x - mean) / sqrt(variance + ε) + shift` for `[…, c]`; arguments: map, scale, shift.
@@ -107,116 +55,11 @@ impl BatchNorm {
     pub fn new(moments: Arc<Moments>, relu: bool) -> Self {
         Self { moments, relu }
     }
-
-    fn forward(&self, xs: &[f32], scale: &[f32], shift: &[f32]) -> Vec<f32> {
-        let channels = scale.len();
-        let inverse = self.moments.inverse_deviation();
-        let factor: Vec<f32> = scale.iter().zip(&inverse).map(|(s, i)| s * i).collect();
-        let centred = self.moments.mean.iter().zip(&factor).zip(shift);
-        let offset: Vec<f32> = centred.map(|((m, f), s)| s - m * f).collect();
-        let mut ys = vec![0.0; xs.len()];
-        let part = PART_PIXELS * channels;
-        ys.par_chunks_mut(part).zip(xs.par_chunks(part)).for_each(|(ys, xs)| {
-            for (ys, xs) in ys.chunks_exact_mut(channels).zip(xs.chunks_exact(channels)) {
-                for ((y, x), (f, o)) in ys.iter_mut().zip(xs).zip(factor.iter().zip(&offset)) {
-                    *y = x * f + o;
-                }
-            }
-            if self.relu {
-                for y in ys {
-                    *y = if *y < 0.0 { 0.0 } else { *y };
-                }
-            }
-        });
-        ys
-    }
-
-    /// Gradients of map, scale and shift.
-    fn backward(
-        &self,
-        xs: &[f32],
-        scale: &[f32],
-        ys: &[f32],
-        gradient: &[f32],
-    ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-        let channels = scale.len();
-        let masked;
-        let gradient = if self.relu {
-            masked = mask(ys, gradient);
-            &masked
-        } else {
-            gradient
-        };
-        let inverse = self.moments.inverse_deviation();
-        let (dscale, dshift) = self.parameter_gradients(xs, gradient, &inverse);
-        let dx = self.map_gradient(xs, gradient, scale, &inverse, (&dscale, &dshift));
-        debug_assert_eq!(dx.len(), xs.len() / channels * channels);
-        (dx, dscale, dshift)
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "kept as f32")]
-    fn parameter_gradients(
-        &self,
-        xs: &[f32],
-        gradient: &[f32],
-        inverse: &[f32],
-    ) -> (Vec<f32>, Vec<f32>) {
-        let channels = inverse.len();
-        let sums = channel_sums(xs.len() / channels, 2 * channels, |range, sums| {
-            let range = range.start * channels..range.end * channels;
-            let (dscale, dshift) = sums.split_at_mut(channels);
-            let rows = xs[range.clone()].chunks_exact(channels);
-            for (xs, gs) in rows.zip(gradient[range].chunks_exact(channels)) {
-                let pairs = xs.iter().zip(gs).zip(&self.moments.mean);
-                for (((x, g), mean), (a, b)) in pairs.zip(dscale.iter_mut().zip(dshift.iter_mut()))
-                {
-                    *a += g * (x - mean);
-                    *b += g;
-                }
-            }
-        });
-        let dscale = sums[..channels].iter().zip(inverse).map(|(s, i)| *s as f32 * i).collect();
-        let dshift = sums[channels..].iter().map(|s| *s as f32).collect();
-        (dscale, dshift)
-    }
-
-    /// `dx = scale/σ · (g - mean(g) - x̂ · mean(g·x̂))`, as three numbers a channel: `a·g + b·x + c`.
-    #[expect(clippy::cast_precision_loss, reason = "pixels of a batch")]
-    fn map_gradient(
-        &self,
-        xs: &[f32],
-        gradient: &[f32],
-        scale: &[f32],
-        inverse: &[f32],
-        (dscale, dshift): (&[f32], &[f32]),
-    ) -> Vec<f32> {
-        let channels = scale.len();
-        let pixels = (xs.len() / channels) as f32;
-        let coefficients: Vec<[f32; 3]> = (0..channels)
-            .map(|c| {
-                let a = scale[c] * inverse[c];
-                let b = -a * inverse[c] * dscale[c] / pixels;
-                [a, b, -a * dshift[c] / pixels - b * self.moments.mean[c]]
-            })
-            .collect();
-        let mut dx = vec![0.0; xs.len()];
-        let part = PART_PIXELS * channels;
-        let parts = dx.par_chunks_mut(part).zip(xs.par_chunks(part)).zip(gradient.par_chunks(part));
-        parts.for_each(|((dx, xs), gs)| {
-            let rows = dx.chunks_exact_mut(channels).zip(xs.chunks_exact(channels));
-            for ((dx, xs), gs) in rows.zip(gs.chunks_exact(channels)) {
-                for (((dx, x), g), [a, b, c]) in dx.iter_mut().zip(xs).zip(gs).zip(&coefficients) {
-                    *dx = a * g + b * x + c;
-                }
-            }
-        });
-        dx
-    }
 }
 
 /// Mean and spread of numbers that come image by image, a mean and a sum of squared distances a channel.
 ///
-/// Each image is passed over twice while it is near, and joined by Chan, Golub and LeVeque (1979): one pass
+/// Each image is passed over twice while it is near, and joined by Chan, Golub and `LeVeque` (1979): one pass
 /// over squares would lose all digits where the mean is large, two passes over the batch would read it twice.
 #[derive(Debug, Clone)]
 pub(crate) struct Spread {
@@ -410,7 +253,7 @@ impl Normaliser {
 
     /// Gradients of scale and shift from the sums over the whole batch of `pixels` pixels; from here on
     /// [`Normaliser::gradient`] knows its coefficients.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "kept as f32")]
+    #[expect(clippy::cast_possible_truncation, reason = "kept as f32")]
     pub(crate) fn turn(
         &mut self,
         sums: &[f64],
@@ -459,11 +302,6 @@ impl Normaliser {
     }
 }
 
-/// The gradient before the rectifier.
-fn mask(ys: &[f32], gradient: &[f32]) -> Vec<f32> {
-    ys.par_iter().zip(gradient).map(|(y, g)| if *y > 0.0 { *g } else { 0.0 }).collect()
-}
-
 impl CustomOp3 for BatchNorm {
     fn name(&self) -> &'static str {
         "batch norm"
@@ -479,7 +317,9 @@ impl CustomOp3 for BatchNorm {
         shift_layout: &Layout,
     ) -> Result<(CpuStorage, Dims)> {
         let xs = input(xs, xs_layout)?;
-        let ys = self.forward(xs, input(scale, scale_layout)?, input(shift, shift_layout)?);
+        let (scale, shift) = (input(scale, scale_layout)?, input(shift, shift_layout)?);
+        let mut ys = vec![0.0; xs.len()];
+        Normaliser::new(&self.moments, scale, shift).apply(xs, self.relu, &mut ys);
         Ok((CpuStorage::F32(ys), xs_layout.shape().clone()))
     }
 
@@ -487,14 +327,25 @@ impl CustomOp3 for BatchNorm {
         &self,
         xs: &Tensor,
         scale: &Tensor,
-        _shift: &Tensor,
-        ys: &Tensor,
+        shift: &Tensor,
+        _ys: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
-        let (dx, dscale, dshift) =
-            self.backward(&floats(xs)?, &floats(scale)?, &floats(ys)?, &floats(&gradient)?);
-        let channels = dscale.len();
+        let guards = (floats(xs)?, floats(scale)?, floats(shift)?, floats(&gradient)?);
+        let (x, scale, shift, g): (&[f32], &[f32], &[f32], &[f32]) =
+            (&guards.0, &guards.1, &guards.2, &guards.3);
+        let channels = scale.len();
+        let mut norm = Normaliser::new(&self.moments, scale, shift);
+        let mut sums = vec![0.0; 2 * channels];
+        for (x, g) in x.chunks(BLOCK * channels).zip(g.chunks(BLOCK * channels)) {
+            norm.add_sums(x, g, self.relu, &mut sums);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "pixels of a batch")]
+        let pixels = (x.len() / channels) as f64;
+        let (dscale, dshift) = norm.turn(&sums, scale, pixels);
+        let mut dx = vec![0.0; x.len()];
+        norm.gradient(x, g, self.relu, &mut dx);
         Ok((
             Some(tensor(dx, xs.shape())?),
             Some(tensor(dscale, channels)?),

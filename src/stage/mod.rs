@@ -187,7 +187,7 @@ pub trait Stage: Send + Sync + fmt::Debug {
         None
     }
 
-    /// The engine whose bits it depends on: `candle-cpu`.
+    /// The engine whose bits it depends on: `cpu-f32-v1`.
     fn numerics(&self) -> Option<&'static str> {
         None
     }

@@ -18,7 +18,7 @@ use crate::seed::Seed;
 /// purpose, step and the image's place in the batch. Weights are laid out as [`State`] says. All of it is
 /// written down once more, as plain loops, in [`super::reference`].
 pub trait Engine: Send + Sync {
-    /// Names its bits in manifests: `candle-cpu`.
+    /// Names its bits in manifests: `cpu-f32-v1`.
     fn numerics(&self) -> &'static str;
 
     /// Its name and version as a component: raised when equal input gives other bits.
@@ -107,8 +107,9 @@ pub trait Child: Send + Sync {
     /// Faults of the engine.
     fn evaluate(&self, images: &[f32]) -> Result<Vec<f32>, TrainError>;
 
-    /// Seconds of processor time by operation since the last call.
-    fn profile(&mut self) -> Vec<(String, f64)> {
+    /// Processor time of each operation in the steps since the last call, which begins the first time;
+    /// nothing from engines that take none.
+    fn profile(&mut self) -> Vec<Timing> {
         Vec::new()
     }
 
@@ -120,6 +121,19 @@ pub trait Child: Send + Sync {
     /// # Errors
     /// When a tensor is missing, left over or has another shape.
     fn load(&mut self, state: &State) -> Result<(), TrainError>;
+}
+
+/// What an operation cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Timing {
+    /// Its place among the phases of a step.
+    pub phase: usize,
+    /// What is done.
+    pub operation: String,
+    /// Path of the layer, where it is done for one.
+    pub path: String,
+    /// Seconds of all threads together.
+    pub secs: f64,
 }
 
 /// Which rectifiers let an image through, one bit each.

@@ -28,7 +28,7 @@ pub use batch::{Examples, Standard};
 pub use candle::CandleCpu;
 pub use checkpoint::Checkpoint;
 pub use cpu::Cpu;
-pub use engine::{Batch, Child, Codes, Engine, Moment, Outline, State, Step, Values};
+pub use engine::{Batch, Child, Codes, Engine, Moment, Outline, State, Step, Timing, Values};
 pub use error::TrainError;
 pub use fit::{Assignment, Fitted, Gate, Outcome, Pace, Watch, fit, pace};
 pub use optimizer::Optimizer;

@@ -1,5 +1,6 @@
 //! Training: it learns, it is the same at any thread count, and it goes on from anywhere.
 
+mod engines;
 mod evaluator;
 mod fit;
 mod job;

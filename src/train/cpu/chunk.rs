@@ -143,7 +143,7 @@ impl Step<'_, '_> {
             std::array::from_fn(|place| self.range(instruction.reads[place]));
         let write = instruction.write.map_or(0..0, |map| self.range(map));
         let Chunk { memory, scratch, gradients, winners, .. } = &mut *self.chunk;
-        let (reads, write) = apart(memory, reads, write);
+        let (reads, write) = apart(memory, &reads, write);
         View { reads, write, scratch, gradients, winners }
     }
 
@@ -319,15 +319,15 @@ impl Step<'_, '_> {
 }
 
 /// Parts of one memory, of which one is written.
-fn apart<const READS: usize>(
-    memory: &mut [f32],
-    reads: [Range<usize>; READS],
+fn apart<'a, const READS: usize>(
+    memory: &'a mut [f32],
+    reads: &[Range<usize>; READS],
     write: Range<usize>,
-) -> ([&[f32]; READS], &mut [f32]) {
+) -> ([&'a [f32]; READS], &'a mut [f32]) {
     const WHY: &str = "BUG: what is written lies apart from what is read";
     // As many ranges as the largest instruction has: what there is none of is empty.
     let mut ranges: [Range<usize>; 3] = [0..0, 0..0, write];
-    for (range, read) in ranges.iter_mut().zip(&reads) {
+    for (range, read) in ranges.iter_mut().zip(reads) {
         *range = read.clone();
     }
     let [a, b, write] = memory.get_disjoint_mut(ranges).expect(WHY);

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use self::chunk::{Chunk, Context};
 use self::program::{Program, Purpose};
 use super::TrainError;
-use super::engine::{Batch, Child, Codes, Engine, Moment, Outline, State, Step, Values};
+use super::engine::{Batch, Child, Codes, Engine, Moment, Outline, State, Step, Timing, Values};
 use super::parameters::Parameters;
 use super::plan::{Layers, Work};
 use super::recipe::Recipe;
@@ -364,20 +364,16 @@ impl Child for CpuChild {
         Ok(logits)
     }
 
-    fn profile(&mut self) -> Vec<(String, f64)> {
+    fn profile(&mut self) -> Vec<Timing> {
         let Bench { program, chunks, .. } = &mut self.training;
-        let mut rows = Vec::new();
-        for (number, phase) in program.phases.iter().enumerate() {
-            for (place, instruction) in phase.instructions.iter().enumerate() {
-                let own = |chunk: &Chunk| chunk.times.get(number).map_or(0, |times| times[place]);
-                let total: u64 = chunks.iter().map(own).sum();
-                let name =
-                    format!("{number} {:?} x{}", instruction.task, program.maps.group(number, 8));
-                rows.push((name, total as f64 / 1e9));
-            }
+        let timings = program.timings(&self.layers, |phase, place| {
+            let own = |chunk: &Chunk| chunk.times.get(phase).map_or(0, |times| times[place]);
+            chunks.iter().map(own).sum()
+        });
+        for chunk in chunks {
+            chunk.profile(program);
         }
-        chunks.iter_mut().for_each(|chunk| chunk.profile(program));
-        rows
+        timings
     }
 
     fn state(&self) -> State {

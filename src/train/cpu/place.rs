@@ -67,7 +67,9 @@ impl Maps {
             is_kept[map.0] = true;
             uses[map.0].push((*phase, 0));
         }
-        uses.iter_mut().for_each(|uses| uses.sort_unstable());
+        for uses in &mut uses {
+            uses.sort_unstable();
+        }
         let mut places: Vec<Place> = (drafts.iter().zip(&is_kept))
             .map(|(draft, &is_kept)| Place { offset: 0, len: draft.len, is_kept })
             .collect();

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use super::place::{Draft, Maps};
 use crate::kernel::{AvgPool, MaxPool, Pad};
 use crate::net::Network;
+use crate::train::engine::Timing;
 use crate::train::plan::{Layers, Work};
 
 /// What a program is for.
@@ -101,6 +102,30 @@ pub(super) enum Task {
         winners: usize,
     },
     AvgPoolBack(AvgPool),
+}
+
+impl Task {
+    /// What it is called in profiles.
+    fn name(&self) -> String {
+        let name = format!("{self:?}");
+        name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+    }
+
+    /// The path of the layer that it works for, where it is known.
+    fn path(self, layers: &Layers) -> &str {
+        match self {
+            Self::Conv { layer }
+            | Self::Depthwise { layer }
+            | Self::Drop { layer }
+            | Self::ConvBack { layer }
+            | Self::DepthwiseBack { layer } => &layers.list[layer].path,
+            Self::Spread { norm }
+            | Self::Normalise { norm, .. }
+            | Self::NormSums { norm, .. }
+            | Self::NormBack { norm, .. } => &layers.norms[norm].path,
+            _ => "",
+        }
+    }
 }
 
 /// A task with what it reads and what it writes.
@@ -236,6 +261,29 @@ impl Program {
             trained,
             bytes,
         }
+    }
+}
+
+impl Program {
+    /// Rows of a profile, from nanoseconds by phase and place.
+    #[expect(clippy::cast_precision_loss, reason = "times")]
+    pub(super) fn timings(
+        &self,
+        layers: &Layers,
+        times: impl Fn(usize, usize) -> u64,
+    ) -> Vec<Timing> {
+        let mut timings = Vec::new();
+        for (number, phase) in self.phases.iter().enumerate() {
+            for (place, instruction) in phase.instructions.iter().enumerate() {
+                timings.push(Timing {
+                    phase: number,
+                    operation: instruction.task.name(),
+                    path: instruction.task.path(layers).to_owned(),
+                    secs: times(number, place) as f64 / 1e9,
+                });
+            }
+        }
+        timings
     }
 }
 
@@ -410,12 +458,11 @@ impl<'a> Compiler<'a> {
                 Source::Map(self.compute(phase, Task::AvgPool(*pool), reads, len))
             }
             Work::Pad(pad) => Source::Again(Task::Pad(*pad), Some(input)),
-            Work::Flatten => Source::Same(input),
             Work::Dropout { .. } | Work::DropPath { .. } if self.drops(place) => {
                 let reads = vec![self.value(input, phase)];
                 Source::Map(self.compute(phase, Task::Drop { layer: place }, reads, len))
             }
-            Work::Dropout { .. } | Work::DropPath { .. } => Source::Same(input),
+            Work::Flatten | Work::Dropout { .. } | Work::DropPath { .. } => Source::Same(input),
             Work::Add => {
                 let reads: Vec<MapId> =
                     layer.inputs.iter().map(|&input| self.value(input, phase)).collect();
