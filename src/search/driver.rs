@@ -224,7 +224,7 @@ impl<'s> Search<'s> {
     pub fn restore(&mut self, saved: SavedSearch) -> Result<(), SearchError> {
         let fits = |(number, (genotype, reward)): (usize, &(Genotype, f64))| {
             let space = self.grown(number).unwrap_or(self.space);
-            space.process().is_complete(genotype) && reward.is_finite()
+            space.has(genotype) && reward.is_finite()
         };
         if !saved.networks.iter().enumerate().all(fits) {
             return Err(SearchError::Unfit("a network is not of this space".to_owned()));

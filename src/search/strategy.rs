@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::evolution::{self, Evolution};
+use super::given::{self, Given, GivenConfig};
 use super::local_search::{self, LocalSearch};
 use super::{
     Controller, EvolutionConfig, Law, LocalSearchConfig, PpoConfig, QLearning, QLearningConfig,
@@ -31,6 +32,8 @@ pub enum StrategyConfig {
     Evolution(EvolutionConfig),
     /// The best neighbour, again and again, from random starts (White et al. 2020).
     LocalSearch(LocalSearchConfig),
+    /// The networks of a list, by their texts or names; nothing is searched.
+    Given(GivenConfig),
 }
 
 impl StrategyConfig {
@@ -45,6 +48,7 @@ impl StrategyConfig {
             Self::Ppo(_) => ("strategy.ppo", ppo::VERSION),
             Self::Evolution(_) => ("strategy.evolution", evolution::VERSION),
             Self::LocalSearch(_) => ("strategy.local_search", local_search::VERSION),
+            Self::Given(_) => ("strategy.given", given::VERSION),
         }
     }
 
@@ -58,7 +62,8 @@ impl StrategyConfig {
             | Self::RandomUniform
             | Self::Reinforce(_)
             | Self::Evolution(_)
-            | Self::LocalSearch(_) => Vec::new(),
+            | Self::LocalSearch(_)
+            | Self::Given(_) => Vec::new(),
         }
     }
 
@@ -91,6 +96,7 @@ impl StrategyConfig {
             Self::Ppo(config) => config.open(space.process(), seed),
             Self::Evolution(config) => Box::new(Evolution::new(config)),
             Self::LocalSearch(config) => Box::new(LocalSearch::new(config)),
+            Self::Given(config) => Box::new(Given::new(config, space)?),
         })
     }
 }

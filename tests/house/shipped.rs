@@ -11,6 +11,7 @@ use crate::support::PROGRAM;
 /// The smallest parameters of each ready study.
 const SMALLEST: &[(&str, &[&str])] = &[
     ("compare-strategies", &["trials=30", "repeats=[1, 2]"]),
+    ("fashion-mnist", &["epochs=1", "filters=4", "cells=1"]),
     (
         "metaqnn-leaves",
         &[

@@ -19,6 +19,7 @@ pub use config::{NasnetConfig, Stem};
 pub use operation::{CellOp, Combiner};
 pub use size::Size;
 
+use cell::INPUTS;
 use rules::{CellRules, DECISIONS};
 use stack::Stack;
 use table::{Quick, Table};
@@ -171,6 +172,16 @@ impl Space for NasnetSpace {
     /// one of its blocks (Real et al. 2019, sec. 3.2, whose space only adds).
     fn mutate(&self, genotype: &Genotype, stream: &mut Stream) -> Option<Genotype> {
         edit::change(&self.process, genotype, stream)
+    }
+
+    /// With or without the explicit `concat` of both cells.
+    fn has(&self, genotype: &Genotype) -> bool {
+        let decisions = self.rules.decisions();
+        let Some((walk, concat)) = genotype.0.split_at_checked(decisions) else { return false };
+        let states = INPUTS + self.rules.blocks;
+        self.process.is_complete(&Genotype(walk.to_vec()))
+            && matches!(concat.len(), 0 | 2)
+            && concat.iter().all(|&states_read| usize::from(states_read) >> states == 0)
     }
 
     fn drawing(&self, genotype: &Genotype) -> Drawing {
