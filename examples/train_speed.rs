@@ -1,8 +1,9 @@
 //! One of five networks in training, as fast as this machine goes: the partner of `benches/train_peers.py`.
 //!
 //! `cargo run --release --example train_speed -- MODEL [THREADS] [ENGINE]`, where MODEL is `plain`, `nas`, `qnn`,
-//! `nasnet` or `top4` and ENGINE `cpu`, `candle` or `graph`. It trains some steps and prints the time of each
-//! operation. `graph` prints the network's layer graph as JSON. With `SERVE=1` in its environment it says `ready
+//! `nasnet` or `top4` and ENGINE `cpu`, `candle`, `scale` or `graph`. It trains some steps and prints the time of each
+//! operation. `scale` prints a table of images a second, by images in a step and by threads up to THREADS; `graph` the
+//! network's layer graph as JSON. With `SERVE=1` in its environment it says `ready
 //! PARAMETERS MULTIPLY_ADDS BATCH`; for each line `go STEPS` on its input it trains so many steps and answers `ms
 //! MEDIAN PEAK`, the peak of its memory in MiB.
 
@@ -180,6 +181,39 @@ fn peak_mib() -> f64 {
     kib.unwrap_or(0.0) / 1024.0
 }
 
+/// Numbers for a network, and classes.
+fn batch(network: &Network, size: usize) -> Batch {
+    let mut stream = Seed::root(2).stream("images", 0);
+    #[expect(clippy::cast_possible_truncation, reason = "any numbers will do")]
+    let images =
+        (0..size * network.image().len()).map(|_| stream.range(-2.0, 2.0) as f32).collect();
+    Batch { images, labels: (0..10).cycle().take(size).collect() }
+}
+
+/// Images a second by images in a step and by threads, each a median of at least 5 steps.
+fn scale(outline: &Outline<'_>, threads: usize) -> Result<(), Box<dyn std::error::Error>> {
+    println!("images a second by images in a step (rows) and threads (1 to {threads})");
+    for size in (0..10).map(|power| 1_usize << power) {
+        let batch = batch(outline.network, size);
+        print!("{size:5}");
+        for threads in 1..=threads {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+            let mut child = Cpu.plan(outline)?;
+            let steps = (256 / size as u64).clamp(5, 100);
+            let ms = pool.install(|| {
+                train(child.as_mut(), &batch, 2);
+                train(child.as_mut(), &batch, steps)
+            });
+            #[expect(clippy::cast_precision_loss, reason = "few images")]
+            let images = size as f64 / ms * 1e3;
+            print!(" {images:9.0}");
+            std::io::stdout().flush()?;
+        }
+        println!();
+    }
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let model = arguments.next().unwrap_or_else(|| "plain".to_owned());
@@ -190,6 +224,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{}", serde_json::json!({ "batch": size, "network": network }));
         return Ok(());
     }
+    let scales = engine.as_deref() == Some("scale");
     let engine: &dyn Engine = if engine.as_deref() == Some("candle") { &CandleCpu } else { &Cpu };
     let recipe = Recipe {
         optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false },
@@ -204,11 +239,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         steps: 1000,
         seed: Seed::root(1),
     };
-    let mut stream = Seed::root(2).stream("images", 0);
-    #[expect(clippy::cast_possible_truncation, reason = "any numbers will do")]
-    let images =
-        (0..size * network.image().len()).map(|_| stream.range(-2.0, 2.0) as f32).collect();
-    let batch = Batch { images, labels: (0..10).cycle().take(size).collect() };
+    if scales {
+        return scale(&outline, threads);
+    }
+    let batch = batch(&network, size);
     let mut child = engine.plan(&outline)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     println!("ready {} {} {size}", network.parameters(), network.multiply_adds());

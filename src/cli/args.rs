@@ -158,6 +158,9 @@ pub(crate) struct RunArgs {
     /// Compute again although results are known
     #[arg(long)]
     pub(crate) force: bool,
+    /// Write what each operation of a training took below the run's folder; never changes a result
+    #[arg(long)]
+    pub(crate) profile: bool,
     /// Fail when a result differs from the lock file
     #[arg(long)]
     pub(crate) locked: bool,

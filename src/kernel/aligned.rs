@@ -34,6 +34,11 @@ impl Memory {
         self
     }
 
+    /// Bytes that memory for `len` numbers takes.
+    pub(crate) fn bytes(len: usize) -> usize {
+        size_of::<f32>() * (len + LINE)
+    }
+
     /// The next place, from `place` on, at which a line begins.
     pub(crate) fn aligned(place: usize) -> usize {
         place.next_multiple_of(LINE)

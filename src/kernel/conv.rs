@@ -90,6 +90,12 @@ impl Conv {
         Self { input_gradient: wanted, ..self }
     }
 
+    /// Whether it is.
+    #[must_use]
+    pub fn gives_input_gradient(&self) -> bool {
+        self.input_gradient
+    }
+
     /// Output rows of a band.
     fn band_rows(&self) -> usize {
         let Slide { input, output, window, .. } = &self.slide;
@@ -379,6 +385,40 @@ impl Conv {
         buffer.clear();
         buffer.extend(ys.iter().zip(gradient).map(|(y, g)| if *y > 0.0 { *g } else { 0.0 }));
         buffer
+    }
+
+    /// Numbers of scratch that the passes over groups of `images` use at most: of maps, and of panels.
+    pub(crate) fn scratch_lens(&self, images: usize) -> [usize; 2] {
+        let Slide { input, output, window, dilation } = self.slide;
+        let (rows, filters) = (self.band_rows(), output.channels);
+        let patches = rows * output.width * self.slide.patch();
+        let pads = [window.pad_rows.0, window.pad_columns.0];
+        let is_turned = window.stride == (1, 1)
+            && dilation == 1
+            && pads[0] < window.kernel.0
+            && pads[1] < window.kernel.1;
+        let seen = ((rows - 1) * window.stride.0 + window.kernel.0) * self.padded_width();
+        let there = match (self.slide.is_pixelwise(), dilation) {
+            (true, _) => 0,
+            (false, 1) => seen,
+            (false, _) => patches,
+        };
+        let back = match (self.input_gradient, is_turned) {
+            (false, _) => 0,
+            (true, true) if self.slide.is_pixelwise() => 0,
+            // The turned kernel sees as much around the output as the kernel sees around the input, or less.
+            (true, true) => {
+                let row = input.width * input.channels + output.width * filters;
+                let rows = (BAND / row).clamp(1, input.height);
+                let width = (input.width + window.kernel.1 - 1) * filters;
+                (rows + window.kernel.0 - 1) * width
+            }
+            (true, false) => patches,
+        };
+        let together = self.images_together().min(images) * output.height;
+        let rows = if self.slide.is_pixelwise() { together } else { rows };
+        let panels = if Panels::are_needed(filters) { rows * output.width * filters } else { 0 };
+        [there.max(back), panels]
     }
 
     /// How the gradient of the input is found.

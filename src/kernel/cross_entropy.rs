@@ -10,6 +10,8 @@ use super::access::{floats, input, tensor};
 #[derive(Debug, Clone)]
 pub struct CrossEntropy {
     labels: Arc<[u16]>,
+    /// Images that the sum is divided by.
+    images: usize,
     smoothing: f32,
     /// Of each class; empty when all are 1.
     weights: Arc<[f32]>,
@@ -19,7 +21,14 @@ impl CrossEntropy {
     /// Against `labels`; with `smoothing` that share of the target is spread over all classes.
     #[must_use]
     pub fn new(labels: Arc<[u16]>, smoothing: f32) -> Self {
-        Self { labels, smoothing, weights: Arc::from([]) }
+        Self { images: labels.len(), labels, smoothing, weights: Arc::from([]) }
+    }
+
+    /// As a part of a batch of `images`: the sum is divided by their number, so that what the parts give adds up
+    /// to what the whole batch gives.
+    #[must_use]
+    pub fn part_of(self, images: usize) -> Self {
+        Self { images, ..self }
     }
 
     /// With the loss of each image multiplied by the weight of its class, none when `weights` is empty.
@@ -61,17 +70,15 @@ impl CrossEntropy {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a batch has few images")]
     pub fn mean_loss(&self, logits: &[f32]) -> f64 {
-        let images = self.labels.len();
-        self.loss(logits, logits.len() / images) / images as f64
+        self.loss(logits, logits.len() / self.labels.len()) / self.images as f64
     }
 
     /// Gradient of `factor` times the mean loss.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a batch has few images")]
     pub fn gradient(&self, logits: &[f32], factor: f32) -> Vec<f32> {
-        let images = self.labels.len();
-        let classes = logits.len() / images;
-        let scale = factor / images as f32;
+        let classes = logits.len() / self.labels.len();
+        let scale = factor / self.images as f32;
         let mut dx = Self::softmax(logits, classes);
         for (row, &label) in dx.chunks_exact_mut(classes).zip(self.labels.iter()) {
             let scale = self.weight(label) * scale;
@@ -156,6 +163,22 @@ mod tests {
                 vec![losses.sum::<f64>() / 3.0]
             },
         );
+    }
+
+    #[test]
+    fn what_the_parts_of_a_batch_give_adds_up_to_the_whole() {
+        let labels: [u16; 4] = [2, 0, 3, 1];
+        let logits: Vec<f32> = (0..16_u8).map(|i| f32::from(i * 7 % 5) - 1.5).collect();
+        let weights: Arc<[f32]> = Arc::from([0.5, 1.0, 2.0, 3.0]);
+        let of =
+            |labels: &[u16]| CrossEntropy::new(labels.into(), 0.1).class_weights(weights.clone());
+        let whole = of(&labels);
+        let parts = [of(&labels[..3]).part_of(4), of(&labels[3..]).part_of(4)];
+        let logits_of = [&logits[..12], &logits[12..]];
+        let loss = parts[0].mean_loss(logits_of[0]) + parts[1].mean_loss(logits_of[1]);
+        assert!((loss - whole.mean_loss(&logits)).abs() < 1e-12);
+        let gradient = [0, 1].map(|part| parts[part].gradient(logits_of[part], 0.5)).concat();
+        assert_eq!(gradient, whole.gradient(&logits, 0.5));
     }
 
     /// candle's own loss is a chain of stock operations, none of which is among the wrong ones.

@@ -87,6 +87,16 @@ impl Depthwise {
         }
     }
 
+    /// Numbers of scratch that the passes use at most.
+    pub(crate) fn scratch_len(&self) -> usize {
+        let Slide { input, output, window, .. } = self.slide;
+        let side = |steps: usize, stride: usize, kernel: usize| (steps - 1) * stride + kernel;
+        let seen = side(output.height, window.stride.0, window.kernel.0)
+            * side(output.width, window.stride.1, window.kernel.1);
+        let spread = (input.height + window.kernel.0 - 1) * (input.width + window.kernel.1 - 1);
+        seen.max(spread) * input.channels
+    }
+
     /// What the window sees of an image, with its padding, and the numbers in a row of it.
     fn padded<'a>(&self, image: &[f32], scratch: &'a mut Memory) -> (&'a [f32], usize) {
         let Slide { input, output, window, .. } = self.slide;

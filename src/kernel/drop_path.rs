@@ -13,6 +13,8 @@ pub struct DropPath {
     /// Of this layer at this step; each image of the batch has a stream below it.
     seed: Seed,
     keep: f64,
+    /// Place in the batch of the first image.
+    first: usize,
 }
 
 impl DropPath {
@@ -20,7 +22,13 @@ impl DropPath {
     #[must_use]
     pub fn new(seed: Seed, keep: f64) -> Self {
         assert!(keep > 0.0 && keep <= 1.0, "BUG: the probability {keep} to keep a path passed");
-        Self { seed, keep }
+        Self { seed, keep, first: 0 }
+    }
+
+    /// For a part of a batch that begins at its image `first`.
+    #[must_use]
+    pub fn starting_at(self, first: usize) -> Self {
+        Self { first, ..self }
     }
 
     /// Probability to keep a path of depth `share` in step `step` (from 0) of `steps` when the deepest
@@ -41,7 +49,7 @@ impl DropPath {
     }
 
     fn apply(&self, xs: &[f32], images: usize) -> Vec<f32> {
-        changed_by_image(xs, images, |image, ys| self.change(image, ys))
+        changed_by_image(xs, images, |image, ys| self.change(self.first + image, ys))
     }
 
     /// Drops or scales the map of the `image`-th image of the batch; a gradient all the same.

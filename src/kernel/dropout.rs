@@ -15,6 +15,8 @@ pub struct Dropout {
     /// Of this layer at this step; each image of the batch has a stream below it.
     seed: Seed,
     rate: f64,
+    /// Place in the batch of the first image.
+    first: usize,
 }
 
 impl Dropout {
@@ -22,11 +24,17 @@ impl Dropout {
     #[must_use]
     pub fn new(seed: Seed, rate: f64) -> Self {
         assert!((0.0..1.0).contains(&rate), "BUG: dropout rate {rate} passed the space's checks");
-        Self { seed, rate }
+        Self { seed, rate, first: 0 }
+    }
+
+    /// For a part of a batch that begins at its image `first`.
+    #[must_use]
+    pub fn starting_at(self, first: usize) -> Self {
+        Self { first, ..self }
     }
 
     fn apply(&self, xs: &[f32], images: usize) -> Vec<f32> {
-        changed_by_image(xs, images, |image, ys| self.change(image, ys))
+        changed_by_image(xs, images, |image, ys| self.change(self.first + image, ys))
     }
 
     /// Drops and scales the map of the `image`-th image of the batch; a gradient all the same.
@@ -89,6 +97,13 @@ mod tests {
         // Four standard deviations of a binomial share are 350.
         assert!((29_650..30_350).contains(&kept), "{kept}");
         assert!(ys.iter().all(|&y| y == 0.0 || y == 1.0 / 0.75));
+    }
+
+    #[test]
+    fn a_part_of_a_batch_has_the_mask_of_its_images() {
+        let dropout = Dropout::new(Seed::root(3), 0.5);
+        let whole = dropout.apply(&[1.0; 300], 3);
+        assert_eq!(dropout.starting_at(1).apply(&[1.0; 200], 2), whole[100..]);
     }
 
     #[test]

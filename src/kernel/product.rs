@@ -67,6 +67,11 @@ impl Panels {
         panels
     }
 
+    /// Whether so many columns are more than a panel has.
+    pub(super) fn are_needed(columns: usize) -> bool {
+        columns > PANEL
+    }
+
     /// Takes in others.
     fn fill(&mut self, values: &[f32], columns: usize) {
         let panels = self.0.of_len(values.len());
@@ -87,7 +92,7 @@ impl Panels {
 
     /// Rows as the right side of a product: where they lie, or in these panels.
     pub(super) fn arranged<'a>(&'a mut self, values: &'a [f32], columns: usize) -> Right<'a> {
-        if columns <= PANEL {
+        if !Self::are_needed(columns) {
             return Right { values, panel: PANEL };
         }
         self.fill(values, columns);

@@ -193,6 +193,7 @@ impl Walk<'_, '_> {
             outputs: of("outputs"),
             checkpoint: of("checkpoint"),
             earlier: None,
+            profile: None,
         };
         for output in stage.stage.outputs() {
             make(&paths.outputs.join(output.name))?;

@@ -32,6 +32,8 @@ pub struct RunOptions {
     pub keep_going: bool,
     /// Compute selected stages whose results are known, too.
     pub force: bool,
+    /// Whether trainings write profiles into the run's folder.
+    pub profile: bool,
 }
 
 /// What a run came to.
@@ -98,6 +100,7 @@ pub fn execute(
         journal: &journal,
         pins: &Pins::new(&run),
         host: &host,
+        profile: options.profile,
     };
     let (policy, pools) = policy(options, selected, &run, &host);
     let outcomes = scheduler::run(study, resolve, &policy, pools, &site)?;

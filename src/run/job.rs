@@ -37,6 +37,8 @@ pub(super) struct Site<'a> {
     pub(super) pins: &'a Pins,
     /// Host name, for records.
     pub(super) host: &'a str,
+    /// Whether trainings write profiles.
+    pub(super) profile: bool,
 }
 
 /// A stage that is to be computed.
@@ -235,6 +237,7 @@ fn job_file(task: &Task<'_>, site: &Site<'_>, attempts: &Attempts, layout: &Layo
             outputs: layout.outputs(),
             checkpoint: attempts.checkpoint(),
             earlier: None,
+            profile: site.profile.then(|| site.journal.profile_path(&task.stage.id)),
         },
         threads: task.threads,
     }

@@ -171,6 +171,12 @@ impl Journal {
         self.folder().join("logs").join(format!("{}.log", plan::safe_name(&stage.to_string())))
     }
 
+    /// Folder of the profiles of a stage's trainings.
+    #[must_use]
+    pub(super) fn profile_path(&self, stage: &StageId) -> PathBuf {
+        self.folder().join("profiles").join(plan::safe_name(&stage.to_string()))
+    }
+
     /// Whether the folder was made.
     #[must_use]
     pub(super) fn has_folder(&self) -> bool {

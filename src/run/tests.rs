@@ -152,6 +152,7 @@ impl Space {
             pools: self.pools.clone(),
             keep_going: self.keep_going,
             force: self.force,
+            profile: false,
         };
         let heard = Heard { events: Mutex::default(), watch };
         let mut planner = Stand::new(&study, &store, self.folder.path());

@@ -110,6 +110,7 @@ fn work(folder: &Path, word: &str) -> (WorkerEnd, serde_json::Value) {
             outputs: path("outputs"),
             checkpoint: path("checkpoint"),
             earlier: None,
+            profile: None,
         },
         threads: 1,
     };

@@ -48,10 +48,12 @@ impl Features {
         }
     }
 
-    /// Estimated memory of a training step in MiB for `batch` images, rounded up.
+    /// A measure of a training step's memory in MiB for `batch` images, rounded up, from counts alone.
     ///
-    /// Numbers of 4 bytes: each parameter with its gradient and two moments of the optimiser, each map
-    /// with its gradient. Workspace of single operations is not in it.
+    /// Numbers of 4 bytes: each parameter with its gradient and two moments of the optimizer, each map
+    /// with its gradient. That is what a framework that keeps every map holds, and a guard rail for searches, which
+    /// must not depend on how an engine lays memory out. An engine says what it will really take before a
+    /// training begins: fewer maps, and a gradient of the parameters for each chunk of the batch.
     #[must_use]
     pub fn memory(&self, batch: u64) -> u64 {
         let maps = self.activations.saturating_mul(batch).saturating_mul(2);

@@ -270,7 +270,8 @@ struct Rescoring<'a> {
 }
 
 impl Rescoring<'_> {
-    /// Scores one after another, those of an earlier attempt left out.
+    /// Scores all, those of an earlier attempt left out: as many at a time as there are threads, which an evaluator that
+    /// trains keeps busy better so.
     fn run(&mut self, resumed: Option<Resumed<()>>) -> Result<(), StageError> {
         for trial in resumed.into_iter().flat_map(|resumed| resumed.trials) {
             self.announcer.count(&trial);
@@ -284,7 +285,8 @@ impl Rescoring<'_> {
             if self.log.is_due() {
                 self.log.save(&())?;
             }
-            self.score_next()?;
+            let end = self.now.len() + self.job.file.threads.max(1);
+            self.score_up_to(end.min(self.chosen.len() * self.repeats()))?;
         }
         Ok(())
     }
@@ -294,16 +296,21 @@ impl Rescoring<'_> {
         usize::try_from(self.config.seeds).expect("a schema bounds the number of seeds")
     }
 
-    fn score_next(&mut self) -> Result<(), StageError> {
-        let (place, repeat) = (self.now.len() / self.repeats(), self.now.len() % self.repeats());
+    /// What the trial `number` scores.
+    fn subject(&self, number: usize) -> Result<Subject, StageError> {
+        let (place, repeat) = (number / self.repeats(), number % self.repeats());
         let text = self.chosen[place].genotype.clone();
         let genotype: Genotype = self.space.parse(&text).map_err(|error| {
             let message = format!("`{text}` is not legal for the images of the dataset: {error}");
             StageError::Failed(message)
         })?;
         let seed = self.seed(&text, repeat);
-        let subject = Subject::new(self.space, self.now.len() as u64, genotype, text, seed);
-        let batch = [subject];
+        Ok(Subject::new(self.space, number as u64, genotype, text, seed))
+    }
+
+    fn score_up_to(&mut self, end: usize) -> Result<(), StageError> {
+        let batch = (self.now.len()..end).map(|number| self.subject(number));
+        let batch = batch.collect::<Result<Vec<Subject>, StageError>>()?;
         let evaluations = self.scorer.score(self.space, &batch).map_err(interrupted_or_broken)?;
         for (subject, evaluation) in batch.into_iter().zip(evaluations) {
             let trial = trial_of(&subject, None, evaluation);

@@ -54,6 +54,9 @@ pub struct Paths {
     /// Outputs, one folder each, of an earlier result that the stage goes on from; read-only.
     #[serde(default)]
     pub earlier: Option<PathBuf>,
+    /// Where profiles of trainings go, when they are wanted; made when there is one.
+    #[serde(default)]
+    pub profile: Option<PathBuf>,
 }
 
 /// An artifact bound to a port.

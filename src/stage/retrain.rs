@@ -160,8 +160,9 @@ impl Stage for RetrainConfig {
 
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
         let finals = finals::choose(self, job)?;
-        job.threads()?.install(|| {
-            let trained = finals.train(self, job)?;
+        let threads = job.threads()?;
+        let trained = finals.train(self, job, &threads)?;
+        threads.install(|| {
             let results = exam::sit(trained, self.ensemble, job)?;
             results.write(&job.output("models"))?;
             Ok(results.outcome())

@@ -8,6 +8,7 @@ mod probe;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{CustomOp1 as _, Device, Tensor};
@@ -19,7 +20,7 @@ use super::plan::Layers;
 use super::predict::count_correct;
 use super::recipe::Recipe;
 use super::tape::{Chance, Pass, Run, forward};
-use crate::kernel::{CrossEntropy, floats, keep_freed_memory, tensor};
+use crate::kernel::{CrossEntropy, floats, keep_freed_memory, sum, tensor};
 use crate::net::{Network, Shape};
 use crate::seed::Seed;
 
@@ -87,9 +88,8 @@ impl CandleChild {
 
     /// The loss of logits against a batch's labels.
     #[expect(clippy::cast_possible_truncation, reason = "a share")]
-    fn criterion(&self, batch: &Batch) -> CrossEntropy {
-        let labels: Arc<[u16]> = batch.labels.as_slice().into();
-        CrossEntropy::new(labels, self.recipe.label_smoothing as f32)
+    fn criterion(&self, labels: &[u16]) -> CrossEntropy {
+        CrossEntropy::new(labels.into(), self.recipe.label_smoothing as f32)
             .class_weights(self.class_weights.clone())
     }
 
@@ -100,20 +100,50 @@ impl CandleChild {
         step: u64,
     ) -> Result<(Step, Vec<Option<Tensor>>), TrainError> {
         let weights = self.tensors()?;
-        let images = self.input(&batch.images)?;
+        let mut seen = Step { loss: 0.0, correct: 0, sound: true };
+        let mut gradients: Vec<Option<Tensor>> = vec![None; weights.len()];
+        for part in self.recipe.micro_batches(batch.labels.len()) {
+            let (own, found) = self.learn_part(batch, part, &weights, step)?;
+            seen.loss += own.loss;
+            seen.correct += own.correct;
+            if !own.sound {
+                return Ok((Step { sound: false, ..seen }, Vec::new()));
+            }
+            for (total, own) in gradients.iter_mut().zip(found) {
+                *total = match (total.take(), own) {
+                    (Some(before), Some(own)) => Some(sum(&before, &own)?),
+                    (before, own) => before.or(own),
+                };
+            }
+        }
+        Ok((seen, gradients))
+    }
+
+    /// The share of a part of a batch in the loss and in the gradients; none of these when the loss is not finite.
+    fn learn_part(
+        &mut self,
+        batch: &Batch,
+        part: Range<usize>,
+        weights: &[Tensor],
+        step: u64,
+    ) -> Result<(Step, Vec<Option<Tensor>>), TrainError> {
         let chance = Chance {
             seed: self.seed,
             step,
             steps: self.steps,
+            first: part.start,
             dropout: self.recipe.dropout,
             path_kept: self.recipe.drop_path.unwrap_or(1.0),
         };
-        let criterion = self.criterion(batch);
+        let size = self.image.len();
+        let images = self.input(&batch.images[part.start * size..part.end * size])?;
+        let labels = &batch.labels[part];
+        let criterion = self.criterion(labels).part_of(batch.labels.len());
         let weight = self.recipe.auxiliary_weight;
         let pass =
             Pass::Training { chance, running: &mut self.parameters, auxiliary: weight > 0.0 };
-        let Run { logits, auxiliary, tape } = forward(&self.layers, images, &weights, pass)?;
-        let correct = count_correct(&floats(&logits)?, &batch.labels);
+        let Run { logits, auxiliary, tape } = forward(&self.layers, images, weights, pass)?;
+        let correct = count_correct(&floats(&logits)?, labels);
         let (mut loss, gradient) = judge(&criterion, &logits, 1.0)?;
         let mut auxiliary_gradient = None;
         if let Some(logits) = auxiliary {
@@ -121,22 +151,22 @@ impl CandleChild {
             loss += weight * own;
             auxiliary_gradient = Some(gradient);
         }
-        let seen = Step { loss, correct };
-        if !seen.loss.is_finite() {
+        let seen = Step { loss, correct, sound: loss.is_finite() };
+        if !seen.sound {
             return Ok((seen, Vec::new()));
         }
         Ok((seen, tape.backward(gradient, auxiliary_gradient)?.weights))
     }
 
-    fn update(&mut self, gradients: &[Option<Tensor>], moment: Moment) -> Result<(), TrainError> {
+    /// Whether all weights are finite numbers after the update.
+    fn update(&mut self, gradients: &[Option<Tensor>], moment: Moment) -> Result<bool, TrainError> {
         let guards = gradients
             .iter()
             .map(|gradient| gradient.as_ref().map(floats).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         let slices: Vec<Option<&[f32]>> = guards.iter().map(Option::as_deref).collect();
         let Recipe { optimizer, weight_decay, clip, .. } = self.recipe;
-        self.parameters.update(optimizer, weight_decay, clip, &slices, moment);
-        Ok(())
+        Ok(self.parameters.update(optimizer, weight_decay, clip, &slices, moment))
     }
 }
 
@@ -155,8 +185,10 @@ fn judge(
 
 impl Child for CandleChild {
     fn step(&mut self, batch: &Batch, moment: Moment) -> Result<Step, TrainError> {
-        let (seen, gradients) = self.learn(batch, moment.step)?;
-        self.update(&gradients, moment)?;
+        let (mut seen, gradients) = self.learn(batch, moment.step)?;
+        if seen.sound {
+            seen.sound = self.update(&gradients, moment)?;
+        }
         Ok(seen)
     }
 

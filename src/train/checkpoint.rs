@@ -2,11 +2,12 @@
 //!
 //! A file that is missing, torn or of another training is no checkpoint: the training starts over.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
@@ -76,8 +77,10 @@ impl Checkpoint {
         let progress = Progress { content: Some(content(&tensors)), ..progress.clone() };
         let text = serde_json::to_string(&progress).map_err(|e| failed(e.into()))?;
         let metadata = HashMap::from([(PROGRESS.to_owned(), text)]);
-        let bytes = serialize(&tensors, Some(metadata)).map_err(failed)?;
-        replace(&self.path, &bytes).map_err(failed)
+        // Tensor by tensor, so that there are never all of them twice, into a file beside it that is then renamed:
+        // a kill leaves the old or the new one.
+        safetensors::serialize_to_file(tensors, Some(metadata), &self.path)
+            .map_err(|error| failed(io::Error::other(error)))
     }
 
     /// The state of the training `identity`, when the file has it whole.
@@ -120,7 +123,8 @@ impl State {
     /// # Errors
     /// When serialization fails, which only an impossible shape brings about.
     pub fn weights_file(&self) -> io::Result<Vec<u8>> {
-        serialize(&self.weights.iter().map(by_reference).collect(), None)
+        let tensors = self.weights.iter().map(by_reference);
+        safetensors::serialize(tensors, None).map_err(io::Error::other)
     }
 }
 
@@ -153,21 +157,22 @@ fn bytes_of(values: &Values) -> Vec<u8> {
     bytes
 }
 
-fn serialize(
-    tensors: &BTreeMap<String, &Values>,
-    metadata: Option<HashMap<String, String>>,
-) -> io::Result<Vec<u8>> {
-    let bytes: Vec<Vec<u8>> = tensors.values().map(|values| bytes_of(values)).collect();
-    let views = tensors
-        .iter()
-        .zip(&bytes)
-        .map(|((name, values), bytes)| {
-            TensorView::new(Dtype::F32, values.shape.clone(), bytes)
-                .map(|view| (name.clone(), view))
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(io::Error::other)?;
-    safetensors::serialize(views, metadata).map_err(io::Error::other)
+impl View for &Values {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(bytes_of(self))
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.values.len()
+    }
 }
 
 fn deserialize(bytes: &[u8]) -> Option<BTreeMap<String, Values>> {
@@ -179,15 +184,6 @@ fn deserialize(bytes: &[u8]) -> Option<BTreeMap<String, Values>> {
         fits.then(|| (name, Values { shape: view.shape().to_vec(), values }))
     };
     file.tensors().into_iter().map(read).collect()
-}
-
-/// Writes beside the file and renames, so that a kill leaves the old or the new one.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

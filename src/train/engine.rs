@@ -29,6 +29,27 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// When the engine cannot compute one of its operations.
     fn plan(&self, outline: &Outline<'_>) -> Result<Box<dyn Child>, TrainError>;
+
+    /// What the child of `outline` will take when so many images go through it together in its steps and in its
+    /// evaluations; nothing where the engine cannot say.
+    fn footprint(
+        &self,
+        outline: &Outline<'_>,
+        stepped: usize,
+        evaluated: usize,
+    ) -> Option<Footprint> {
+        _ = (outline, stepped, evaluated);
+        None
+    }
+}
+
+/// Memory of a child, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// From the first step and the first evaluation on.
+    pub held: u64,
+    /// More than that, while an evaluation runs.
+    pub evaluation: u64,
 }
 
 /// What an engine must know before the first step.
@@ -71,11 +92,13 @@ pub struct Step {
     pub loss: f64,
     /// Images whose largest logit was at their class.
     pub correct: usize,
+    /// Whether the loss was a finite number, and all weights are after it.
+    pub sound: bool,
 }
 
 /// A network in training.
 pub trait Child: Send + Sync {
-    /// Trains on one batch.
+    /// Trains on one batch, which goes through the network in the parts that the recipe's `micro_batch` says.
     ///
     /// # Errors
     /// Faults of the engine; a loss that is not finite is returned, not an error.
@@ -112,6 +135,9 @@ pub trait Child: Send + Sync {
     fn profile(&mut self) -> Vec<Timing> {
         Vec::new()
     }
+
+    /// Gives back the memory that only steps need, until the next one: of a child that is kept to be looked at.
+    fn release(&mut self) {}
 
     /// Everything that the next step depends on.
     fn state(&self) -> State;

@@ -27,6 +27,16 @@ pub enum TrainError {
         #[source]
         source: io::Error,
     },
+    /// The training would not fit into memory.
+    #[error("training needs about {needed} of memory and {available} are free: {advice}")]
+    Memory {
+        /// What it takes.
+        needed: String,
+        /// What there is.
+        available: String,
+        /// A part of a batch that fits.
+        advice: String,
+    },
     /// There is nothing to train on.
     #[error("{0}")]
     Data(String),

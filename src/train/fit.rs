@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::TrainError;
 use super::batch::{Examples, Standard};
 use super::checkpoint::{Checkpoint, Progress};
-use super::engine::{Child, Engine, Moment, Outline, State, Values};
+use super::engine::{Batch, Child, Engine, Moment, Outline, State, Timing, Values};
 use super::predict::predict;
 use super::recipe::{ClassWeights, Kept, RECIPE_VERSION, Recipe};
 use crate::artifact::StageId;
@@ -28,8 +28,11 @@ use crate::statistics::Bar;
 /// A training loses at most this much work to a kill. Decides only when a file is written, never what
 /// comes out.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
+/// Saving takes at most one part of so many of the time: short epochs of a network with many weights are not all
+/// saved.
+const CHECKPOINT_SHARE: u32 = 50;
 /// Images that are evaluated after an epoch to see that a child without validation is sound.
-const SOUND_IMAGES: usize = 16;
+pub(super) const SOUND_IMAGES: usize = 16;
 
 /// What is to be trained, and on what.
 #[derive(Clone)]
@@ -79,6 +82,10 @@ pub struct Watch<'a> {
     pub stop: &'a (dyn Fn() -> bool + Sync),
     /// Where to keep the checkpoint.
     pub checkpoint: Option<Checkpoint>,
+    /// Bytes that it may take, where that is known.
+    pub memory: Option<u64>,
+    /// Whether operations are timed, from the second step on.
+    pub profile: bool,
 }
 
 /// How a training ended.
@@ -86,7 +93,7 @@ pub struct Watch<'a> {
 pub enum Outcome {
     /// All epochs are done, the recipe's patience is over, or the bar was not reached.
     Finished,
-    /// The loss, or a logit after an epoch, was not a finite number.
+    /// The loss, a weight, or a logit after an epoch was not a finite number.
     Diverged {
         /// From 1.
         epoch: u64,
@@ -116,6 +123,8 @@ pub struct Fitted {
     pub steps: u64,
     /// How it ended.
     pub outcome: Outcome,
+    /// What operations took, where that was asked for and the engine says it.
+    pub profile: Vec<Timing>,
 }
 
 impl std::fmt::Display for Outcome {
@@ -138,7 +147,7 @@ impl std::fmt::Display for Outcome {
 
 impl Assignment<'_> {
     /// Images in a step.
-    fn batch(&self) -> usize {
+    pub(super) fn batch(&self) -> usize {
         self.recipe.batch.clamp(1, self.training.len().max(1))
     }
 
@@ -152,6 +161,26 @@ impl Assignment<'_> {
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps_per_epoch() * self.epochs
+    }
+
+    /// What the engine must know.
+    pub(super) fn outline(&self) -> Outline<'_> {
+        Outline {
+            network: self.network,
+            recipe: self.recipe,
+            class_weights: self.class_weights(),
+            steps: self.steps(),
+            seed: self.seed,
+        }
+    }
+
+    /// The batch of a step, from the images in the order of its epoch.
+    #[expect(clippy::cast_possible_truncation, reason = "steps of one epoch index its images")]
+    fn pick(&self, order: &[usize], step: u64) -> Batch {
+        let first = (step % self.steps_per_epoch()) as usize * self.batch();
+        let indices = &order[first..first + self.batch()];
+        let seed = self.seed.child("variation").nth(step);
+        self.standard.varied(&self.training, indices, &self.recipe.augment, &seed)
     }
 
     /// Weight of each class in the loss; empty when all are 1. A class without images keeps 1.
@@ -194,7 +223,7 @@ impl Assignment<'_> {
 /// Trains a child, from its checkpoint when there is one.
 ///
 /// # Errors
-/// Faults of the engine, a checkpoint that cannot be written, no images, or
+/// Faults of the engine, a checkpoint that cannot be written, no images, too little memory, or
 /// [`TrainError::Interrupted`] once the checkpoint is written.
 pub fn fit(assignment: &Assignment<'_>, watch: &Watch<'_>) -> Result<Fitted, TrainError> {
     if assignment.training.is_empty() {
@@ -213,7 +242,20 @@ struct Training<'a> {
     best: Option<BTreeMap<String, Values>>,
     /// The training images in the order of the epoch that is under way.
     order: Vec<usize>,
-    saved_at: Instant,
+    /// The batch of the next step, made while the last step ran.
+    next: Option<Batch>,
+    saved: Saving,
+    /// Whether the child takes the times of its operations.
+    is_timed: bool,
+}
+
+/// When a checkpoint was last written.
+struct Saving {
+    at: Instant,
+    /// How long that took.
+    took: Duration,
+    /// Steps that it holds.
+    step: u64,
 }
 
 /// What an evaluation between steps found.
@@ -226,13 +268,10 @@ struct Look {
 
 impl<'a> Training<'a> {
     fn begin(assignment: &'a Assignment<'a>, watch: &'a Watch<'a>) -> Result<Self, TrainError> {
-        let mut child = assignment.engine.plan(&Outline {
-            network: assignment.network,
-            recipe: assignment.recipe,
-            class_weights: assignment.class_weights(),
-            steps: assignment.steps(),
-            seed: assignment.seed,
-        })?;
+        if let Some(available) = watch.memory {
+            assignment.fits(available)?;
+        }
+        let mut child = assignment.engine.plan(&assignment.outline())?;
         let identity = assignment.identity();
         let saved = watch.checkpoint.as_ref().and_then(|file| file.read(&identity));
         let (progress, best) = match saved {
@@ -242,8 +281,9 @@ impl<'a> Training<'a> {
             }
             None => (Progress::begin(identity), None),
         };
-        let (order, saved_at) = (Vec::new(), Instant::now());
-        Ok(Self { assignment, watch, child, progress, best, order, saved_at })
+        let saved = Saving { at: Instant::now(), took: Duration::ZERO, step: progress.step };
+        let (order, next) = (Vec::new(), None);
+        Ok(Self { assignment, watch, child, progress, best, order, next, saved, is_timed: false })
     }
 
     fn run(mut self) -> Result<Fitted, TrainError> {
@@ -258,6 +298,9 @@ impl<'a> Training<'a> {
             if let Some(outcome) = self.advance()? {
                 return Ok(self.end(outcome));
             }
+        }
+        if self.saved.step != self.progress.step {
+            self.save()?;
         }
         if let Some(weights) = self.best.take() {
             let training = self.child.state().training;
@@ -286,9 +329,11 @@ impl<'a> Training<'a> {
         self.assignment.bar.is_missed_by(&curve)
     }
 
-    fn end(self, outcome: Outcome) -> Fitted {
+    fn end(mut self, outcome: Outcome) -> Fitted {
+        let profile = if self.is_timed { self.child.profile() } else { Vec::new() };
+        self.child.release();
         let Progress { step, history, .. } = self.progress;
-        Fitted { child: self.child, history, steps: step, outcome }
+        Fitted { child: self.child, history, steps: step, outcome, profile }
     }
 
     /// One step, and what belongs behind it; an outcome when the training ends early.
@@ -298,9 +343,7 @@ impl<'a> Training<'a> {
         let ends_epoch = self.progress.step.is_multiple_of(self.assignment.steps_per_epoch());
         let gate = self.assignment.gate.filter(|gate| gate.step == self.progress.step);
         if !ends_epoch && gate.is_none() {
-            if self.saved_at.elapsed() >= CHECKPOINT_EVERY {
-                self.save()?;
-            }
+            self.save_when_due(CHECKPOINT_EVERY)?;
             return Ok(None);
         }
         let look = self.look()?;
@@ -321,12 +364,13 @@ impl<'a> Training<'a> {
             // Before the checkpoint, which would let a resumed training pass.
             return Ok(Some(Outcome::GaveUp { step, accuracy, threshold }));
         }
-        self.save()?;
+        self.save_when_due(Duration::ZERO)?;
         Ok(None)
     }
 
-    /// Trains on the next batch and returns the learning rate, or nothing when the loss is not finite.
-    #[expect(clippy::cast_possible_truncation, reason = "steps of one epoch index its images")]
+    /// Trains on the next batch and returns the learning rate, or nothing when a number is not finite.
+    ///
+    /// The batch after it is made meanwhile, by threads that the step leaves idle.
     fn step(&mut self) -> Result<Option<f64>, TrainError> {
         let assignment = self.assignment;
         let (epoch, within) = self.place();
@@ -334,18 +378,25 @@ impl<'a> Training<'a> {
             self.order = (0..assignment.training.len()).collect();
             assignment.seed.stream("order", epoch).shuffle(&mut self.order);
         }
-        let size = assignment.batch();
-        let indices = &self.order[within as usize * size..][..size];
         let step = self.progress.step;
-        let seed = assignment.seed.child("variation").nth(step);
-        let augment = &assignment.recipe.augment;
-        let batch = assignment.standard.varied(&assignment.training, indices, augment, &seed);
         let lr = assignment.lr_factor * assignment.recipe.lr(step, assignment.steps());
-        let seen = self.child.step(&batch, Moment { step, lr })?;
+        let batch = self.next.take().unwrap_or_else(|| assignment.pick(&self.order, step));
+        let (child, order) = (&mut self.child, &self.order);
+        let is_followed = within + 1 < assignment.steps_per_epoch();
+        let (seen, next) = rayon::join(
+            || child.step(&batch, Moment { step, lr }),
+            || is_followed.then(|| assignment.pick(order, step + 1)),
+        );
+        let seen = seen?;
+        self.next = next;
+        if self.watch.profile && !self.is_timed {
+            self.is_timed = true;
+            child.profile();
+        }
         self.progress.step += 1;
         self.progress.loss_sum += seen.loss;
         self.progress.correct += seen.correct;
-        Ok(seen.loss.is_finite().then_some(lr))
+        Ok(seen.sound.then_some(lr))
     }
 
     /// Epoch (from 0) and step in it (from 0) of the next step.
@@ -402,11 +453,19 @@ impl<'a> Training<'a> {
         Outcome::Diverged { epoch: (step - 1) / assignment.steps_per_epoch() + 1, step, lr }
     }
 
+    /// Saves when the last time is `interval` ago, and long enough for saving to take a small share of the time.
+    fn save_when_due(&mut self, interval: Duration) -> Result<(), TrainError> {
+        let interval = interval.max(self.saved.took * CHECKPOINT_SHARE);
+        if self.saved.at.elapsed() >= interval { self.save() } else { Ok(()) }
+    }
+
     fn save(&mut self) -> Result<(), TrainError> {
+        let began = Instant::now();
         if let Some(file) = &self.watch.checkpoint {
             file.write(&self.progress, &self.child.state(), self.best.as_ref())?;
         }
-        self.saved_at = Instant::now();
+        let at = Instant::now();
+        self.saved = Saving { at, took: at - began, step: self.progress.step };
         Ok(())
     }
 }

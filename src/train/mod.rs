@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod fit;
 mod init;
+mod memory;
 mod optimizer;
 mod parameters;
 mod plan;
@@ -28,7 +29,9 @@ pub use batch::{Examples, Standard};
 pub use candle::CandleCpu;
 pub use checkpoint::Checkpoint;
 pub use cpu::Cpu;
-pub use engine::{Batch, Child, Codes, Engine, Moment, Outline, State, Step, Timing, Values};
+pub use engine::{
+    Batch, Child, Codes, Engine, Footprint, Moment, Outline, State, Step, Timing, Values,
+};
 pub use error::TrainError;
 pub use fit::{Assignment, Fitted, Gate, Outcome, Pace, Watch, fit, pace};
 pub use optimizer::Optimizer;

@@ -116,12 +116,24 @@ impl Optimizer {
         !matches!(self, Self::Sgd { .. })
     }
 
-    /// Updates one weight tensor, or a part of one.
-    pub(super) fn update(&self, weights: Weights<'_>, moment: Moment) {
+    /// Updates one weight tensor, or a part of one; whether all its numbers are finite then.
+    pub(super) fn update(&self, weights: Weights<'_>, moment: Moment) -> bool {
+        let Weights { values, gradient, factor, first, second, decay } = weights;
         wide(
             #[inline(always)]
-            || self.update_here(weights, moment),
+            || {
+                let values = &mut *values;
+                self.update_here(
+                    Weights { values, gradient, factor, first, second, decay },
+                    moment,
+                );
+            },
         );
+        // While they are in the cache. A rectifier turns NaN into 0, so the loss may not tell.
+        wide(
+            #[inline(always)]
+            || values.iter().fold(true, |sound, weight| sound & weight.is_finite()),
+        )
     }
 
     #[inline(always)]
@@ -264,6 +276,26 @@ mod tests {
             0.01 * step(Optimizer::Rmsprop { decay: 0.9999, momentum: 0.0, epsilon: 1e-10 }),
             -0.1,
         );
+    }
+
+    #[test]
+    fn a_weight_that_is_no_number_any_more_is_seen() {
+        let sound = |lr: f64, gradient: f32| {
+            let (mut values, mut first) = ([1.0_f32; 40], [0.0_f32; 40]);
+            let mut gradients = [0.0; 40];
+            gradients[33] = gradient;
+            let weights = Weights {
+                values: &mut values,
+                gradient: &gradients,
+                factor: 1.0,
+                first: &mut first,
+                second: &mut [],
+                decay: 0.0,
+            };
+            Optimizer::Sgd { momentum: 0.9, nesterov: true }.update(weights, Moment { step: 0, lr })
+        };
+        assert!(sound(1.0, 1e30));
+        assert!(!sound(1e10, 1e30) && !sound(1.0, f32::NAN));
     }
 
     #[test]

@@ -35,13 +35,7 @@ pub(super) struct Parameters {
 impl Parameters {
     /// As a training begins.
     pub(super) fn new(outline: &Outline<'_>, layers: &Layers) -> Self {
-        let mut spans = Vec::with_capacity(layers.weights.len());
-        let mut end = 0;
-        for weight in &layers.weights {
-            let len = weight.shape.iter().product::<usize>();
-            spans.push(end..end + len);
-            end = Memory::aligned(end + len);
-        }
+        let (spans, end) = laid_out(&layers.weights);
         let mut values = Memory::new(end);
         for (weight, span) in layers.weights.iter().zip(&spans) {
             let own = &mut values[span.clone()];
@@ -75,6 +69,14 @@ impl Parameters {
         self.values.len()
     }
 
+    /// The same, before there is any, and bytes of everything that [`Parameters::new`] makes.
+    pub(super) fn size(layers: &Layers, optimizer: Optimizer) -> (usize, usize) {
+        let (_, len) = laid_out(&layers.weights);
+        let averages = if optimizer.has_second() { 2 } else { 1 };
+        let running: usize = layers.norms.iter().map(|norm| 2 * norm.channels).sum();
+        (len, Memory::bytes(len) + size_of::<f32>() * (averages * len + running))
+    }
+
     /// All weights where they lie.
     pub(super) fn values(&self) -> &[f32] {
         &self.values
@@ -100,7 +102,8 @@ impl Parameters {
         }
     }
 
-    /// An optimizer's step. A tensor without gradient feeds nothing that leads to the logits and stays.
+    /// An optimizer's step; whether all weights that it changed are finite numbers then. A tensor without gradient
+    /// feeds nothing that leads to the logits and stays.
     #[expect(clippy::cast_possible_truncation, reason = "a factor up to 1")]
     pub(super) fn update(
         &mut self,
@@ -109,7 +112,7 @@ impl Parameters {
         longest: Option<f64>,
         gradients: &[Option<&[f32]>],
         moment: Moment,
-    ) {
+    ) -> bool {
         let factor = longest.map_or(1.0, |longest| clip(norm(gradients), longest)) as f32;
         let mut units = Vec::new();
         let mut rest =
@@ -139,7 +142,8 @@ impl Parameters {
                 Weights { values, gradient, factor, first, second, decay }
             }));
         }
-        units.into_par_iter().for_each(|weights| optimizer.update(weights, moment));
+        let updated = units.into_par_iter().map(|weights| optimizer.update(weights, moment));
+        updated.reduce(|| true, |all, own| all & own)
     }
 
     /// Everything that the next step depends on.
@@ -184,6 +188,18 @@ impl Parameters {
         }
         Ok(())
     }
+}
+
+/// Where weight tensors lie, and where the last one ends.
+fn laid_out(weights: &[Weight]) -> (Vec<Range<usize>>, usize) {
+    let mut spans = Vec::with_capacity(weights.len());
+    let mut end = 0;
+    for weight in weights {
+        let len = weight.shape.iter().product::<usize>();
+        spans.push(end..end + len);
+        end = Memory::aligned(end + len);
+    }
+    (spans, end)
 }
 
 /// 2-norm of all numbers together, summed in their order.

@@ -6,7 +6,7 @@ use super::engine::Child;
 use crate::kernel::CrossEntropy;
 
 /// Images evaluated at a time.
-const EVALUATION_BATCH: usize = 128;
+pub(super) const EVALUATION_BATCH: usize = 128;
 
 /// Class probabilities of images, in order.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,7 @@
 //! Recipes: everything about a training but the network, the data and how long.
 
+use std::ops::Range;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +9,8 @@ use super::augment::Augmentation;
 use super::optimizer::Optimizer;
 use super::schedule::Schedule;
 
-/// Version of what the same recipe means: batches, augmentation, schedules, optimizers.
-pub const RECIPE_VERSION: u32 = 3;
+/// Version of what the same recipe means: batches, augmentation, schedules, optimizers, when a child has diverged.
+pub const RECIPE_VERSION: u32 = 4;
 
 /// How children are trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +19,14 @@ pub struct Recipe {
     /// Images in a step; the images that do not fill a last batch wait for the next epoch.
     #[schemars(range(min = 1, max = 65536))]
     pub batch: usize,
+    /// Most images of a step that go through the network together: a step is cut into as few parts of near equal
+    /// size as it takes, whose gradients are added up before the one update of the weights, so that it fits into
+    /// less memory. Batch norm takes its statistics from each part, and its running ones follow each part: there
+    /// another number is another training. Without batch norm only roundings differ. Missing: all images of the
+    /// step.
+    #[schemars(range(min = 1, max = 65536))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micro_batch: Option<usize>,
     /// The rule that updates weights.
     pub optimizer: Optimizer,
     /// Learning rate before the schedule.
@@ -69,6 +79,7 @@ impl Default for Recipe {
     fn default() -> Self {
         Self {
             batch: 32,
+            micro_batch: None,
             optimizer: Optimizer::default(),
             lr: 0.001,
             weight_decay: 0.0005,
@@ -140,6 +151,16 @@ impl Recipe {
         patience.into_iter().chain(weights).collect()
     }
 
+    /// The parts in which the `images` of a step go through the network, by their places in the batch.
+    pub(super) fn micro_batches(
+        &self,
+        images: usize,
+    ) -> impl Iterator<Item = Range<usize>> + use<> {
+        let most = self.micro_batch.unwrap_or(images).max(1);
+        let parts = images.div_ceil(most).max(1);
+        (0..parts).map(move |part| part * images / parts..(part + 1) * images / parts)
+    }
+
     /// Learning rate of step `step` (from 0) of `steps`.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "steps are far below 2^52")]
@@ -177,6 +198,24 @@ mod tests {
         assert!(rates[..25].is_sorted() && rates[25..].is_sorted_by(|a, b| a >= b));
         assert!((rates[25] - 1.0).abs() < 1e-12 && (rates[99] - 0.1).abs() < 0.001, "{rates:?}");
         assert!(rates[0] > 0.0, "a first step of nothing teaches nothing");
+    }
+
+    #[test]
+    fn a_step_is_cut_into_the_fewest_parts_that_are_small_enough() {
+        let sizes = |micro_batch, images| {
+            let recipe = Recipe { micro_batch, ..Recipe::default() };
+            recipe.micro_batches(images).map(|part| part.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(None, 40), [40]);
+        assert_eq!(sizes(Some(64), 40), [40]);
+        assert_eq!(sizes(Some(16), 40), [13, 13, 14]);
+        assert_eq!(sizes(Some(1), 3), [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_step_that_is_not_cut_says_nothing_of_parts() {
+        let text = serde_json::to_string(&Recipe::default()).unwrap();
+        assert!(!text.contains("micro_batch"), "manifests of earlier results would change: {text}");
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) struct Chance {
     pub(super) step: u64,
     /// Steps of the whole training.
     pub(super) steps: u64,
+    /// Place in the batch of the first image that goes through the network.
+    pub(super) first: usize,
     /// Whether dropout drops.
     pub(super) dropout: bool,
     /// Probability that the deepest path is kept at the end of the training; 1 drops nothing.
@@ -191,14 +193,16 @@ impl Layer {
             Work::Pad(pad) => simple(*pad, xs),
             Work::Dropout { rate } => match pass {
                 Pass::Training { chance, .. } if chance.dropout && *rate > 0.0 => {
-                    simple(Dropout::new(chance.seed("dropout", &self.path), *rate), xs)
+                    let dropout = Dropout::new(chance.seed("dropout", &self.path), *rate);
+                    simple(dropout.starting_at(chance.first), xs)
                 }
                 _ => Ok(identity(xs)),
             },
             Work::DropPath { share } => match pass {
                 Pass::Training { chance, .. } if chance.path_kept < 1.0 => {
                     let keep = DropPath::keep(*share, chance.path_kept, chance.step, chance.steps);
-                    simple(DropPath::new(chance.seed("drop path", &self.path), keep), xs)
+                    let path = DropPath::new(chance.seed("drop path", &self.path), keep);
+                    simple(path.starting_at(chance.first), xs)
                 }
                 _ => Ok(identity(xs)),
             },

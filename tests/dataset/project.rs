@@ -96,6 +96,7 @@ impl Project {
                 outputs: dir.path().to_owned(),
                 checkpoint: PathBuf::new(),
                 earlier: None,
+                profile: None,
             },
             threads: run.threads,
         };

@@ -511,6 +511,7 @@ fn job(sources: &Sources, outputs: &Path, name: &str) -> JobFile {
             outputs: outputs.to_owned(),
             checkpoint: outputs.to_owned(),
             earlier: None,
+            profile: None,
         },
         threads: 1,
     }

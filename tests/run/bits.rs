@@ -30,6 +30,7 @@ stages:
       strategy: random
       evaluator: { kind: train, epochs: 4, retries: { tries: 1 } }
       budget: { trials: 3 }
+      batch: 3
   score:
     use: evaluate
     inputs: { trials: guess, data: leaves }
@@ -37,7 +38,11 @@ stages:
   retrain:
     use: retrain
     inputs: { trials: [train, score], data: leaves, test: leaves }
-    with: { top: 2, epochs: 5 }
+    with:
+      top: 2
+      epochs: 5
+      validation: watch
+      recipe: { micro_batch: 12, weights: best, augment: [{ kind: rotate }, mirror], drop_path: 0.7 }
   report:
     use: report
     inputs: { trials: [guess, train, score], models: retrain, data: leaves }
@@ -55,6 +60,28 @@ fn jobs_and_threads_change_no_byte() {
     let one = digests(&["--jobs", "1", "--threads", "1"]);
     assert_eq!(digests(&["--jobs", "4", "--threads", "2"]), one);
     assert_eq!(digests(&["--jobs", "2", "--threads", "3"]), one);
+}
+
+#[test]
+fn profiles_lie_beside_the_run_and_change_no_byte() {
+    let space = TestSpace::new().pipeline(STUDY);
+    space.run(&["--profile"]).success();
+    let runs = space.files(".phytotron/runs");
+    let of = |name: &str| {
+        let (_, bytes) = runs.iter().find(|(path, _)| path.ends_with(name)).unwrap();
+        String::from_utf8(bytes.clone()).unwrap()
+    };
+    let rows: serde_json::Value =
+        serde_json::from_str(&of("profiles/retrain/network-1.json")).unwrap();
+    let secs = |row: &serde_json::Value| row["secs"].as_f64().unwrap();
+    let total: f64 = rows.as_array().unwrap().iter().map(secs).sum();
+    assert!(total > 0.0 && rows[0]["operation"] == "Load", "{rows}");
+    assert!(
+        of("profiles/retrain/network-2.txt").contains("ConvBack conv"),
+        "layers have their paths"
+    );
+    assert!(of("profiles/train/trial-2.txt").contains(" s 100.0 %  all"));
+    assert_eq!(space.read("pipeline.lock"), digests(&[]));
 }
 
 #[test]

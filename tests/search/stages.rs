@@ -78,6 +78,7 @@ impl Folders {
                 outputs,
                 checkpoint: self.path("checkpoint"),
                 earlier: Some(self.path("earlier")).filter(|path| path.exists()),
+                profile: None,
             },
             threads: 1,
         };

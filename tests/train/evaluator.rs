@@ -73,6 +73,29 @@ fn a_warm_trial_cache_changes_nothing_but_time() {
 }
 
 #[test]
+fn children_side_by_side_come_out_as_one_after_another() {
+    let scores = |threads: usize, stop: Option<usize>| {
+        let mut bench = bench(&toy::dataset(90, 30));
+        bench.threads = threads;
+        if let Some(epochs) = stop {
+            let stopped = evaluate(&mut bench, &Heard::stopping_after(epochs), &config(), 5);
+            assert!(matches!(stopped, Err(EvaluateError::Interrupted)));
+        }
+        let heard = Heard::default();
+        (evaluate(&mut bench, &heard, &config(), 5).unwrap(), heard.epochs())
+    };
+    let (alone, epochs) = scores(1, None);
+    assert_eq!(epochs, 5 * 6);
+    for threads in [2, 3, 8] {
+        assert_eq!(scores(threads, None), (alone.clone(), epochs), "{threads} threads");
+    }
+    // Each child that was under way had a checkpoint of its own.
+    let (resumed, epochs) = scores(3, Some(8));
+    assert_eq!(resumed, alone);
+    assert!(epochs <= 5 * 6 - 8, "{epochs} epochs after 8 were done");
+}
+
+#[test]
 fn another_parameter_is_another_trial() {
     let mut bench = bench(&toy::dataset(90, 30));
     evaluate(&mut bench, &Heard::default(), &config(), 1).unwrap();
@@ -135,7 +158,12 @@ fn a_stopped_evaluation_goes_on_and_ends_the_same() {
     assert!(matches!(stopped, Err(EvaluateError::Interrupted)));
     let heard = Heard::default();
     assert_eq!(evaluate(&mut bench, &heard, &config(), 2).unwrap(), whole);
-    assert_eq!(heard.epochs(), 12 - 8, "finished trials and epochs are not repeated");
+    // The other of two side by side may have ended an epoch while it was asked to stop.
+    let epochs = heard.epochs();
+    assert!(
+        (1..=12 - 8).contains(&epochs),
+        "{epochs}: finished trials and epochs are not repeated"
+    );
 }
 
 #[test]

@@ -72,6 +72,8 @@ fn train_above(
             child: "toy",
             stop: &enough,
             checkpoint: Some(Checkpoint::at(folder.path().join("toy"))),
+            memory: None,
+            profile: false,
         };
         match fit(&assignment, &watch) {
             Ok(fitted) => {
@@ -149,6 +151,25 @@ fn a_learning_rate_that_explodes_is_named() {
     assert!((1..=4).contains(&step));
     let text = fitted.outcome.to_string();
     assert!(text.starts_with("diverged at epoch 1, step ") && text.contains("not a finite number"));
+}
+
+/// A rectifier turns NaN into 0, so the loss stays finite: the weights tell.
+#[test]
+fn weights_that_are_no_numbers_any_more_are_named_at_the_step_that_made_them() {
+    let recipe = Recipe {
+        lr: 1e39,
+        optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false },
+        schedule: Schedule::Constant,
+        ..recipe()
+    };
+    let fitted = train(&recipe, 2, &[], None);
+    // The loss of the first step was of the weights before it, and no number is small enough for the update.
+    let outcome = fitted.outcome;
+    assert!(matches!(outcome, Outcome::Diverged { epoch: 1, step: 1, .. }), "{outcome:?}");
+    let unsound = bits(&fitted.child.state());
+    assert!(
+        unsound.iter().flat_map(|(_, bits)| bits).any(|&bits| !f32::from_bits(bits).is_finite())
+    );
 }
 
 #[test]
@@ -248,6 +269,33 @@ fn every_word_of_a_recipe_trains_to_the_same_bits_through_stops_and_threads() {
     assert!(whole.iter().flat_map(|(_, bits)| bits).all(|&bits| f32::from_bits(bits).is_finite()));
 }
 
+/// Everything that a checkpoint must carry at once: parts of batches, what drops, an average of squares, a
+/// schedule, the best weights, in epochs that are cut anywhere.
+#[test]
+fn parts_of_batches_go_on_from_any_step_to_the_same_bits() {
+    let recipe = Recipe {
+        micro_batch: Some(7),
+        drop_path: Some(0.5),
+        weights: Kept::Best,
+        lr: 0.05,
+        ..recipe()
+    };
+    let run = |threads: usize, stops: &[u64]| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| bits(&train(&recipe, 3, stops, None).child.state()))
+    };
+    let whole = run(2, &[]);
+    for stop in [1, 3, 6, 11] {
+        assert_eq!(run(1, &[stop]), whole, "stop {stop}");
+    }
+    let other = Recipe { micro_batch: None, ..recipe.clone() };
+    assert_ne!(
+        bits(&train(&other, 3, &[], None).child.state()),
+        whole,
+        "the network has batch norm"
+    );
+}
+
 #[test]
 fn every_epoch_is_announced_and_nothing_twice_after_a_stop() {
     #[derive(Default)]
@@ -275,8 +323,15 @@ fn every_epoch_is_announced_and_nothing_twice_after_a_stop() {
         bar: Bar::default(),
         seed: Seed::root(1),
     };
-    let watch =
-        Watch { events: &heard, stage: &stage(), child: "toy", stop: &|| false, checkpoint: None };
+    let watch = Watch {
+        events: &heard,
+        stage: &stage(),
+        child: "toy",
+        stop: &|| false,
+        checkpoint: None,
+        memory: None,
+        profile: false,
+    };
     let fitted = fit(&assignment, &watch).unwrap();
     assert_eq!(*heard.0.lock().unwrap(), [1, 2]);
     assert_eq!((fitted.steps, fitted.history[0].validation), (6, None));
@@ -296,7 +351,7 @@ fn golden_a_tiny_training_keeps_its_bits() {
         }
         hasher.digest().short()
     };
-    assert_eq!((Cpu.component().1, RECIPE_VERSION), (1, 3));
+    assert_eq!((Cpu.component().1, RECIPE_VERSION), (1, 4));
     assert_eq!(digest(&recipe()), "3a2635bb0935");
     assert_eq!(digest(&Recipe { augment: Vec::new(), ..recipe() }), "26c93c743f00");
 }

@@ -123,6 +123,7 @@ impl Bench {
                 outputs: outputs.clone(),
                 checkpoint: self.folder("checkpoint"),
                 earlier: None,
+                profile: None,
             },
             threads: self.threads,
         };

@@ -75,6 +75,7 @@ fn options(workplace: &Workplace, args: &RunArgs) -> Result<RunOptions, CliError
         pools,
         keep_going: args.keep_going,
         force: args.force,
+        profile: args.profile,
     })
 }
 

@@ -40,6 +40,7 @@ pub(super) fn verify(
         pools: workplace.project.pools.clone(),
         keep_going: true,
         force: false,
+        profile: false,
     };
     let interrupt =
         Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;

@@ -17,7 +17,8 @@ use crate::digest::Digest;
 use crate::event::Event;
 use crate::manifest::Manifest;
 use crate::search::{Candidate, Evaluate, EvaluateError, Evaluation};
-use crate::stage::{Component, Job, StageError};
+use crate::stage::lanes::{lanes, side_by_side};
+use crate::stage::{Component, Job, StageError, memory, profile};
 use crate::store::{Put, Store, StoreOptions};
 use crate::train::{
     Assignment, Checkpoint, Cpu, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION, Recipe,
@@ -193,7 +194,7 @@ impl TrainConfig {
     }
 }
 
-/// Trains candidates one after another, each with all threads.
+/// Trains candidates, several side by side.
 struct TrainEvaluator<'a> {
     config: &'a TrainConfig,
     job: &'a Job<'a>,
@@ -206,10 +207,30 @@ struct TrainEvaluator<'a> {
 impl Evaluate for TrainEvaluator<'_> {
     fn evaluate(&mut self, batch: &[Candidate]) -> Result<Vec<Evaluation>, EvaluateError> {
         let (epochs, fraction) = (self.config.epochs, self.config.fraction);
-        let effort =
-            |candidate: &Candidate| self.effort(candidate.epochs.unwrap_or(epochs), fraction);
-        batch.iter().map(|candidate| self.score(candidate, effort(candidate))).collect()
+        let tasks = batch.iter().map(|candidate| {
+            let effort = self.effort(candidate.epochs.unwrap_or(epochs), fraction);
+            Task { candidate, effort, key: self.key(candidate, effort) }
+        });
+        let tasks: Vec<Task<'_>> = tasks.collect();
+        let known: Vec<Option<Evaluation>> =
+            tasks.iter().map(|task| self.known(&task.key)).collect();
+        let unknown = tasks.iter().zip(&known).filter(|(_, known)| known.is_none());
+        let unknown: Vec<&Task<'_>> = unknown.map(|(task, _)| task).collect();
+        let mut trained = self.train_all(&unknown).into_iter();
+        let next = |known: Option<Evaluation>| match known {
+            Some(known) => Ok(known),
+            None => trained.next().expect("BUG: an evaluation for each task"),
+        };
+        known.into_iter().map(next).collect()
     }
+}
+
+/// A candidate that is to be trained.
+struct Task<'a> {
+    candidate: &'a Candidate,
+    effort: Effort,
+    /// In the trial cache.
+    key: Digest,
 }
 
 impl TrainEvaluator<'_> {
@@ -219,21 +240,25 @@ impl TrainEvaluator<'_> {
         Effort { epochs, images: images.max(1) }
     }
 
-    /// From the trial cache, or by training.
-    fn score(&self, candidate: &Candidate, effort: Effort) -> Result<Evaluation, EvaluateError> {
-        let key = self.key(candidate, effort);
-        if let Some(known) = self.known(&key) {
-            return Ok(known);
-        }
+    /// As many side by side as there are threads and memory for.
+    fn train_all(&self, tasks: &[&Task<'_>]) -> Vec<Result<Evaluation, EvaluateError>> {
+        let available = memory::available();
+        let need = |task: &&Task<'_>| self.assignment(task, 1.0, 1).memory();
+        let needs: Vec<Option<u64>> = tasks.iter().map(need).collect();
+        let lanes = lanes(&self.pool, &needs, available);
+        side_by_side(&self.pool, lanes, tasks, |task| self.score(task, available))
+    }
+
+    /// Trains, within `available` bytes, and keeps what comes out in the trial cache.
+    fn score(&self, task: &Task<'_>, available: Option<u64>) -> Result<Evaluation, EvaluateError> {
         if self.job.stop.is_requested() {
             return Err(EvaluateError::Interrupted);
         }
-        let evaluation =
-            self.pool.install(|| self.train(candidate, effort)).map_err(|error| match error {
-                TrainError::Interrupted => EvaluateError::Interrupted,
-                other => EvaluateError::Broken(StageError::caused_by(&other).to_string()),
-            })?;
-        self.keep(&key, &evaluation);
+        let evaluation = self.train(task, available).map_err(|error| match error {
+            TrainError::Interrupted => EvaluateError::Interrupted,
+            other => EvaluateError::Broken(StageError::caused_by(&other).to_string()),
+        })?;
+        self.keep(&task.key, &evaluation);
         Ok(evaluation)
     }
 
@@ -292,14 +317,14 @@ impl TrainEvaluator<'_> {
     }
 
     /// Tries learning rates until the child learns. The cost of every try is charged.
-    fn train(&self, candidate: &Candidate, effort: Effort) -> Result<Evaluation, TrainError> {
+    fn train(&self, task: &Task<'_>, available: Option<u64>) -> Result<Evaluation, TrainError> {
         let retries = &self.config.retries;
         let (mut epochs, mut steps) = (0, 0);
         let mut factor = 1.0;
         let mut try_number = 1;
         loop {
-            let assignment = self.assignment(candidate, effort, factor, try_number);
-            let fitted = self.fit(candidate, &assignment)?;
+            let assignment = self.assignment(task, factor, try_number);
+            let fitted = self.fit(task, &assignment, available)?;
             steps += fitted.steps;
             epochs += fitted.steps.div_ceil(assignment.steps_per_epoch().max(1));
             if fitted.outcome == Outcome::Finished || try_number == retries.tries {
@@ -312,11 +337,11 @@ impl TrainEvaluator<'_> {
 
     fn assignment<'b>(
         &'b self,
-        candidate: &'b Candidate,
-        effort: Effort,
+        task: &'b Task<'b>,
         lr_factor: f64,
         try_number: u32,
     ) -> Assignment<'b> {
+        let Task { candidate, effort, .. } = task;
         let mut assignment = Assignment {
             engine: &ENGINE,
             network: &candidate.network,
@@ -341,24 +366,28 @@ impl TrainEvaluator<'_> {
 
     fn fit(
         &self,
-        candidate: &Candidate,
+        task: &Task<'_>,
         assignment: &Assignment<'_>,
+        available: Option<u64>,
     ) -> Result<Fitted, TrainError> {
-        let file = Checkpoint::at(self.checkpoint());
+        let file = Checkpoint::at(self.checkpoint(&task.key));
         let watch = Watch {
             events: self.job.events,
             stage: &self.job.file.stage,
-            child: &format!("trial {}", candidate.trial),
+            child: &format!("trial {}", task.candidate.trial),
             stop: &|| self.job.stop.is_requested(),
             checkpoint: Some(file.clone()),
+            memory: available,
+            profile: self.job.file.paths.profile.is_some(),
         };
         let fitted = fit(assignment, &watch)?;
+        profile::write(self.job, watch.child, &fitted.profile);
         file.clear();
         Ok(fitted)
     }
 
-    fn checkpoint(&self) -> PathBuf {
-        self.job.file.paths.checkpoint.join("child.safetensors")
+    fn checkpoint(&self, key: &Digest) -> PathBuf {
+        self.job.file.paths.checkpoint.join(format!("child-{}.safetensors", key.short()))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "few classes")]

@@ -1,6 +1,9 @@
 //! The finals: which networks are trained, and their training. Never sees a test image.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use rayon::ThreadPool;
 
 use super::{ENGINE, RetrainConfig, Validation};
 use crate::dataset::Dataset;
@@ -8,7 +11,8 @@ use crate::event::{Emit, Event};
 use crate::net::{Drawing, Network};
 use crate::results::{Ranked, Trials, TrialsCard, top};
 use crate::space::SpaceConfig;
-use crate::stage::{Job, StageError};
+use crate::stage::lanes::{lanes, side_by_side};
+use crate::stage::{Job, StageError, memory, profile};
 use crate::statistics::Bar;
 use crate::train::{
     Assignment, Checkpoint, Examples, Fitted, Outcome, Standard, TrainError, Watch, fit,
@@ -105,22 +109,23 @@ fn shared_card(searches: &[Trials]) -> Result<&TrialsCard, StageError> {
 }
 
 impl Finals {
-    /// Trains one after another, each from its checkpoint when there is one.
+    /// Trains as many side by side as there are threads and memory for, each from its checkpoint when there is one.
     pub(super) fn train(
         self,
         config: &RetrainConfig,
         job: &Job<'_>,
+        threads: &ThreadPool,
     ) -> Result<Trained, StageError> {
         let total = config.epochs * self.networks.len() as u64;
-        let progress = EpochCounter { job, done: AtomicU64::new(0), total };
-        let fits = self
-            .networks
-            .iter()
-            .enumerate()
-            .map(|(place, is)| {
-                progress.done.store(config.epochs * place as u64, Ordering::Relaxed);
-                self.fit(is, place + 1, config, job, &progress)
-            })
+        let progress = EpochCounter { job, done: Mutex::default(), total };
+        let available = memory::available();
+        let need = |is| self.assignment(is, config, job).memory();
+        let needs: Vec<Option<u64>> = self.networks.iter().map(need).collect();
+        let lanes = lanes(threads, &needs, available);
+        let ranked: Vec<(usize, &Final)> = (1..).zip(&self.networks).collect();
+        let fit = |(rank, is): &(usize, &Final)| self.fit(is, *rank, config, &progress, available);
+        let fits = side_by_side(threads, lanes, &ranked, fit)
+            .into_iter()
             .collect::<Result<Vec<Fitted>, _>>()
             .map_err(|error| match error {
                 TrainError::Interrupted => StageError::Interrupted,
@@ -170,9 +175,10 @@ impl Finals {
         is: &Final,
         rank: usize,
         config: &RetrainConfig,
-        job: &Job<'_>,
         progress: &EpochCounter<'_>,
+        available: Option<u64>,
     ) -> Result<Fitted, TrainError> {
+        let job = progress.job;
         let assignment = self.assignment(is, config, job);
         let file = format!("model-{rank:02}.safetensors");
         let watch = Watch {
@@ -182,8 +188,14 @@ impl Finals {
             stop: &|| job.stop.is_requested(),
             // Kept until the stage is done: a finished training is read back from it after a kill.
             checkpoint: Some(Checkpoint::at(job.file.paths.checkpoint.join(file))),
+            memory: available,
+            profile: job.file.paths.profile.is_some(),
         };
-        fit(&assignment, &watch)
+        let fitted = fit(&assignment, &watch)?;
+        profile::write(job, watch.child, &fitted.profile);
+        // Also those that patience or an earlier attempt has saved.
+        progress.epochs_done(watch.child, config.epochs);
+        Ok(fitted)
     }
 }
 
@@ -197,8 +209,18 @@ impl Model {
 /// Passes events on and says after each epoch how far the stage is.
 struct EpochCounter<'a> {
     job: &'a Job<'a>,
-    done: AtomicU64,
+    /// Epochs that have ended, by child.
+    done: Mutex<BTreeMap<String, u64>>,
     total: u64,
+}
+
+impl EpochCounter<'_> {
+    /// Takes in how far a child is; returns how far all are together.
+    fn epochs_done(&self, child: &str, epochs: u64) -> u64 {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.insert(child.to_owned(), epochs);
+        done.values().sum()
+    }
 }
 
 impl Emit for EpochCounter<'_> {
@@ -212,7 +234,7 @@ impl Emit for EpochCounter<'_> {
             self.job.events.emit(Event::Progress {
                 stage: self.job.file.stage.clone(),
                 unit: "epoch".to_owned(),
-                done: self.done.load(Ordering::Relaxed) + epoch,
+                done: self.epochs_done(&note, epoch),
                 total: self.total,
                 note,
             });

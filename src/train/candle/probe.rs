@@ -17,7 +17,7 @@ impl CandleChild {
         &self,
         batch: &Batch,
     ) -> Result<BTreeMap<String, Values>, TrainError> {
-        let criterion = self.criterion(batch);
+        let criterion = self.criterion(&batch.labels);
         let found = self.probe(&self.layers, &batch.images, &mut |_| {}, |logits| {
             judge(&criterion, logits, 1.0).map(|(_, gradient)| gradient)
         })?;

@@ -17,7 +17,7 @@ use crate::train::tape::Chance;
 pub(super) struct Context<'a> {
     pub(super) program: &'a Program,
     pub(super) layers: &'a Layers,
-    /// Pixels of the whole batch.
+    /// Pixels of the part of the batch that is run.
     pub(super) images: &'a [f32],
     pub(super) parameters: &'a Parameters,
     /// Batch norms, once their statistics are complete.
@@ -32,7 +32,7 @@ pub(super) struct Context<'a> {
 /// Images of a batch and their maps.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    /// Places in the batch.
+    /// Places in the part of the batch that is run.
     pub(super) images: Range<usize>,
     memory: Memory,
     /// Places of maxima.
@@ -70,9 +70,12 @@ impl Chunk {
         }
     }
 
-    /// Forgets the sums of the last step.
-    pub(super) fn clear(&mut self) {
-        self.gradients.fill(0.0);
+    /// Goes over to other images, with more memory where they need it, and forgets the sums of the last ones. Gradients
+    /// stay.
+    pub(super) fn turn_to(&mut self, images: Range<usize>, program: &Program) {
+        self.memory.of_len(program.maps.len(images.len()));
+        self.winners.resize(self.winners.len().max(program.bytes * images.len()), 0);
+        self.images = images;
         self.spreads.iter_mut().for_each(Spread::clear);
         self.sums.iter_mut().for_each(|sums| sums.fill(0.0));
     }
@@ -298,7 +301,8 @@ impl Step<'_, '_> {
     fn drop(&mut self, layer: usize, instruction: &Instruction) {
         let layer = &self.context.layers.list[layer];
         let chance = self.context.chance.expect("BUG: something drops outside of a training");
-        let (first, images) = (self.chunk.images.start + self.group.start, self.group.len());
+        let first = chance.first + self.chunk.images.start + self.group.start;
+        let images = self.group.len();
         let View { reads: [xs], write, .. } = self.view(instruction);
         write.copy_from_slice(xs);
         let size = write.len() / images;

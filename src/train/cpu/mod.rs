@@ -4,12 +4,14 @@
 //! are run, and what the chunks found between two of them is put together.
 
 mod chunk;
+mod memory;
 mod place;
 mod program;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
@@ -17,7 +19,9 @@ use rayon::prelude::*;
 use self::chunk::{Chunk, Context};
 use self::program::{Program, Purpose};
 use super::TrainError;
-use super::engine::{Batch, Child, Codes, Engine, Moment, Outline, State, Step, Timing, Values};
+use super::engine::{
+    Batch, Child, Codes, Engine, Footprint, Moment, Outline, State, Step, Timing, Values,
+};
 use super::parameters::Parameters;
 use super::plan::{Layers, Work};
 use super::recipe::Recipe;
@@ -43,6 +47,26 @@ impl Engine for Cpu {
     fn plan(&self, outline: &Outline<'_>) -> Result<Box<dyn Child>, TrainError> {
         Ok(Box::new(CpuChild::new(outline)))
     }
+
+    fn footprint(
+        &self,
+        outline: &Outline<'_>,
+        stepped: usize,
+        evaluated: usize,
+    ) -> Option<Footprint> {
+        Some(memory::footprint(outline, stepped, evaluated))
+    }
+}
+
+impl Cpu {
+    /// The purpose of steps of a recipe.
+    fn training(recipe: &Recipe) -> Purpose {
+        Purpose::Training {
+            auxiliary: recipe.auxiliary_weight > 0.0,
+            dropout: recipe.dropout,
+            drop_path: recipe.drop_path.is_some_and(|kept| kept < 1.0),
+        }
+    }
 }
 
 /// A network with its weights and programs.
@@ -60,13 +84,16 @@ struct CpuChild {
     spare: Mutex<Vec<Chunk>>,
 }
 
-/// A program with the memory to run it on a batch.
+/// A program with the memory to run it on a batch, whole or part by part.
 struct Bench {
     program: Program,
     chunks: Vec<Chunk>,
     normalisers: Vec<Normaliser>,
     panels: Vec<Panels>,
+    /// Empty until the first way back of a step.
     backs: Vec<WayBack>,
+    /// Gradients of scale and shift by batch norm, over all parts of the batch so far.
+    affine: Vec<Option<[Vec<f32>; 2]>>,
 }
 
 /// What a forward pass needs to know beside the images.
@@ -81,11 +108,7 @@ impl CpuChild {
     fn new(outline: &Outline<'_>) -> Self {
         let (network, recipe) = (outline.network, outline.recipe);
         let layers = Layers::of(network, false);
-        let training = Purpose::Training {
-            auxiliary: recipe.auxiliary_weight > 0.0,
-            dropout: recipe.dropout,
-            drop_path: recipe.drop_path.is_some_and(|kept| kept < 1.0),
-        };
+        let training = Cpu::training(recipe);
         Self {
             parameters: Parameters::new(outline, &layers),
             training: Bench::new(Program::of(network, &layers, training)),
@@ -108,24 +131,42 @@ impl CpuChild {
     }
 
     /// Loss of a batch; the gradients of the weights are then in the first chunk, unless the loss is not finite.
-    #[expect(clippy::cast_possible_truncation, reason = "a weight near 1")]
     fn learn(&mut self, batch: &Batch, step: u64) -> Step {
-        let chance = Chance {
+        let mut seen = Step { loss: 0.0, correct: 0, sound: true };
+        self.training.begin(&self.layers, &self.parameters);
+        for part in self.recipe.micro_batches(batch.labels.len()) {
+            let own = self.learn_part(batch, part, step);
+            seen.loss += own.loss;
+            seen.correct += own.correct;
+            if !own.sound {
+                return Step { sound: false, ..seen };
+            }
+        }
+        self.training.reduce(&self.layers, &self.parameters);
+        seen
+    }
+
+    /// The share of a part of a batch in the loss, with its gradients added to those of each chunk.
+    #[expect(clippy::cast_possible_truncation, reason = "a weight near 1")]
+    fn learn_part(&mut self, batch: &Batch, part: Range<usize>, step: u64) -> Step {
+        let chance = Some(Chance {
             seed: self.seed,
             step,
             steps: self.steps,
+            first: part.start,
             dropout: self.recipe.dropout,
             path_kept: self.recipe.drop_path.unwrap_or(1.0),
-        };
-        let criterion = self.criterion(&batch.labels);
-        let images = &batch.images;
-        let chance = Some(chance);
+        });
+        let size = self.network.image().len();
+        let images = &batch.images[part.start * size..part.end * size];
+        let labels = &batch.labels[part];
+        let criterion = self.criterion(labels).part_of(batch.labels.len());
         let run = Run { layers: &self.layers, parameters: &self.parameters, images, chance };
         let bench = &mut self.training;
-        let moments = bench.forward(&run, batch.labels.len());
+        let moments = bench.forward(&run, labels.len());
         let program = &bench.program;
         let logits = bench.gather(program.logits);
-        let correct = super::predict::count_correct(&logits, &batch.labels);
+        let correct = super::predict::count_correct(&logits, labels);
         let mut loss = criterion.mean_loss(&logits);
         let mut seeds = vec![criterion.gradient(&logits, 1.0)];
         if let Some(head) = program.auxiliary {
@@ -142,7 +183,7 @@ impl CpuChild {
                 self.parameters.follow(norm, &moments);
             }
         }
-        Step { loss, correct }
+        Step { loss, correct, sound: loss.is_finite() }
     }
 
     /// Forward and, with the gradient that `start` gives the logits, back, for a look that changes nothing.
@@ -155,10 +196,12 @@ impl CpuChild {
     ) -> Bench {
         let mut bench = Bench::new(Program::of(&self.network, layers, purpose));
         let run = Run { layers, parameters: &self.parameters, images, chance: None };
+        bench.begin(layers, &self.parameters);
         bench.forward(&run, images.len() / self.network.image().len());
         if !bench.program.seeds.is_empty() {
             let seed = start(&bench.gather(bench.program.logits));
             bench.backward(&run, &[seed]);
+            bench.reduce(layers, &self.parameters);
         }
         bench
     }
@@ -172,18 +215,32 @@ impl Bench {
             normalisers: Vec::new(),
             panels: Vec::new(),
             backs: Vec::new(),
+            affine: Vec::new(),
         }
     }
 
-    /// Everything before the loss; returns the statistics that the batch norms found.
+    /// Begins a step: no gradients yet, and weights as they are now.
+    fn begin(&mut self, layers: &Layers, parameters: &Parameters) {
+        self.chunks.par_iter_mut().for_each(|chunk| chunk.gradients.fill(0.0));
+        // What the last step had goes first, or both would be there at once.
+        (self.panels, self.backs) = (Vec::new(), Vec::new());
+        self.panels = panels(layers, parameters);
+        self.affine = vec![None; layers.norms.len()];
+    }
+
+    /// Everything before the loss for a part of the batch; returns the statistics that the batch norms found.
     fn forward(&mut self, run: &Run<'_>, images: usize) -> Vec<Option<Moments>> {
         let norms = run.layers.norms.len();
-        if self.chunks.iter().map(|chunk| chunk.images.len()).sum::<usize>() != images {
-            let chunk = |part| Chunk::new(&self.program, run.layers, part, run.parameters.len());
-            self.chunks = parts(images, 1).into_iter().map(chunk).collect();
+        let parts = parts(images, 1);
+        for part in parts.iter().skip(self.chunks.len()) {
+            let part = part.clone();
+            self.chunks.push(Chunk::new(&self.program, run.layers, part, run.parameters.len()));
         }
-        self.chunks.par_iter_mut().for_each(Chunk::clear);
-        self.panels = panels(run);
+        // A smaller part of the batch than the last may leave chunks without images.
+        let parts = parts.into_iter().chain(std::iter::repeat(images..images));
+        for (chunk, part) in self.chunks.iter_mut().zip(parts) {
+            chunk.turn_to(part, &self.program);
+        }
         self.normalisers.resize_with(norms, Normaliser::default);
         let mut found = vec![None; norms];
         for phase in 0..self.program.loss {
@@ -200,7 +257,8 @@ impl Bench {
         found
     }
 
-    /// Everything behind the loss, from the gradients of the heads' logits.
+    /// Everything behind the loss for a part of the batch, from the gradients of the heads' logits; the chunks add
+    /// the gradients of the weights to those that they have.
     fn backward(&mut self, run: &Run<'_>, seeds: &[Vec<f32>]) {
         for (&map, seed) in self.program.seeds.iter().zip(seeds) {
             let mut rest = seed.as_slice();
@@ -211,14 +269,9 @@ impl Bench {
                 rest = tail;
             }
         }
-        let back = |work: &Work| match work {
-            Work::Conv { conv, weight, .. } => {
-                conv.way_back(&run.parameters.values()[run.parameters.span(*weight)])
-            }
-            _ => WayBack::None,
-        };
-        self.backs = run.layers.list.par_iter().map(|layer| back(&layer.work)).collect();
-        let mut parameters = Vec::new();
+        if self.backs.is_empty() {
+            self.backs = ways_back(run.layers, run.parameters);
+        }
         for phase in self.program.loss + 1..self.program.phases.len() {
             self.run_phase(phase, run);
             for &norm in &self.program.phases[phase].sums {
@@ -228,27 +281,30 @@ impl Bench {
                 }
                 let pixels = self.chunks.iter().map(|chunk| chunk.spreads[norm].pixels()).sum();
                 let [scale, _] = affine(run, norm);
-                parameters.push((norm, self.normalisers[norm].turn(&sums, scale, pixels)));
+                let (dscale, dshift) = self.normalisers[norm].turn(&sums, scale, pixels);
+                match &mut self.affine[norm] {
+                    before @ None => *before = Some([dscale, dshift]),
+                    Some(before) => {
+                        for (before, own) in before.iter_mut().zip([dscale, dshift]) {
+                            crate::kernel::pointwise::add(&own, before);
+                        }
+                    }
+                }
             }
-        }
-        self.reduce();
-        for (norm, (dscale, dshift)) in parameters {
-            let [scale, shift] = run.layers.affine(norm).map(|weight| run.parameters.span(weight));
-            self.chunks[0].gradients[scale].copy_from_slice(&dscale);
-            self.chunks[0].gradients[shift].copy_from_slice(&dshift);
         }
     }
 
     fn run_phase(&mut self, phase: usize, run: &Run<'_>) {
         let Run { layers, parameters, images, chance } = *run;
-        let Self { program, chunks, normalisers, panels, backs } = self;
+        let Self { program, chunks, normalisers, panels, backs, .. } = self;
         let context =
             Context { program, layers, images, parameters, normalisers, panels, backs, chance };
         chunks.par_iter_mut().for_each(|chunk| chunk.run(phase, &context));
     }
 
-    /// Adds the gradients of all chunks to those of the first, in their order.
-    fn reduce(&mut self) {
+    /// Ends a step: adds the gradients of all chunks to those of the first, in their order, and puts in those of the
+    /// batch norms.
+    fn reduce(&mut self, layers: &Layers, parameters: &Parameters) {
         const UNIT: usize = 1 << 14;
         let Some((first, others)) = self.chunks.split_first_mut() else { return };
         first.gradients.par_chunks_mut(UNIT).enumerate().for_each(|(unit, sums)| {
@@ -257,6 +313,12 @@ impl Bench {
                 crate::kernel::pointwise::add(own, sums);
             }
         });
+        for (norm, gradients) in self.affine.drain(..).enumerate() {
+            let spans = layers.affine(norm).map(|weight| parameters.span(weight));
+            for (span, gradient) in spans.into_iter().zip(gradients.into_iter().flatten()) {
+                first.gradients[span].copy_from_slice(&gradient);
+            }
+        }
     }
 
     /// A kept map of all images.
@@ -267,14 +329,25 @@ impl Bench {
 }
 
 /// The weights of each layer that is a convolution, as its passes need them.
-fn panels(run: &Run<'_>) -> Vec<Panels> {
+fn panels(layers: &Layers, parameters: &Parameters) -> Vec<Panels> {
     let own = |work: &Work| match work {
         Work::Conv { conv, weight, .. } => {
-            conv.panels(&run.parameters.values()[run.parameters.span(*weight)])
+            conv.panels(&parameters.values()[parameters.span(*weight)])
         }
         _ => Panels::default(),
     };
-    run.layers.list.par_iter().map(|layer| own(&layer.work)).collect()
+    layers.list.par_iter().map(|layer| own(&layer.work)).collect()
+}
+
+/// The way back of each layer that is a convolution.
+fn ways_back(layers: &Layers, parameters: &Parameters) -> Vec<WayBack> {
+    let own = |work: &Work| match work {
+        Work::Conv { conv, weight, .. } => {
+            conv.way_back(&parameters.values()[parameters.span(*weight)])
+        }
+        _ => WayBack::None,
+    };
+    layers.list.par_iter().map(|layer| own(&layer.work)).collect()
 }
 
 /// Scale and shift of a batch norm.
@@ -284,8 +357,8 @@ fn affine<'a>(run: &Run<'a>, norm: usize) -> [&'a [f32]; 2] {
 
 impl Child for CpuChild {
     fn step(&mut self, batch: &Batch, moment: Moment) -> Result<Step, TrainError> {
-        let seen = self.learn(batch, moment.step);
-        if seen.loss.is_finite() {
+        let mut seen = self.learn(batch, moment.step);
+        if seen.sound {
             let Bench { chunks, program, .. } = &self.training;
             let gradients: Vec<Option<&[f32]>> = program
                 .trained
@@ -296,7 +369,7 @@ impl Child for CpuChild {
                 })
                 .collect();
             let Recipe { optimizer, weight_decay, clip, .. } = self.recipe;
-            self.parameters.update(optimizer, weight_decay, clip, &gradients, moment);
+            seen.sound = self.parameters.update(optimizer, weight_decay, clip, &gradients, moment);
         }
         Ok(seen)
     }
@@ -347,7 +420,7 @@ impl Child for CpuChild {
             images,
             parameters: &self.parameters,
             normalisers: &normalisers,
-            panels: &panels(&run),
+            panels: &panels(&self.layers, &self.parameters),
             backs: &[],
             chance: None,
         };
@@ -374,6 +447,16 @@ impl Child for CpuChild {
             chunk.profile(program);
         }
         timings
+    }
+
+    fn release(&mut self) {
+        let Bench { chunks, normalisers, panels, backs, affine, .. } = &mut self.training;
+        *chunks = Vec::new();
+        *normalisers = Vec::new();
+        *panels = Vec::new();
+        *backs = Vec::new();
+        *affine = Vec::new();
+        self.spare.lock().expect("BUG: an evaluation panicked").clear();
     }
 
     fn state(&self) -> State {

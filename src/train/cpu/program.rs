@@ -265,6 +265,11 @@ impl Program {
 }
 
 impl Program {
+    /// Whether it goes back.
+    pub(super) fn trains(&self) -> bool {
+        !self.seeds.is_empty()
+    }
+
     /// Rows of a profile, from nanoseconds by phase and place.
     #[expect(clippy::cast_precision_loss, reason = "times")]
     pub(super) fn timings(

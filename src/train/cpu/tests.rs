@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::kernel::reference::close;
-use crate::net::{Builder, NodeId, Op, Shape};
+use crate::net::{Builder, NodeId, Op, Shape, Window};
 use crate::train::CandleCpu;
 use crate::train::optimizer::Optimizer;
 use crate::train::reference::tests::{LABELS, images, network};
@@ -91,6 +91,82 @@ fn whole_trainings_agree_with_those_on_tensors() {
     close("pixels", &a, &wide(b), 1e-4);
     assert_eq!(ours.codes(&images()).unwrap(), theirs.codes(&images()).unwrap());
     assert_eq!(ours.state(), before);
+}
+
+/// Chain, dropout, pooling and dense layers, no batch norm.
+fn plain() -> Network {
+    let mut net = Builder::new(Shape { channels: 3, height: 6, width: 6 });
+    let image = net.image();
+    let window = Window::same(3, 1, 6);
+    let conv = net.add("conv", Op::Conv { filters: 9, window, dilation: 1, bias: true }, &[image]);
+    let relu = net.add("relu", Op::Relu, &[conv]);
+    let pool = net.add("pool", Op::MaxPool { window: Window::valid(2, 2) }, &[relu]);
+    let drop = net.add("drop", Op::Dropout { rate: 0.25 }, &[pool]);
+    let flat = net.add("flat", Op::Flatten, &[drop]);
+    net.add("logits", Op::Dense { units: 4 }, &[flat]);
+    net.finish()
+}
+
+/// Smoothed, weighted losses and dropout, of the whole batch and of parts of it, in both engines.
+#[test]
+fn without_batch_norm_parts_of_a_batch_make_the_step_of_the_whole() {
+    let network = plain();
+    let numbers = |count: u16| (0..count).map(|i| f32::from(i * 37 % 101) / 50.0 - 1.0).collect();
+    let batch = Batch { images: numbers(11 * 108), labels: vec![0, 1, 2, 3, 3, 2, 1, 0, 0, 0, 1] };
+    let sgd = Optimizer::Sgd { momentum: 0.0, nesterov: false };
+    let step = |engine: &dyn Engine, micro_batch| {
+        let recipe =
+            Recipe { micro_batch, optimizer: sgd, label_smoothing: 0.1, ..Recipe::default() };
+        let class_weights = vec![0.5, 1.0, 1.5, 2.0];
+        let mut child =
+            engine.plan(&Outline { class_weights, ..outline(&network, &recipe) }).unwrap();
+        let seen = child.step(&batch, Moment { step: 3, lr: 1.0 }).unwrap();
+        (seen, child.state().weights)
+    };
+    for engine in [&Cpu as &dyn Engine, &CandleCpu] {
+        let (whole, expected) = step(engine, None);
+        assert_eq!(step(engine, Some(11)), (whole, expected.clone()));
+        for parts in [1, 2, 4, 10] {
+            let (seen, weights) = step(engine, Some(parts));
+            assert_eq!(seen.correct, whole.correct);
+            assert!((seen.loss - whole.loss).abs() < 1e-6, "{seen:?} {whole:?}");
+            for (name, values) in &expected {
+                let exact: Vec<f64> = values.values.iter().map(|&x| f64::from(x)).collect();
+                // Sums of the same few hundred terms near 1 in another order.
+                close(name, &weights[name].values, &exact, 2e-6);
+            }
+        }
+    }
+}
+
+/// With batch norm each part is normalised by itself: as the mean of the reference's gradients of the parts.
+#[test]
+fn with_batch_norm_parts_of_a_batch_are_normalised_each_by_itself() {
+    let network = network();
+    let half = LABELS.len() / 2;
+    let recipe =
+        Recipe { micro_batch: Some(LABELS.len().div_ceil(2)), auxiliary_weight: 0.0, ..still() };
+    let sgd = Optimizer::Sgd { momentum: 0.0, nesterov: false };
+    let recipe = Recipe { optimizer: sgd, ..recipe };
+    let size = network.image().len();
+    let parts =
+        [(&images()[..half * size], &LABELS[..half]), (&images()[half * size..], &LABELS[half..])]
+            .map(|(images, labels)| Batch { images: images.to_vec(), labels: labels.to_vec() });
+    for engine in [&Cpu as &dyn Engine, &CandleCpu] {
+        let mut child = engine.plan(&outline(&network, &recipe)).unwrap();
+        let before = child.state().weights;
+        let gradients = parts.each_ref().map(|part| child.gradients(part).unwrap());
+        child.step(&batch(), Moment { step: 0, lr: 1.0 }).unwrap();
+        let after = child.state().weights;
+        for (name, first) in &gradients[0] {
+            let shares =
+                parts.each_ref().map(|part| part.labels.len() as f64 / LABELS.len() as f64);
+            let both = first.values.iter().zip(&gradients[1][name].values);
+            let mean = both.map(|(a, b)| shares[0] * f64::from(*a) + shares[1] * f64::from(*b));
+            let expected = before[name].values.iter().zip(mean).map(|(w, g)| f64::from(*w) - g);
+            close(name, &after[name].values, &expected.collect::<Vec<f64>>(), 1e-5);
+        }
+    }
 }
 
 #[test]

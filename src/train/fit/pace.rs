@@ -41,8 +41,15 @@ pub fn pace(assignment: &Assignment<'_>, patience: Duration) -> Result<Pace, Tra
         return Err(TrainError::Data("there is no training image".to_owned()));
     }
     let stage = StageId { name: "pace".to_owned(), coordinates: Coordinates::default() };
-    let watch =
-        Watch { events: &Silent, stage: &stage, child: "", stop: &|| false, checkpoint: None };
+    let watch = Watch {
+        events: &Silent,
+        stage: &stage,
+        child: "",
+        stop: &|| false,
+        checkpoint: None,
+        memory: None,
+        profile: false,
+    };
     let began = Instant::now();
     let mut training = Training::begin(assignment, &watch)?;
     let mut times: Vec<f64> = Vec::new();

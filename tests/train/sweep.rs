@@ -1,0 +1,106 @@
+//! Random networks of every space train without a crash or a surprise.
+//!
+//! `PHYTOTRON_GENOTYPES=200` asks for that many of each space.
+
+use phytotron::artifact::{Coordinates, StageId};
+use phytotron::dataset::{Card, Images};
+use phytotron::event::Silent;
+use phytotron::net::Shape;
+use phytotron::seed::Seed;
+use phytotron::space::{Genotype, Space};
+use phytotron::statistics::Bar;
+use phytotron::train::{
+    Assignment, Augmentation, Cpu, Examples, Fitted, Outcome, Preprocessing, Recipe, Standard,
+    Watch, fit,
+};
+
+use crate::space::small;
+
+const SIDE: usize = 16;
+const SHAPE: Shape = Shape { channels: 3, height: SIDE, width: SIDE };
+
+fn images(name: &str, count: usize) -> Images {
+    let mut stream = Seed::root(8).stream(name, 0);
+    let mut byte = || u8::try_from(stream.below(256)).unwrap();
+    let pixels = (0..count * SHAPE.len()).map(|_| byte()).collect();
+    let labels = (0..count).map(|i| u16::try_from(i % 10).unwrap()).collect();
+    Images { pixels, labels, shape: SHAPE }
+}
+
+fn standard() -> Standard {
+    let card = Card {
+        format: 1,
+        source: "noise".to_owned(),
+        synthetic: true,
+        image: SHAPE,
+        classes: (0..10).map(|class| class.to_string()).collect(),
+        mean: vec![127.5; 3],
+        deviation: vec![74.0; 3],
+        broken: Vec::new(),
+    };
+    Standard::of(&card, Preprocessing::Standard).unwrap()
+}
+
+/// An epoch of a network, with everything that a recipe may ask of it.
+fn train(space: &dyn Space, genotype: &Genotype, number: u64) -> Fitted {
+    let network = space.network(genotype);
+    let recipe = Recipe {
+        batch: 20,
+        micro_batch: number.is_multiple_of(2).then_some(8),
+        drop_path: Some(0.7),
+        augment: vec![Augmentation::Mirror, Augmentation::Shift { pixels: 2 }],
+        ..Recipe::default()
+    };
+    let (training, validation, standard) =
+        (images("training", 50), images("validation", 10), standard());
+    let assignment = Assignment {
+        engine: &Cpu,
+        network: &network,
+        recipe: &recipe,
+        standard: &standard,
+        training: Examples::all(&training),
+        validation: Some(Examples::all(&validation)),
+        epochs: 1,
+        lr_factor: 1.0,
+        gate: None,
+        bar: Bar::default(),
+        seed: Seed::root(number),
+    };
+    // Guard rails look at an estimate; what is laid out must not be another order of magnitude.
+    let memory = assignment.memory().unwrap();
+    let estimate = space.features(genotype).memory(8) << 20;
+    let text = space.text(genotype);
+    assert!(memory < 16 * estimate + (16 << 20), "{text}: {memory} bytes, {estimate} estimated");
+    let stage = StageId { name: "stage".to_owned(), coordinates: Coordinates::default() };
+    let watch = Watch {
+        events: &Silent,
+        stage: &stage,
+        child: "child",
+        stop: &|| false,
+        checkpoint: None,
+        memory: Some(memory),
+        profile: false,
+    };
+    fit(&assignment, &watch).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+#[test]
+fn random_networks_of_every_space_train_an_epoch() {
+    let wanted = std::env::var("PHYTOTRON_GENOTYPES").map_or(10, |text| text.parse().unwrap());
+    for (kind, config) in small::configs().into_iter().enumerate() {
+        let space = small::open(&config, SIDE);
+        for number in 0..wanted {
+            let mut genotype = Genotype::default();
+            let mut stream = Seed::root(kind as u64).stream("draw", number);
+            space.process().draw(&mut stream, &mut genotype);
+            let fitted = train(&*space, &genotype, number);
+            let text = space.text(&genotype);
+            assert_eq!((fitted.outcome, fitted.steps), (Outcome::Finished, 2), "{text}");
+            let loss = fitted.history[0].loss;
+            assert!(loss > 0.0 && loss < 100.0, "{text}: loss {loss}");
+            let weights = fitted.child.state().weights;
+            let mut numbers = weights.values().flat_map(|values| &values.values);
+            assert!(numbers.all(|number| number.is_finite()), "{text}");
+        }
+    }
+}
