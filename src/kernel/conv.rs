@@ -2,7 +2,8 @@
 //!
 //! All three passes are products ([`super::product`]) that read maps where they lie: a row of the kernel is one
 //! run of memory. Maps with padding are first copied into a scratch that has it, a band of rows at a time. Only
-//! dilated kernels gather their patches, and only gradients of strided or dilated ones are scattered back.
+//! dilated kernels gather their patches, and only gradients of strided or dilated ones are scattered back. Kernels of
+//! 3x3 over many channels take the shorter way of [`super::winograd`]; the shape alone decides.
 
 use std::ops::Range;
 
@@ -14,6 +15,7 @@ use super::aligned::Memory;
 use super::chunks::{parts, reduce};
 use super::product::{Left, Panels, Product, Right, Start};
 use super::slide::Slide;
+use super::winograd::{self, Winograd};
 use crate::net::{Shape, Window};
 
 /// Numbers of a band of rows: with what is computed from it, it should stay in a second-level cache.
@@ -37,6 +39,22 @@ pub(crate) struct Scratch {
     /// Maps with their padding, or patches.
     pub(crate) numbers: Memory,
     panels: Panels,
+    winograd: winograd::Scratch,
+}
+
+/// The weights of a convolution as its passes read them.
+#[derive(Debug)]
+pub(crate) enum Weights {
+    Plain(Panels),
+    /// By position of a tile.
+    Winograd(Vec<Panels>),
+}
+
+impl Default for Weights {
+    /// Of nothing.
+    fn default() -> Self {
+        Self::Plain(Panels::default())
+    }
 }
 
 /// The way of a gradient back to the input, with the weights as it needs them.
@@ -45,7 +63,7 @@ pub(crate) enum WayBack {
     /// Nobody needs it.
     None,
     /// A convolution of the output's gradient, with these weights.
-    Turned(Conv, Panels),
+    Turned(Conv, Weights),
     /// Gradients of patches, by these weights, added where the patches came from.
     Scattered(Panels),
 }
@@ -90,12 +108,6 @@ impl Conv {
         Self { input_gradient: wanted, ..self }
     }
 
-    /// Whether it is.
-    #[must_use]
-    pub fn gives_input_gradient(&self) -> bool {
-        self.input_gradient
-    }
-
     /// Output rows of a band.
     fn band_rows(&self) -> usize {
         let Slide { input, output, window, .. } = &self.slide;
@@ -104,37 +116,53 @@ impl Conv {
         (BAND / row).clamp(1, output.height)
     }
 
+    /// The shorter way to the output, where it pays.
+    fn winograd(&self) -> Option<Winograd> {
+        Winograd::of(&self.slide).filter(Winograd::pays)
+    }
+
+    /// The shorter way to the weights' gradient, where it pays.
+    fn winograd_sums(&self) -> Option<Winograd> {
+        Winograd::of(&self.slide).filter(Winograd::pays_for_sums)
+    }
+
     fn forward(&self, xs: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-        let (slide, filters) = (&self.slide, self.slide.output.channels);
-        let images = xs.len() / slide.input.len();
-        let mut ys = vec![0.0; images * slide.output.len()];
-        let (band, weight) = (self.band_rows(), &self.panels(weight));
-        let bands = ys.par_chunks_mut(slide.output.len()).zip(xs.par_chunks(slide.input.len()));
-        let bands = bands.flat_map(|(ys, image)| {
-            let bands = ys.par_chunks_mut(band * slide.output.width * filters).enumerate();
-            bands.map(move |(number, ys)| (image, number * band, ys))
-        });
-        bands.for_each_init(Memory::default, |scratch, (image, first, ys)| {
-            self.band(image, first, weight, bias, ys, scratch);
+        let Slide { input, output, .. } = &self.slide;
+        let mut ys = vec![0.0; xs.len() / input.len() * output.len()];
+        let weights = self.weights(weight);
+        let images = ys.par_chunks_mut(output.len()).zip(xs.par_chunks(input.len()));
+        images.for_each_init(Scratch::default, |scratch, (ys, image)| {
+            self.forward_to(image, &weights, bias, ys, scratch);
         });
         ys
     }
 
-    /// The weights as passes need them.
-    pub(crate) fn panels(&self, weight: &[f32]) -> Panels {
-        Panels::of(weight, self.slide.output.channels)
+    /// The weights as passes read them.
+    pub(crate) fn weights(&self, weight: &[f32]) -> Weights {
+        match self.winograd() {
+            Some(winograd) => Weights::Winograd(winograd.kernels(weight)),
+            None => Weights::Plain(Panels::of(weight, self.slide.output.channels)),
+        }
     }
 
     /// Overwrites `ys` with the output for the images `xs`, in this thread.
     pub(crate) fn forward_to(
         &self,
         xs: &[f32],
-        weight: &Panels,
+        weights: &Weights,
         bias: Option<&[f32]>,
         ys: &mut [f32],
         scratch: &mut Scratch,
     ) {
         let (slide, filters) = (&self.slide, self.slide.output.channels);
+        let weight = match weights {
+            Weights::Plain(panels) => panels,
+            Weights::Winograd(kernels) => {
+                let winograd = self.winograd().expect("BUG: its weights were made for it");
+                let scratch = &mut scratch.winograd;
+                return winograd.forward(xs, kernels, bias, self.relu, ys, scratch);
+            }
+        };
         if slide.is_pixelwise() {
             let left = Left::matrix(xs, slide.input.channels);
             let start = bias.map_or(Start::Zero, Start::Each);
@@ -273,10 +301,12 @@ impl Conv {
             .collect::<Vec<_>>()
             .into_iter()
             .unzip();
-        Gradients { input: dx, weight: reduce(weights), bias: reduce(biases) }
+        let mut dw = vec![0.0; weight.len()];
+        self.add_gradient(&reduce(weights), &mut dw);
+        Gradients { input: dx, weight: dw, bias: reduce(biases) }
     }
 
-    /// Gradients over a few images: of the weights and the bias returned, of the images into `dx`.
+    /// Gradients over a few images: sums for the weights and the bias returned, of the images into `dx`.
     fn backward_part(
         &self,
         xs: &[f32],
@@ -285,23 +315,38 @@ impl Conv {
         gradient: &[f32],
         dx: &mut [f32],
     ) -> (Vec<f32>, Vec<f32>) {
-        let mut dw = vec![0.0; self.slide.patch() * self.slide.output.channels];
+        let mut sums = vec![0.0; self.sums()];
         let mut db = vec![0.0; self.slide.output.channels];
         let mut masked = Vec::new();
         let gradient = self.masked(ys, gradient, &mut masked);
-        self.backward_to(xs, gradient, back, &mut dw, Some(&mut db), dx, &mut Scratch::default());
-        (dw, db)
+        let scratch = &mut Scratch::default();
+        self.backward_to(xs, gradient, back, &mut sums, Some(&mut db), dx, scratch);
+        (sums, db)
     }
 
-    /// Adds to the gradients of weights and bias what `xs` and the gradient before the rectifier say, and
-    /// overwrites `dx`, which is empty when nobody wants it.
+    /// Numbers that the gradient of the weights is summed up in; [`Conv::add_gradient`] makes it of them.
+    pub(crate) fn sums(&self) -> usize {
+        let plain = self.slide.patch() * self.slide.output.channels;
+        self.winograd_sums().map_or(plain, |winograd| winograd.sums())
+    }
+
+    /// Adds to `dw` what the sums of all images say.
+    pub(crate) fn add_gradient(&self, sums: &[f32], dw: &mut [f32]) {
+        match self.winograd_sums() {
+            Some(winograd) => winograd.add_gradient(sums, dw),
+            None => super::pointwise::add(sums, dw),
+        }
+    }
+
+    /// Adds to the sums of weights and bias what `xs` and the gradient before the rectifier say, and overwrites
+    /// `dx`, which is empty when nobody wants it.
     #[expect(clippy::too_many_arguments, reason = "three gradients from three sources")]
     pub(crate) fn backward_to(
         &self,
         xs: &[f32],
         gradient: &[f32],
         back: &WayBack,
-        dw: &mut [f32],
+        sums: &mut [f32],
         db: Option<&mut [f32]>,
         dx: &mut [f32],
         scratch: &mut Scratch,
@@ -314,14 +359,17 @@ impl Conv {
                 }
             }
         }
-        let together = self.images_together();
-        let (inside, outside) = (together * slide.input.len(), together * slide.output.len());
-        let mut dx = dx.chunks_mut(inside);
-        for (images, gradient) in xs.chunks(inside).zip(gradient.chunks(outside)) {
-            self.backward_weight(images, gradient, scratch, dw);
-            if let Some(dx) = dx.next() {
-                self.backward_input(gradient, back, &mut scratch.numbers, dx);
+        if let Some(winograd) = self.winograd_sums() {
+            winograd.add_sums(xs, gradient, sums, &mut scratch.winograd);
+        } else {
+            let together = self.images_together();
+            let (inside, outside) = (together * slide.input.len(), together * slide.output.len());
+            for (images, gradient) in xs.chunks(inside).zip(gradient.chunks(outside)) {
+                self.backward_weight(images, gradient, scratch, sums);
             }
+        }
+        if !dx.is_empty() {
+            self.backward_input(gradient, back, dx, scratch);
         }
     }
 
@@ -342,7 +390,7 @@ impl Conv {
     ) {
         let Slide { input, output, window, dilation } = self.slide;
         let filters = output.channels;
-        let Scratch { numbers, panels } = scratch;
+        let Scratch { numbers, panels, .. } = scratch;
         if self.slide.is_pixelwise() {
             let right = panels.arranged(gradient, filters);
             return go_on(Left::transposed(image, input.channels), right, filters, dw);
@@ -387,16 +435,30 @@ impl Conv {
         buffer
     }
 
-    /// Numbers of scratch that the passes over groups of `images` use at most: of maps, and of panels.
-    pub(crate) fn scratch_lens(&self, images: usize) -> [usize; 2] {
+    /// Numbers that the weights take as [`Conv::weights`] and as [`Conv::way_back`] have them.
+    pub(crate) fn weights_lens(&self) -> [usize; 2] {
+        let plain = self.slide.patch() * self.slide.output.channels;
+        let of = |conv: &Self| conv.winograd().map_or(plain, |winograd| winograd.sums());
+        let back = self.turned().as_ref().map_or(plain, of);
+        [of(self), if self.input_gradient { back } else { 0 }]
+    }
+
+    /// Numbers of scratch that the passes over groups of `images` use at most: of maps, of panels, and of
+    /// the shorter way.
+    pub(crate) fn scratch_lens(&self, images: usize) -> [usize; 3] {
+        let back = self.turned().filter(|_| self.input_gradient);
+        let ways = [self.winograd(), self.winograd_sums(), back.and_then(|back| back.winograd())];
+        let shorter = ways.into_iter().flatten().map(|way| way.scratch_len(images)).max();
+        let [maps, panels] = self.plain_scratch_lens(images);
+        [maps, panels, shorter.unwrap_or(0)]
+    }
+
+    /// Those of the plain ways.
+    fn plain_scratch_lens(&self, images: usize) -> [usize; 2] {
         let Slide { input, output, window, dilation } = self.slide;
         let (rows, filters) = (self.band_rows(), output.channels);
         let patches = rows * output.width * self.slide.patch();
-        let pads = [window.pad_rows.0, window.pad_columns.0];
-        let is_turned = window.stride == (1, 1)
-            && dilation == 1
-            && pads[0] < window.kernel.0
-            && pads[1] < window.kernel.1;
+        let is_turned = self.turned().is_some();
         let seen = ((rows - 1) * window.stride.0 + window.kernel.0) * self.padded_width();
         let there = match (self.slide.is_pixelwise(), dilation) {
             (true, _) => 0,
@@ -423,21 +485,30 @@ impl Conv {
 
     /// How the gradient of the input is found.
     pub(crate) fn way_back(&self, weight: &[f32]) -> WayBack {
-        let Slide { input, output, window, dilation } = self.slide;
+        let Slide { input, output, .. } = self.slide;
         if !self.input_gradient {
             return WayBack::None;
         }
-        let pads = [window.pad_rows.0, window.pad_columns.0];
-        let fits = pads[0] < window.kernel.0 && pads[1] < window.kernel.1;
-        if !fits || dilation > 1 || window.stride != (1, 1) {
+        let Some(conv) = self.turned() else {
             let turned = turned(weight, self.slide.patch(), output.channels);
             return WayBack::Scattered(Panels::of(&turned, self.slide.patch()));
-        }
-        // A convolution of the gradient with the kernel turned by 180 degrees, and in and out exchanged.
-        let (rows, columns) = window.kernel;
+        };
         let taps = weight.chunks_exact(input.channels * output.channels).rev();
         let turned: Vec<f32> =
             taps.flat_map(|tap| turned(tap, input.channels, output.channels)).collect();
+        let weights = conv.weights(&turned);
+        WayBack::Turned(conv, weights)
+    }
+
+    /// The way back as a convolution of the gradient with the kernel turned by 180 degrees, and in and out exchanged;
+    /// there is none where the kernel moves by more, is dilated or lies beside the map.
+    fn turned(&self) -> Option<Self> {
+        let Slide { input, output, window, dilation } = self.slide;
+        let pads = [window.pad_rows.0, window.pad_columns.0];
+        let (rows, columns) = window.kernel;
+        if pads[0] >= rows || pads[1] >= columns || dilation > 1 || window.stride != (1, 1) {
+            return None;
+        }
         let pad = (rows - 1 - pads[0], columns - 1 - pads[1]);
         let window = Window {
             pad_rows: (pad.0, rows - 1 - pad.0),
@@ -445,33 +516,21 @@ impl Conv {
             ..window
         };
         let slide = Slide { input: output, output: input, window, dilation: 1 };
-        let conv = Self { slide, relu: false, input_gradient: false };
-        WayBack::Turned(conv, Panels::of(&turned, input.channels))
+        Some(Self { slide, relu: false, input_gradient: false })
     }
 
     fn backward_input(
         &self,
         gradient: &[f32],
         back: &WayBack,
-        scratch: &mut Memory,
         dx: &mut [f32],
+        scratch: &mut Scratch,
     ) {
         let (slide, filters) = (&self.slide, self.slide.output.channels);
         match back {
             WayBack::None => {}
-            WayBack::Turned(turned, weight) => {
-                let channels = slide.input.channels;
-                let line = slide.input.width * channels;
-                let rows = dx.len() / line;
-                // A dense layer's images follow one another as rows do.
-                let band = if slide.is_pixelwise() { rows } else { turned.band_rows() };
-                for (number, dx) in dx.chunks_mut(band * line).enumerate() {
-                    let rows = number * band..number * band + dx.len() / line;
-                    let left = turned.pixels(gradient, rows, scratch);
-                    let start = Start::Zero;
-                    let right = weight.right();
-                    Product { left, right, columns: channels, start, relu: false }.write(dx);
-                }
+            WayBack::Turned(turned, weights) => {
+                turned.forward_to(gradient, weights, None, dx, scratch);
             }
             WayBack::Scattered(weight) => {
                 dx.fill(0.0);
@@ -479,7 +538,8 @@ impl Conv {
                 let line = slide.output.width * filters;
                 for (number, gradient) in gradient.chunks(band * line).enumerate() {
                     let rows = number * band..number * band + gradient.len() / line;
-                    let patches = scratch.of_len(rows.len() * slide.output.width * slide.patch());
+                    let count = rows.len() * slide.output.width * slide.patch();
+                    let patches = scratch.numbers.of_len(count);
                     let left = Left::matrix(gradient, filters);
                     let (columns, start) = (slide.patch(), Start::Zero);
                     let right = weight.right();

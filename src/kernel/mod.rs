@@ -30,6 +30,7 @@ mod product;
 mod relu;
 mod slide;
 mod sum;
+mod winograd;
 
 pub(crate) mod reference;
 
@@ -40,7 +41,7 @@ pub use batch_norm::{BatchNorm, EPSILON, Moments};
 pub(crate) use batch_norm::{Normaliser, Spread};
 pub(crate) use chunks::parts;
 pub use conv::Conv;
-pub(crate) use conv::{Scratch, WayBack};
+pub(crate) use conv::{Scratch, WayBack, Weights};
 pub use cross_entropy::CrossEntropy;
 pub use depthwise::Depthwise;
 pub use drop_path::DropPath;
@@ -48,7 +49,6 @@ pub use dropout::Dropout;
 pub use max_pool::MaxPool;
 pub use memory::keep_freed_memory;
 pub use pad::Pad;
-pub(crate) use product::Panels;
 pub use reference::Float;
 pub use relu::Relu;
 pub(crate) use slide::Slide;

@@ -82,6 +82,18 @@ pub(crate) fn add_pair(a: &[f32], b: &[f32], ys: &mut [f32]) {
     );
 }
 
+/// Overwrites `ys` with the differences of `a` and `b`.
+pub(crate) fn subtract_pair(a: &[f32], b: &[f32], ys: &mut [f32]) {
+    wide(
+        #[inline(always)]
+        || {
+            for ((y, a), b) in ys.iter_mut().zip(a).zip(b) {
+                *y = a - b;
+            }
+        },
+    );
+}
+
 /// Copies the channels of `from` to channel `first` on of pixels with `channels` channels.
 pub(crate) fn put_channels(
     from: &[f32],

@@ -35,7 +35,7 @@ impl Engine for CandleCpu {
     }
 
     fn component(&self) -> (&'static str, u32) {
-        ("trainer.candle_cpu", 2)
+        ("trainer.candle_cpu", 3)
     }
 
     fn plan(&self, outline: &Outline<'_>) -> Result<Box<dyn Child>, TrainError> {

@@ -7,8 +7,9 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::program::{Instruction, MapId, Program, Task};
+use super::sums::WeightSums;
 use crate::kernel::pointwise as pass;
-use crate::kernel::{DropPath, Dropout, Memory, Normaliser, Panels, Scratch, Spread, WayBack};
+use crate::kernel::{DropPath, Dropout, Memory, Normaliser, Scratch, Spread, WayBack, Weights};
 use crate::train::parameters::Parameters;
 use crate::train::plan::{Layers, Work};
 use crate::train::tape::Chance;
@@ -23,7 +24,9 @@ pub(super) struct Context<'a> {
     /// Batch norms, once their statistics are complete.
     pub(super) normalisers: &'a [Normaliser],
     /// Weights of each layer that is a convolution.
-    pub(super) panels: &'a [Panels],
+    pub(super) weights: &'a [Weights],
+    /// Where chunks sum up their gradients.
+    pub(super) sums: &'a WeightSums,
     /// Its way back.
     pub(super) backs: &'a [WayBack],
     pub(super) chance: Option<Chance>,
@@ -38,7 +41,7 @@ pub(super) struct Chunk {
     /// Places of maxima.
     winners: Vec<u8>,
     /// Of all weights, laid out as they are.
-    pub(super) gradients: Memory,
+    pub(super) weight_sums: Memory,
     /// Of each batch norm.
     pub(super) spreads: Vec<Spread>,
     /// Of each batch norm: sums of g (x - mean) and of g.
@@ -50,18 +53,18 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// Memory for `images` of a batch; `weights` numbers of gradients.
+    /// Memory for `images` of a batch; `sums` numbers for their gradients.
     pub(super) fn new(
         program: &Program,
         layers: &Layers,
         images: Range<usize>,
-        weights: usize,
+        sums: usize,
     ) -> Self {
         let norms = layers.norms.iter();
         Self {
             memory: Memory::new(program.maps.len(images.len())),
             winners: vec![0; program.bytes * images.len()],
-            gradients: Memory::new(weights),
+            weight_sums: Memory::new(sums),
             spreads: norms.clone().map(|norm| Spread::new(norm.channels)).collect(),
             sums: norms.map(|norm| vec![0.0; 2 * norm.channels]).collect(),
             scratch: Scratch::default(),
@@ -130,7 +133,7 @@ struct View<'a, const READS: usize> {
     reads: [&'a [f32]; READS],
     write: &'a mut [f32],
     scratch: &'a mut Scratch,
-    gradients: &'a mut [f32],
+    sums: &'a mut [f32],
     winners: &'a mut [u8],
 }
 
@@ -145,9 +148,9 @@ impl Step<'_, '_> {
         let reads: [Range<usize>; READS] =
             std::array::from_fn(|place| self.range(instruction.reads[place]));
         let write = instruction.write.map_or(0..0, |map| self.range(map));
-        let Chunk { memory, scratch, gradients, winners, .. } = &mut *self.chunk;
+        let Chunk { memory, scratch, weight_sums, winners, .. } = &mut *self.chunk;
         let (reads, write) = apart(memory, &reads, write);
-        View { reads, write, scratch, gradients, winners }
+        View { reads, write, scratch, sums: weight_sums, winners }
     }
 
     /// Where the group's places of maxima are.
@@ -174,7 +177,7 @@ impl Step<'_, '_> {
                     unreachable!("BUG: another kind of layer")
                 };
                 let View { reads: [xs], write, scratch, .. } = self.view(instruction);
-                conv.forward_to(xs, &context.panels[layer], bias.map(weight), write, scratch);
+                conv.forward_to(xs, &context.weights[layer], bias.map(weight), write, scratch);
             }
             Task::Depthwise { layer } => {
                 let Work::Depthwise { conv, weight: w } = &layers.list[layer].work else {
@@ -244,13 +247,14 @@ impl Step<'_, '_> {
                 let Work::Conv { conv, weight, bias } = &layers.list[layer].work else {
                     unreachable!("BUG: another kind of layer")
                 };
-                let (weight, bias) = (parameters.span(*weight), bias.map(|b| parameters.span(b)));
-                let View { reads: [xs, gradient], write, scratch, gradients, .. } =
+                let (weight, bias) =
+                    (context.sums.span(*weight), bias.map(|b| context.sums.span(b)));
+                let View { reads: [xs, gradient], write, scratch, sums, .. } =
                     self.view(instruction);
                 let (dw, db) = match bias {
-                    None => (&mut gradients[weight], None),
+                    None => (&mut sums[weight], None),
                     Some(bias) => {
-                        let both = gradients.get_disjoint_mut([weight, bias]);
+                        let both = sums.get_disjoint_mut([weight, bias]);
                         let [dw, db] = both.expect("BUG: weights lie apart");
                         (dw, Some(db))
                     }
@@ -262,9 +266,9 @@ impl Step<'_, '_> {
                 let Work::Depthwise { conv, weight: w } = &layers.list[layer].work else {
                     unreachable!("BUG: another kind of layer")
                 };
-                let View { reads: [xs, gradient], write, scratch, gradients, .. } =
+                let View { reads: [xs, gradient], write, scratch, sums, .. } =
                     self.view(instruction);
-                let (dw, scratch) = (&mut gradients[parameters.span(*w)], &mut scratch.numbers);
+                let (dw, scratch) = (&mut sums[context.sums.span(*w)], &mut scratch.numbers);
                 conv.weight_gradient_to(xs, gradient, dw, scratch);
                 if !write.is_empty() {
                     conv.input_gradient_to(gradient, weight(*w), write, scratch);

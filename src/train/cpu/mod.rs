@@ -7,6 +7,7 @@ mod chunk;
 mod memory;
 mod place;
 mod program;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use rayon::prelude::*;
 
 use self::chunk::{Chunk, Context};
 use self::program::{Program, Purpose};
+use self::sums::WeightSums;
 use super::TrainError;
 use super::engine::{
     Batch, Child, Codes, Engine, Footprint, Moment, Outline, State, Step, Timing, Values,
@@ -26,7 +28,7 @@ use super::parameters::Parameters;
 use super::plan::{Layers, Work};
 use super::recipe::Recipe;
 use super::tape::Chance;
-use crate::kernel::{CrossEntropy, Moments, Normaliser, Panels, Spread, WayBack, parts};
+use crate::kernel::{CrossEntropy, Memory, Moments, Normaliser, Spread, WayBack, Weights, parts};
 use crate::net::Network;
 use crate::seed::Seed;
 
@@ -41,7 +43,7 @@ impl Engine for Cpu {
     }
 
     fn component(&self) -> (&'static str, u32) {
-        ("trainer.cpu", 1)
+        ("trainer.cpu", 2)
     }
 
     fn plan(&self, outline: &Outline<'_>) -> Result<Box<dyn Child>, TrainError> {
@@ -87,9 +89,14 @@ struct CpuChild {
 /// A program with the memory to run it on a batch, whole or part by part.
 struct Bench {
     program: Program,
+    /// Where chunks sum up gradients.
+    sums: WeightSums,
+    /// Of the weights, laid out as they are, once a step's sums are complete.
+    gradients: Memory,
     chunks: Vec<Chunk>,
     normalisers: Vec<Normaliser>,
-    panels: Vec<Panels>,
+    /// Of each layer that is a convolution.
+    weights: Vec<Weights>,
     /// Empty until the first way back of a step.
     backs: Vec<WayBack>,
     /// Gradients of scale and shift by batch norm, over all parts of the batch so far.
@@ -111,7 +118,7 @@ impl CpuChild {
         let training = Cpu::training(recipe);
         Self {
             parameters: Parameters::new(outline, &layers),
-            training: Bench::new(Program::of(network, &layers, training)),
+            training: Bench::new(Program::of(network, &layers, training), &layers),
             evaluation: Program::of(network, &layers, Purpose::Evaluation),
             spare: Mutex::default(),
             layers,
@@ -130,7 +137,7 @@ impl CpuChild {
             .class_weights(self.class_weights.clone())
     }
 
-    /// Loss of a batch; the gradients of the weights are then in the first chunk, unless the loss is not finite.
+    /// Loss of a batch; the gradients of the weights are then complete, unless the loss is not finite.
     fn learn(&mut self, batch: &Batch, step: u64) -> Step {
         let mut seen = Step { loss: 0.0, correct: 0, sound: true };
         self.training.begin(&self.layers, &self.parameters);
@@ -194,7 +201,7 @@ impl CpuChild {
         images: &[f32],
         start: impl FnOnce(&[f32]) -> Vec<f32>,
     ) -> Bench {
-        let mut bench = Bench::new(Program::of(&self.network, layers, purpose));
+        let mut bench = Bench::new(Program::of(&self.network, layers, purpose), layers);
         let run = Run { layers, parameters: &self.parameters, images, chance: None };
         bench.begin(layers, &self.parameters);
         bench.forward(&run, images.len() / self.network.image().len());
@@ -208,12 +215,14 @@ impl CpuChild {
 }
 
 impl Bench {
-    fn new(program: Program) -> Self {
+    fn new(program: Program, layers: &Layers) -> Self {
         Self {
             program,
+            sums: WeightSums::of(layers),
+            gradients: Memory::default(),
             chunks: Vec::new(),
             normalisers: Vec::new(),
-            panels: Vec::new(),
+            weights: Vec::new(),
             backs: Vec::new(),
             affine: Vec::new(),
         }
@@ -221,10 +230,10 @@ impl Bench {
 
     /// Begins a step: no gradients yet, and weights as they are now.
     fn begin(&mut self, layers: &Layers, parameters: &Parameters) {
-        self.chunks.par_iter_mut().for_each(|chunk| chunk.gradients.fill(0.0));
+        self.chunks.par_iter_mut().for_each(|chunk| chunk.weight_sums.fill(0.0));
         // What the last step had goes first, or both would be there at once.
-        (self.panels, self.backs) = (Vec::new(), Vec::new());
-        self.panels = panels(layers, parameters);
+        (self.weights, self.backs) = (Vec::new(), Vec::new());
+        self.weights = weights(layers, parameters);
         self.affine = vec![None; layers.norms.len()];
     }
 
@@ -234,7 +243,7 @@ impl Bench {
         let parts = parts(images, 1);
         for part in parts.iter().skip(self.chunks.len()) {
             let part = part.clone();
-            self.chunks.push(Chunk::new(&self.program, run.layers, part, run.parameters.len()));
+            self.chunks.push(Chunk::new(&self.program, run.layers, part, self.sums.len()));
         }
         // A smaller part of the batch than the last may leave chunks without images.
         let parts = parts.into_iter().chain(std::iter::repeat(images..images));
@@ -296,27 +305,38 @@ impl Bench {
 
     fn run_phase(&mut self, phase: usize, run: &Run<'_>) {
         let Run { layers, parameters, images, chance } = *run;
-        let Self { program, chunks, normalisers, panels, backs, .. } = self;
-        let context =
-            Context { program, layers, images, parameters, normalisers, panels, backs, chance };
+        let Self { program, chunks, normalisers, weights, backs, sums, .. } = self;
+        let context = Context {
+            program,
+            layers,
+            images,
+            parameters,
+            normalisers,
+            weights,
+            sums,
+            backs,
+            chance,
+        };
         chunks.par_iter_mut().for_each(|chunk| chunk.run(phase, &context));
     }
 
-    /// Ends a step: adds the gradients of all chunks to those of the first, in their order, and puts in those of the
-    /// batch norms.
+    /// Ends a step: adds the sums of all chunks to those of the first, in their order, and makes gradients of them and
+    /// of those of the batch norms.
     fn reduce(&mut self, layers: &Layers, parameters: &Parameters) {
         const UNIT: usize = 1 << 14;
         let Some((first, others)) = self.chunks.split_first_mut() else { return };
-        first.gradients.par_chunks_mut(UNIT).enumerate().for_each(|(unit, sums)| {
+        first.weight_sums.par_chunks_mut(UNIT).enumerate().for_each(|(unit, sums)| {
             for other in others.iter() {
-                let own = &other.gradients[unit * UNIT..][..sums.len()];
+                let own = &other.weight_sums[unit * UNIT..][..sums.len()];
                 crate::kernel::pointwise::add(own, sums);
             }
         });
-        for (norm, gradients) in self.affine.drain(..).enumerate() {
+        let gradients = self.gradients.of_len(parameters.len());
+        self.sums.finish(&first.weight_sums, parameters, gradients);
+        for (norm, own) in self.affine.drain(..).enumerate() {
             let spans = layers.affine(norm).map(|weight| parameters.span(weight));
-            for (span, gradient) in spans.into_iter().zip(gradients.into_iter().flatten()) {
-                first.gradients[span].copy_from_slice(&gradient);
+            for (span, gradient) in spans.into_iter().zip(own.into_iter().flatten()) {
+                gradients[span].copy_from_slice(&gradient);
             }
         }
     }
@@ -329,12 +349,12 @@ impl Bench {
 }
 
 /// The weights of each layer that is a convolution, as its passes need them.
-fn panels(layers: &Layers, parameters: &Parameters) -> Vec<Panels> {
+fn weights(layers: &Layers, parameters: &Parameters) -> Vec<Weights> {
     let own = |work: &Work| match work {
         Work::Conv { conv, weight, .. } => {
-            conv.panels(&parameters.values()[parameters.span(*weight)])
+            conv.weights(&parameters.values()[parameters.span(*weight)])
         }
-        _ => Panels::default(),
+        _ => Weights::default(),
     };
     layers.list.par_iter().map(|layer| own(&layer.work)).collect()
 }
@@ -359,14 +379,12 @@ impl Child for CpuChild {
     fn step(&mut self, batch: &Batch, moment: Moment) -> Result<Step, TrainError> {
         let mut seen = self.learn(batch, moment.step);
         if seen.sound {
-            let Bench { chunks, program, .. } = &self.training;
+            let Bench { gradients, program, .. } = &self.training;
             let gradients: Vec<Option<&[f32]>> = program
                 .trained
                 .iter()
                 .enumerate()
-                .map(|(weight, trained)| {
-                    trained.then(|| &chunks[0].gradients[self.parameters.span(weight)])
-                })
+                .map(|(weight, trained)| trained.then(|| &gradients[self.parameters.span(weight)]))
                 .collect();
             let Recipe { optimizer, weight_decay, clip, .. } = self.recipe;
             seen.sound = self.parameters.update(optimizer, weight_decay, clip, &gradients, moment);
@@ -383,7 +401,7 @@ impl Child for CpuChild {
         let trained = trained.filter(|(weight, _)| bench.program.trained[*weight]);
         Ok(trained
             .map(|(place, weight)| {
-                let values = bench.chunks[0].gradients[self.parameters.span(place)].to_vec();
+                let values = bench.gradients[self.parameters.span(place)].to_vec();
                 (weight.name.clone(), Values { shape: weight.shape.clone(), values })
             })
             .collect())
@@ -420,7 +438,8 @@ impl Child for CpuChild {
             images,
             parameters: &self.parameters,
             normalisers: &normalisers,
-            panels: &panels(&self.layers, &self.parameters),
+            weights: &weights(&self.layers, &self.parameters),
+            sums: &self.training.sums,
             backs: &[],
             chance: None,
         };
@@ -450,10 +469,12 @@ impl Child for CpuChild {
     }
 
     fn release(&mut self) {
-        let Bench { chunks, normalisers, panels, backs, affine, .. } = &mut self.training;
+        let Bench { chunks, normalisers, weights, backs, affine, gradients, .. } =
+            &mut self.training;
         *chunks = Vec::new();
         *normalisers = Vec::new();
-        *panels = Vec::new();
+        *weights = Vec::new();
+        *gradients = Memory::default();
         *backs = Vec::new();
         *affine = Vec::new();
         self.spare.lock().expect("BUG: an evaluation panicked").clear();
