@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::engine::{State, Values};
 use crate::digest::Digest;
-use crate::results::Epoch;
+use crate::results::{Epoch, tensors_file, tensors_in};
 
 /// Key of the metadata entry.
 const PROGRESS: &str = "progress";
@@ -76,7 +76,7 @@ impl Checkpoint {
         let progress = Progress { content: Some(content(&tensors)), ..progress.clone() };
         let text = serde_json::to_string(&progress).map_err(|e| failed(e.into()))?;
         let metadata = HashMap::from([(PROGRESS.to_owned(), text)]);
-        let bytes = serialize(&tensors, Some(metadata)).map_err(failed)?;
+        let bytes = tensors_file(&tensors, Some(metadata)).map_err(failed)?;
         replace(&self.path, &bytes).map_err(failed)
     }
 
@@ -86,7 +86,7 @@ impl Checkpoint {
         let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
         let text = header.metadata().as_ref()?.get(PROGRESS)?;
         let progress: Progress = serde_json::from_str(text).ok()?;
-        let tensors = deserialize(&bytes)?;
+        let tensors = tensors_in(&bytes)?;
         let whole = progress.content == Some(content(&tensors.iter().map(by_reference).collect()));
         if progress.identity != *identity || !whole {
             return None;
@@ -120,7 +120,7 @@ impl State {
     /// # Errors
     /// When serialization fails, which only an impossible shape brings about.
     pub fn weights_file(&self) -> io::Result<Vec<u8>> {
-        serialize(&self.weights.iter().map(by_reference).collect(), None)
+        tensors_file(&self.weights.iter().map(by_reference).collect(), None)
     }
 }
 
@@ -140,45 +140,9 @@ fn content(tensors: &BTreeMap<String, &Values>) -> Digest {
     let mut hasher = crate::digest::Hasher::new();
     for (name, values) in tensors {
         hasher.update(format!("{name} {:?}\n", values.shape).as_bytes());
-        hasher.update(&bytes_of(values));
+        hasher.update(&values.bytes());
     }
     hasher.digest()
-}
-
-fn bytes_of(values: &Values) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(4 * values.values.len());
-    for number in &values.values {
-        bytes.extend_from_slice(&number.to_le_bytes());
-    }
-    bytes
-}
-
-fn serialize(
-    tensors: &BTreeMap<String, &Values>,
-    metadata: Option<HashMap<String, String>>,
-) -> io::Result<Vec<u8>> {
-    let bytes: Vec<Vec<u8>> = tensors.values().map(|values| bytes_of(values)).collect();
-    let views = tensors
-        .iter()
-        .zip(&bytes)
-        .map(|((name, values), bytes)| {
-            TensorView::new(Dtype::F32, values.shape.clone(), bytes)
-                .map(|view| (name.clone(), view))
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(io::Error::other)?;
-    safetensors::serialize(views, metadata).map_err(io::Error::other)
-}
-
-fn deserialize(bytes: &[u8]) -> Option<BTreeMap<String, Values>> {
-    let file = SafeTensors::deserialize(bytes).ok()?;
-    let read = |(name, view): (String, TensorView<'_>)| {
-        let (numbers, rest) = view.data().as_chunks::<4>();
-        let values = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
-        let fits = view.dtype() == Dtype::F32 && rest.is_empty();
-        fits.then(|| (name, Values { shape: view.shape().to_vec(), values }))
-    };
-    file.tensors().into_iter().map(read).collect()
 }
 
 /// Writes beside the file and renames, so that a kill leaves the old or the new one.
