@@ -7,7 +7,9 @@ pub enum ExportError {
     #[error("there is no network to export")]
     Nothing,
     /// An ensemble of networks that read different images or tell other classes apart.
-    #[error("the networks differ in images, scaling or classes and cannot be one graph: export each by itself")]
+    #[error(
+        "the networks differ in images, scaling or classes and cannot be one graph: export each by itself"
+    )]
     Signatures,
     /// A tensor that a layer needs is missing or has another shape.
     #[error("the weights do not fit the network: `{name}` {reason}")]
@@ -18,7 +20,9 @@ pub enum ExportError {
         reason: String,
     },
     /// More than a protobuf message holds.
-    #[error("the ONNX file would have {bytes} bytes, and ONNX allows 2^31 - 1: export networks one by one, or to PyTorch")]
+    #[error(
+        "the ONNX file would have {bytes} bytes, and ONNX allows 2^31 - 1: export networks one by one, or to PyTorch"
+    )]
     TooLarge {
         /// What it would take.
         bytes: usize,

@@ -36,11 +36,25 @@ pub(super) enum Value {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Work {
     /// A convolution in so many groups: 1, or as many as channels.
-    Conv { weight: Values, bias: Option<Values>, window: Window, dilation: usize, groups: usize },
+    Conv {
+        weight: Values,
+        bias: Option<Values>,
+        window: Window,
+        dilation: usize,
+        groups: usize,
+    },
     /// A vector times `weight [out, in]`, and `bias` added.
-    Dense { weight: Values, bias: Values },
+    Dense {
+        weight: Values,
+        bias: Values,
+    },
     /// By running statistics.
-    BatchNorm { scale: Values, shift: Values, mean: Values, variance: Values },
+    BatchNorm {
+        scale: Values,
+        shift: Values,
+        mean: Values,
+        variance: Values,
+    },
     Relu,
     /// Padding is minus infinity.
     MaxPool(Window),
@@ -49,11 +63,17 @@ pub(super) enum Work {
     /// To a map of one row and one column.
     GlobalAvgPool,
     /// A map to a vector in (channel, row, column) order, or (row, column, channel) where `channels_last`.
-    Flatten { channels_last: bool },
+    Flatten {
+        channels_last: bool,
+    },
     /// A vector to a map of one row and one column.
     Unflatten,
     /// Zeros around a map of this input; negative numbers cut off.
-    Pad { rows: (isize, isize), columns: (isize, isize), input: Shape },
+    Pad {
+        rows: (isize, isize),
+        columns: (isize, isize),
+        input: Shape,
+    },
     Add,
     /// On the channel axis.
     Concat,

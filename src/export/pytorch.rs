@@ -63,7 +63,8 @@ pub(super) fn page(graphs: &[Graph], signature: &Signature) -> Result<PyTorch, E
         class.weights.iter().map(name)
     });
     let weights = tensors_file(&named.collect(), None).map_err(ExportError::Serialize)?;
-    let is_lopsided = |step: &Step| matches!(step.work, Work::AvgPool(window) if pads(window, true).is_none());
+    let is_lopsided =
+        |step: &Step| matches!(step.work, Work::AvgPool(window) if pads(window, true).is_none());
     let page = Page {
         title: match graphs.len() {
             1 => "A network".to_owned(),
@@ -177,7 +178,9 @@ fn plain(work: &Work, x: &str) -> String {
                 Some((0, 0)) => format!("F.avg_pool2d({x}, {kernel}, {stride})"),
                 Some(pads) => {
                     let pads = pair(pads);
-                    format!("F.avg_pool2d({x}, {kernel}, {stride}, {pads}, count_include_pad=False)")
+                    format!(
+                        "F.avg_pool2d({x}, {kernel}, {stride}, {pads}, count_include_pad=False)"
+                    )
                 }
                 None => format!("mean_pool({x}, {kernel}, {stride}, {})", four_pads(*window)),
             }

@@ -57,6 +57,15 @@ pub enum Format {
 impl Format {
     /// Every format.
     pub const ALL: [Self; 2] = [Self::Onnx, Self::Pytorch];
+
+    /// The word used in YAML.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Onnx => "onnx",
+            Self::Pytorch => "pytorch",
+        }
+    }
 }
 
 impl Default for ExportConfig {

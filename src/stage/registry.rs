@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    CommandConfig, DatasetConfig, EvaluateConfig, ExportConfig, ReportConfig, RetrainConfig, SearchConfig,
+    CommandConfig, DatasetConfig, EvaluateConfig, ExportConfig, ReportConfig, RetrainConfig,
+    SearchConfig,
 };
 use super::{Kind, Stage};
 use crate::diagnostic::Diagnostic;

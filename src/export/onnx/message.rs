@@ -85,10 +85,8 @@ pub(super) fn model(parts: &Parts, facts: &[(&str, String)]) -> Message {
         .messages(11, &parts.inputs)
         .messages(12, &parts.outputs);
     let operators = Message::default().text(1, "").int(2, OPERATOR_SET);
-    let facts: Vec<Message> = facts
-        .iter()
-        .map(|(key, value)| Message::default().text(1, key).text(2, value))
-        .collect();
+    let facts: Vec<Message> =
+        facts.iter().map(|(key, value)| Message::default().text(1, key).text(2, value)).collect();
     Message::default()
         .int(1, IR_VERSION)
         .text(2, "phytotron")
