@@ -101,7 +101,7 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     /// Put a stage's outputs into a folder
     Get(GetArgs),
-    /// Write trained networks as ONNX and PyTorch files
+    /// Write trained networks as files for other programs: ONNX and torch
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArgs),
     /// Say which classes a trained network sees in images

@@ -293,3 +293,103 @@ fn permuted(values: &Values, axes: [usize; 4]) -> Values {
     }
     Values { shape: shape.to_vec(), values: numbers }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Builder;
+
+    /// Numbers that say where they stand.
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    fn counted(shape: &[usize]) -> Values {
+        let len = shape.iter().product::<usize>();
+        Values { shape: shape.to_vec(), values: (0..len).map(|i| i as f32).collect() }
+    }
+
+    fn image(channels: usize, height: usize, width: usize) -> Builder {
+        Builder::new(Shape { channels, height, width })
+    }
+
+    fn weights<const N: usize>(list: [(&str, &[usize]); N]) -> Weights {
+        list.into_iter().map(|(name, shape)| (name.to_owned(), counted(shape))).collect()
+    }
+
+    fn names(graph: &Graph) -> Vec<&str> {
+        graph.steps.iter().map(|step| step.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_dense_layer_follows_the_order_of_the_flattened_map_through_what_only_training_needs() {
+        let mut net = image(2, 1, 3);
+        let node = net.add("flat", Op::Flatten, &[net.image()]);
+        let node = net.add("drop", Op::Dropout { rate: 0.5 }, &[node]);
+        let node = net.add("relu", Op::Relu, &[node]);
+        net.add("logits", Op::Dense { units: 2 }, &[node]);
+        let weights = weights([("logits.weight", &[6, 2]), ("logits.bias", &[2])]);
+        let graph = Graph::of(&net.finish(), &weights).expect("weights that fit");
+        assert_eq!(names(&graph), ["flat", "relu", "logits"]);
+        assert_eq!(graph.steps[0].work, Work::Flatten { channels_last: false });
+        let Work::Dense { weight, .. } = &graph.steps[2].work else { panic!("a dense layer") };
+        // Of input (column, channel) at 2 * column + channel, unit 0 has twice that number.
+        assert_eq!(weight.shape, [2, 6]);
+        assert_eq!(weight.values[..6], [0.0, 4.0, 8.0, 2.0, 6.0, 10.0]);
+    }
+
+    #[test]
+    fn a_vector_that_others_read_keeps_its_order_and_maps_and_vectors_are_told_apart() {
+        let mut net = image(2, 2, 2);
+        let flat = net.add("flat", Op::Flatten, &[net.image()]);
+        let dense = net.add("dense", Op::Dense { units: 8 }, &[flat]);
+        let sum = net.add("sum", Op::Add, &[flat, dense]);
+        let pooled = net.add("pooled", Op::GlobalAvgPool, &[sum]);
+        net.add("logits", Op::Add, &[pooled, sum]);
+        let weights = weights([("dense.weight", &[8, 8]), ("dense.bias", &[8])]);
+        let graph = Graph::of(&net.finish(), &weights).expect("weights that fit");
+        assert_eq!(graph.steps[0].work, Work::Flatten { channels_last: true });
+        let Work::Dense { weight, .. } = &graph.steps[1].work else { panic!("a dense layer") };
+        assert_eq!(weight.values[..3], [0.0, 8.0, 16.0]);
+        let expected = [
+            "flat",
+            "dense",
+            "sum",
+            "pooled.map",
+            "pooled",
+            "logits.1.map",
+            "logits",
+            "logits.vector",
+        ];
+        assert_eq!(names(&graph), expected);
+    }
+
+    #[test]
+    fn the_auxiliary_head_stays_behind_and_windows_turn_to_out_in_row_column() {
+        let mut net = image(2, 3, 3);
+        let image = net.image();
+        let window = Window::valid(3, 1);
+        let conv = Op::Conv { filters: 4, window, dilation: 1, bias: false };
+        let conv = net.add("conv", conv, &[image]);
+        let auxiliary = net.add("auxiliary", Op::Dense { units: 4 }, &[conv]);
+        net.add("relu", Op::Relu, &[conv]);
+        let network = net.finish_with_auxiliary(auxiliary);
+        let graph = Graph::of(&network, &weights([("conv.weight", &[3, 3, 2, 4])]));
+        let graph = graph.expect("the head's weights are not asked for");
+        assert_eq!(names(&graph), ["conv", "relu", "logits.vector"]);
+        let Work::Conv { weight, .. } = &graph.steps[0].work else { panic!("a convolution") };
+        assert_eq!(
+            (weight.shape.as_slice(), &weight.values[..2]),
+            (&[4, 2, 3, 3][..], &[0.0, 8.0][..])
+        );
+    }
+
+    #[test]
+    fn weights_that_are_missing_or_of_another_shape_are_named() {
+        let mut net = image(3, 1, 1);
+        net.add("logits", Op::Dense { units: 2 }, &[net.image()]);
+        let network = net.finish();
+        let said = |weights: &Weights| Graph::of(&network, weights).expect_err("wrong").to_string();
+        let wrong = said(&weights([("logits.weight", &[2, 3])]));
+        assert!(wrong.contains("`logits.weight` is [2, 3] and not [3, 2]"), "{wrong}");
+        let missing = said(&weights([("logits.weight", &[3, 2])]));
+        assert!(missing.contains("`logits.bias` is missing"), "{missing}");
+    }
+}

@@ -68,9 +68,10 @@ impl Message {
     }
 
     /// Seven bits a byte, lowest first; the eighth says that more follow.
+    #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are meant")]
     fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
-            self.0.push((value & 0x7f) as u8 | 0x80);
+            self.0.push(value as u8 | 0x80);
             value >>= 7;
         }
         self.0.push(value as u8);

@@ -38,7 +38,7 @@ struct Page<'a> {
 
 /// A network as a class.
 struct Class {
-    class: String,
+    title: String,
     /// Its attribute in the model.
     name: String,
     /// Lines of its constructor.
@@ -62,7 +62,7 @@ pub(super) fn page(graphs: &[Graph], signature: &Signature) -> Result<PyTorch, E
         let name = |(name, values)| (format!("{}.{name}", class.name), values);
         class.weights.iter().map(name)
     });
-    let weights = tensors_file(&named.collect(), None).map_err(ExportError::Serialize)?;
+    let weights = tensors_file(&named.collect(), &[]).map_err(ExportError::Serialize)?;
     let is_lopsided =
         |step: &Step| matches!(step.work, Work::AvgPool(window) if pads(window, true).is_none());
     let page = Page {
@@ -84,11 +84,11 @@ pub(super) fn page(graphs: &[Graph], signature: &Signature) -> Result<PyTorch, E
 }
 
 impl Class {
-    fn of(graph: &Graph, class: String, name: String) -> Self {
+    fn of(graph: &Graph, title: String, name: String) -> Self {
         let names = names(graph);
         let results = results(graph, &names);
         let mut this =
-            Self { class, name, layers: Vec::new(), forward: Vec::new(), weights: BTreeMap::new() };
+            Self { title, name, layers: Vec::new(), forward: Vec::new(), weights: BTreeMap::new() };
         for (place, step) in graph.steps.iter().enumerate() {
             let inputs: Vec<&str> = step
                 .inputs
@@ -113,11 +113,11 @@ impl Class {
                 let (channels, filters) = (weight.shape[1] * groups, weight.shape[0]);
                 let mut arguments = vec![channels.to_string(), filters.to_string()];
                 arguments.push(pair(window.kernel));
-                arguments.extend(keyword("stride", pair(window.stride), "1"));
+                arguments.extend(keyword("stride", &pair(window.stride), "1"));
                 let pads = pads(*window, false);
-                arguments.extend(pads.and_then(|pads| keyword("padding", pair(pads), "0")));
-                arguments.extend(keyword("dilation", dilation.to_string(), "1"));
-                arguments.extend(keyword("groups", groups.to_string(), "1"));
+                arguments.extend(pads.and_then(|pads| keyword("padding", &pair(pads), "0")));
+                arguments.extend(keyword("dilation", &dilation.to_string(), "1"));
+                arguments.extend(keyword("groups", &groups.to_string(), "1"));
                 arguments.extend(bias.is_none().then(|| "bias=False".to_owned()));
                 self.layer(name, &format!("nn.Conv2d({})", arguments.join(", ")));
                 self.weigh(name, &[("weight", Some(weight)), ("bias", bias.as_ref())]);
@@ -231,7 +231,7 @@ fn pair((rows, columns): (usize, usize)) -> String {
 }
 
 /// A keyword argument, unless it is the default.
-fn keyword(name: &str, value: String, default: &str) -> Option<String> {
+fn keyword(name: &str, value: &str, default: &str) -> Option<String> {
     (value != default).then(|| format!("{name}={value}"))
 }
 

@@ -25,14 +25,17 @@ impl Values {
     }
 }
 
-/// A safetensors file of `tensors`.
+/// A safetensors file of `tensors`, with entries of text in its head.
 ///
 /// # Errors
 /// When serialization fails, which only an impossible shape brings about.
 pub fn tensors_file(
     tensors: &BTreeMap<String, &Values>,
-    metadata: Option<HashMap<String, String>>,
+    metadata: &[(&str, String)],
 ) -> io::Result<Vec<u8>> {
+    let metadata: HashMap<String, String> =
+        metadata.iter().map(|(key, text)| ((*key).to_owned(), text.clone())).collect();
+    let metadata = Some(metadata).filter(|metadata| !metadata.is_empty());
     let bytes: Vec<Vec<u8>> = tensors.values().map(|values| values.bytes()).collect();
     let views = tensors
         .iter()

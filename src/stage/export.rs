@@ -50,7 +50,7 @@ pub enum Which {
 pub enum Format {
     /// `model.onnx`: operator set 17, any number of images at once, with the scaling of the images.
     Onnx,
-    /// `model.py` and `weights.safetensors`: a page of Python for PyTorch 1.13 or later.
+    /// `model.py` and `weights.safetensors`: a page of Python for `PyTorch` 1.13 or later.
     Pytorch,
 }
 
@@ -276,5 +276,24 @@ impl JsonSchema for Which {
             "description": "Networks of a `models` artifact: `best`, `all`, or a rank from 1.",
             "oneOf": [{ "enum": [BEST, ALL] }, { "type": "integer", "minimum": 1 }],
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_ranks_are_told_apart_and_written_back() {
+        let read = |text: &str| serde_json::from_str::<Which>(text).ok();
+        for (text, which) in
+            [("\"best\"", Which::Best), ("\"all\"", Which::All), ("3", Which::Rank(3))]
+        {
+            assert_eq!(read(text), Some(which));
+            assert_eq!(serde_json::to_string(&which).expect("plain data"), text);
+        }
+        for wrong in ["0", "-1", "1.5", "\"first\"", "null"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A file that is missing, torn or of another training is no checkpoint: the training starts over.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -75,8 +75,7 @@ impl Checkpoint {
         tensors.extend(best.into_iter().flat_map(|best| prefixed("best", best)));
         let progress = Progress { content: Some(content(&tensors)), ..progress.clone() };
         let text = serde_json::to_string(&progress).map_err(|e| failed(e.into()))?;
-        let metadata = HashMap::from([(PROGRESS.to_owned(), text)]);
-        let bytes = tensors_file(&tensors, Some(metadata)).map_err(failed)?;
+        let bytes = tensors_file(&tensors, &[(PROGRESS, text)]).map_err(failed)?;
         replace(&self.path, &bytes).map_err(failed)
     }
 
@@ -120,7 +119,7 @@ impl State {
     /// # Errors
     /// When serialization fails, which only an impossible shape brings about.
     pub fn weights_file(&self) -> io::Result<Vec<u8>> {
-        tensors_file(&self.weights.iter().map(by_reference).collect(), None)
+        tensors_file(&self.weights.iter().map(by_reference).collect(), &[])
     }
 }
 

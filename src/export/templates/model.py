@@ -24,7 +24,7 @@ CLASSES = {{ classes }}
 HEIGHT, WIDTH, CHANNELS = {{ height }}, {{ width }}, {{ channels }}
 
 {% for network in networks %}
-class {{ network.class }}(nn.Module):
+class {{ network.title }}(nn.Module):
     """Scaled images [batch, channel, row, column] to logits [batch, class]."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Model(nn.Module):
     def __init__(self) -> None:
         super().__init__()
 {%- for network in networks %}
-        self.{{ network.name }} = {{ network.class }}()
+        self.{{ network.name }} = {{ network.title }}()
 {%- endfor %}
 
     def forward(self, images: Tensor) -> Tensor:
