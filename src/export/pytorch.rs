@@ -70,7 +70,7 @@ pub(super) fn page(graphs: &[Graph], signature: &Signature) -> Result<PyTorch, E
             1 => "A network".to_owned(),
             several => format!("An ensemble of {several} networks"),
         },
-        classes: serde_json::to_string(&signature.classes).expect("BUG: names are text"),
+        classes: signature.classes.iter().map(|name| text(name)).collect::<Vec<_>>().join(", "),
         height: signature.image.height,
         width: signature.image.width,
         channels: signature.image.channels,
@@ -99,6 +99,9 @@ impl Class {
                 })
                 .collect();
             let expression = this.expression(&step.work, &names[place], &inputs);
+            if section(graph, place) != place.checked_sub(1).and_then(|last| section(graph, last)) {
+                this.forward.extend(section(graph, place).map(|name| format!("# {}", word(name))));
+            }
             this.forward.push(format!("{} = {expression}", results[place]));
         }
         this.forward.push(format!("return {}", results[results.len() - 1]));
@@ -154,6 +157,11 @@ impl Class {
             }
         }
     }
+}
+
+/// The cell or block that a step belongs to: the first part of its name, where that has several.
+fn section(graph: &Graph, place: usize) -> Option<&str> {
+    graph.steps[place].name.split_once('.').map(|(section, _)| section)
 }
 
 /// What a step without weights makes of `x`.
@@ -225,6 +233,16 @@ fn four_pads(window: Window) -> String {
     format!("({left}, {right}, {above}, {below})")
 }
 
+/// A path with nothing but letters, digits and `_`.
+fn word(path: &str) -> String {
+    path.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+/// Text as Python has it, which reads what JSON writes.
+fn text(text: &str) -> String {
+    serde_json::to_string(text).expect("BUG: text is JSON")
+}
+
 /// Rows and columns as a Python argument; one number where both are alike.
 fn pair((rows, columns): (usize, usize)) -> String {
     if rows == columns { rows.to_string() } else { format!("({rows}, {columns})") }
@@ -247,8 +265,7 @@ const TAKEN: &str = "F False None Tensor True T_destination and as assert async 
 fn names(graph: &Graph) -> Vec<String> {
     let mut taken: BTreeSet<String> = TAKEN.split_whitespace().map(str::to_owned).collect();
     let free = |step: &Step| {
-        let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-        let mut name: String = step.name.chars().map(letter).collect();
+        let mut name = word(&step.name);
         if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
             name.insert_str(0, "layer");
         }

@@ -104,7 +104,7 @@ fn lopsided() -> Network {
     let gone = net.add("gone", Op::Pad { rows: (-9, 9), columns: (0, 0) }, &[stem]);
     let sum = net.add("sum", Op::Add, &[wide, deep, most, mean, even, shift, gone, stem]);
     let half =
-        net.add("half", Op::MaxPool { window: window((3, 3), (2, 2), (1, 1), (1, 0)) }, &[sum]);
+        net.add("half", Op::MaxPool { window: window((3, 3), (2, 2), (1, 1), (1, 2)) }, &[sum]);
     let part =
         net.add("part", Op::AvgPool { window: window((2, 2), (2, 2), (0, 1), (1, 0)) }, &[sum]);
     let both = net.add("both", Op::Concat, &[half, part]);

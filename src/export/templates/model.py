@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CLASSES = {{ classes }}
+CLASSES = [{{ classes }}]
 HEIGHT, WIDTH, CHANNELS = {{ height }}, {{ width }}, {{ channels }}
 
 {% for network in networks %}
