@@ -68,8 +68,8 @@ fn of_stage(
         let text = format!("`{stage}` has trained no networks: name a `retrain` stage");
         return Err(CliError::Usage(text));
     };
-    let folder =
-        tempfile::tempdir().map_err(CliError::io("cannot make a folder in", Path::new("/tmp")))?;
+    let folder = tempfile::tempdir()
+        .map_err(CliError::io("cannot make a folder in", &std::env::temp_dir()))?;
     let models = folder.path().join("models");
     found.store.materialize(tree, &models, LinkMode::Copy)?;
     Ok(config.write(&models, &args.output)?)
