@@ -40,7 +40,7 @@ def judge(folder: Path) -> float:
         assert difference.max() <= 1e-4, f"{folder.name}, batch {batch}: {difference.max()}"
         assert (logits.argmax(1) == expected.argmax(1)).all(), f"{folder.name}: other classes"
         worst = max(worst, float(difference.max()))
-    assert len(set(expected.argmax(1))) > 1, f"{folder.name}: the images are all of one class"
+    assert expected.std(0).max() > 1e-2, f"{folder.name}: it gives the same for every image"
     return worst
 
 
