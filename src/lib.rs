@@ -30,6 +30,7 @@ pub mod spec;
 pub mod store;
 
 // F4: the science on top of them.
+pub mod export;
 pub mod report;
 pub mod search;
 pub mod train;

@@ -4,6 +4,7 @@
 
 mod cli;
 mod dataset;
+mod export;
 mod house;
 mod plan;
 mod progress;

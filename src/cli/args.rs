@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::spec;
+use crate::stage::{Format, Which};
+use crate::wording;
 
 /// Grow neural networks under exactly repeatable conditions.
 #[derive(Debug, Parser)]
@@ -38,6 +40,19 @@ Examples:
   phytotron run study.yaml --until search        everything up to the stage `search`
   phytotron run study.yaml -j 1 --threads 8      one stage at a time, with eight threads
   phytotron run study.yaml --locked              for CI: fail where a result differs from the lock file";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  phytotron export out/quickstart/retrain               the chosen network, in every format
+  phytotron export out/quickstart/retrain --ensemble    and the ensemble that was tested, as one graph
+  phytotron export pipelines/quickstart.yaml retrain    by its pipeline and stage, from the store
+  phytotron export out/quickstart/retrain/models/02     one network by its folder";
+
+const PREDICT_EXAMPLES: &str = "\
+Examples:
+  phytotron predict out/quickstart/retrain shirt.png    by the network that was chosen
+  phytotron predict out/quickstart/retrain photos/      every PNG and JPEG image in a folder
+  phytotron predict out/quickstart/retrain photos/ --top 1 --json";
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -86,6 +101,12 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     /// Put a stage's outputs into a folder
     Get(GetArgs),
+    /// Write trained networks as files for other programs: ONNX and torch
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArgs),
+    /// Say which classes a trained network sees in images
+    #[command(after_help = PREDICT_EXAMPLES)]
+    Predict(PredictArgs),
     /// Compute a pipeline again in a scratch store and compare with its lock file
     Verify(VerifyArgs),
     /// Check every object of the store
@@ -280,6 +301,46 @@ pub(crate) struct GetArgs {
     pub(crate) output: Option<PathBuf>,
 }
 
+/// `export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Folder of a `retrain` stage, of one network in it, or, before STAGE, a pipeline's file
+    pub(crate) model: PathBuf,
+    /// The stage of the pipeline, or one cell
+    pub(crate) stage: Option<String>,
+    /// Where to put the files
+    #[arg(short, long, value_name = "DIR", default_value = "export")]
+    pub(crate) output: PathBuf,
+    /// The networks of the stage: `best`, `all`, or a rank
+    #[arg(long, value_name = "WHICH", default_value = "best", value_parser = which)]
+    pub(crate) which: Which,
+    /// Kinds of files [default: all]
+    #[arg(long = "format", value_name = "FORMAT", value_parser = format)]
+    pub(crate) formats: Vec<Format>,
+    /// Write the ensemble that was tested, too, as one graph
+    #[arg(long)]
+    pub(crate) ensemble: bool,
+    /// Set a parameter of the pipeline
+    #[arg(short = 'p', long = "param", value_name = "KEY=VALUE", requires = "stage", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+}
+
+/// `predict`.
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// Folder of a `retrain` stage, or of one network in it
+    pub(crate) model: PathBuf,
+    /// PNG and JPEG images, or folders of them
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// Classes of each image
+    #[arg(long, value_name = "K", default_value = "3", value_parser = at_least_one)]
+    pub(crate) top: usize,
+    /// Ask the ensemble that was tested
+    #[arg(long)]
+    pub(crate) ensemble: bool,
+}
+
 /// `verify`.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -346,6 +407,25 @@ pub(crate) struct Time(pub(crate) Duration);
 /// Reads `90s`, `12h`, `7d`; `0s` is a time too.
 fn time(text: &str) -> Result<Time, String> {
     spec::time(text).map(Time).ok_or_else(|| format!("`{text}` is no time: write 30m, 12h or 7d"))
+}
+
+/// Reads `best`, `all` or a rank.
+fn which(text: &str) -> Result<Which, String> {
+    text.parse().map_err(|()| format!("`{text}` is not `best`, `all` or a rank from 1"))
+}
+
+/// Reads the word of a format.
+fn format(text: &str) -> Result<Format, String> {
+    Format::ALL.into_iter().find(|format| format.word() == text).ok_or_else(|| {
+        let words = Format::ALL.map(Format::word);
+        format!("`{text}` is no format: they are {}", wording::list(&words))
+    })
+}
+
+/// Reads a number above 0.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| format!("`{text}` is no whole number above 0"))
 }
 
 /// Splits `key=value`.

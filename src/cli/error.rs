@@ -4,10 +4,14 @@ use serde_json::json;
 
 use super::diagnostics;
 use super::exit::Exit;
+use crate::dataset::DatasetError;
 use crate::diagnostic::Diagnostics;
 use crate::plan::PlanError;
+use crate::results::ResultsError;
 use crate::run::RunError;
+use crate::stage::StageError;
 use crate::store::StoreError;
+use crate::train::TrainError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +28,18 @@ pub(crate) enum CliError {
     /// No run could be made or found.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// What a stage kind does failed outside a run.
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    /// A trained network could not be read.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// An image could not be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// A trained network could not be used.
+    #[error(transparent)]
+    Train(#[from] TrainError),
     /// The request makes no sense here.
     #[error("{0}")]
     Usage(String),
@@ -63,7 +79,14 @@ impl CliError {
             Self::Store(_)
             | Self::Plan(PlanError::Store(_))
             | Self::Run(RunError::Store(_) | RunError::Plan(PlanError::Store(_))) => Exit::Store,
-            Self::Plan(_) | Self::Run(_) | Self::Usage(_) | Self::Io { .. } => Exit::Usage,
+            Self::Plan(_)
+            | Self::Run(_)
+            | Self::Stage(_)
+            | Self::Results(_)
+            | Self::Dataset(_)
+            | Self::Train(_)
+            | Self::Usage(_)
+            | Self::Io { .. } => Exit::Usage,
         }
     }
 

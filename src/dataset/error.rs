@@ -45,6 +45,14 @@ pub enum DatasetError {
         /// What is wrong with it.
         reason: String,
     },
+    /// One file that is no image.
+    #[error("`{path}` cannot be used ({damage}): give PNG or JPEG images")]
+    NoImage {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        damage: String,
+    },
     /// Images that cannot be read, where none is allowed.
     #[error(
         "{count} of {total} images cannot be read: {examples}; repair or remove them, or set \

@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use super::artifact::FORMAT;
+use super::image_file::Damage;
 use super::order::stratified;
 use super::picture::Preparation;
 use super::source::{Broken, Item, Listing, Opened, PictureError, Source};
@@ -75,7 +76,7 @@ impl Recipe<'_> {
         let plan = self.plan(listing, &seed.child("split"))?;
         let mut reader = Reader {
             preparation: Preparation {
-                resize: self.resize,
+                resize: self.resize.map(|side| (side, side)),
                 fit: self.fit,
                 grayscale: self.grayscale,
             },
@@ -116,6 +117,8 @@ impl Recipe<'_> {
             classes: listing.classes,
             description: listing.description,
             synthetic: listing.synthetic,
+            // Where nothing is resized no fit was asked for.
+            fit: self.resize.map_or(Fit::Stretch, |_| self.fit),
         })
     }
 
@@ -187,6 +190,7 @@ struct Plan {
     classes: Vec<String>,
     description: String,
     synthetic: bool,
+    fit: Fit,
     training: Vec<Item>,
     validation: Vec<Item>,
     test: Vec<Item>,
@@ -226,6 +230,7 @@ impl Plan {
             classes: self.classes.clone(),
             mean: Vec::new(),
             deviation: Vec::new(),
+            fit: self.fit,
             broken: broken.into_iter().map(|one| (one.name, one.reason.to_owned())).collect(),
         }
     }
@@ -315,7 +320,7 @@ impl Reader<'_> {
                 match picture {
                     Ok(picture) => self.lay(&mut part, item, &picture, items.len())?,
                     Err(PictureError::Fatal(error)) => return Err(error),
-                    Err(PictureError::Broken { reason, detail }) => {
+                    Err(PictureError::Broken(Damage { reason, detail })) => {
                         part.broken.push(BrokenImage { name: item.name.clone(), reason, detail });
                     }
                 }

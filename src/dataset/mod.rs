@@ -7,6 +7,7 @@ mod artifact;
 pub(crate) mod csv;
 mod error;
 mod files;
+mod image_file;
 mod make;
 mod npy;
 mod order;
@@ -14,12 +15,13 @@ mod picture;
 pub mod source;
 mod split;
 
+pub use crate::results::Fit;
 pub use amount::{Amount, TestAmount};
 pub use artifact::{CARD_FILE, FORMAT, IMAGES_FILE, INDEX_FILE, validate};
 pub use error::DatasetError;
 pub use files::ProjectFiles;
+pub use image_file::{images_below, read_image};
 pub use make::{Made, Recipe, Watch};
-pub use picture::Fit;
 
 use picture::Picture;
 
@@ -83,6 +85,9 @@ pub struct Card {
     /// Standard deviation of each channel over the training images; 1 where all pixels are equal.
     #[serde(default)]
     pub deviation: Vec<f64>,
+    /// How images that were not square became so.
+    #[serde(default, skip_serializing_if = "Fit::is_stretch")]
+    pub fit: Fit,
     /// Images that could not be read: name and reason.
     #[serde(default)]
     pub broken: Vec<(String, String)>,

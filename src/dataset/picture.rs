@@ -4,10 +4,9 @@
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, RgbImage};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::net::Shape;
+use crate::results::Fit;
 
 /// Bytes in (row, column, channel) order; one channel or three.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,22 +17,11 @@ pub(crate) struct Picture {
     pub(crate) pixels: Vec<u8>,
 }
 
-/// How a picture that is not square becomes so.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Fit {
-    /// All of it, with its sides changed.
-    #[default]
-    Stretch,
-    /// The middle of it, as large as fits.
-    Crop,
-}
-
 /// What every picture goes through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Preparation {
-    /// Side to scale to.
-    pub(crate) resize: Option<usize>,
+    /// Rows and columns to scale to; equal ones where `fit` is to crop.
+    pub(crate) resize: Option<(usize, usize)>,
     /// How it becomes square.
     pub(crate) fit: Fit,
     /// Whether colours become one grey channel.
@@ -44,32 +32,33 @@ impl Preparation {
     /// The picture as the dataset wants it.
     pub(crate) fn apply(self, picture: Picture) -> Picture {
         let picture = match self.resize {
-            Some(side) => resized(picture, side, self.fit),
+            Some(size) => resized(picture, size, self.fit),
             None => picture,
         };
         if self.grayscale { greyed(picture) } else { picture }
     }
 }
 
-/// Scales to a square by the triangle filter: bilinear, widened when it shrinks so that no pixel is lost.
-fn resized(picture: Picture, side: usize, fit: Fit) -> Picture {
+/// Scales by the triangle filter: bilinear, widened when it shrinks so that no pixel is lost.
+fn resized(picture: Picture, size: (usize, usize), fit: Fit) -> Picture {
     let picture = match fit {
         Fit::Stretch => picture,
         Fit::Crop => cropped(&picture),
     };
     let Shape { channels, height, width } = picture.shape;
-    if (height, width) == (side, side) {
+    if (height, width) == size {
         return picture;
     }
     let (w, h) = (whole(width), whole(height));
+    let (rows, columns) = (whole(size.0), whole(size.1));
     let pixels = if channels == 1 {
         let grey = GrayImage::from_raw(w, h, picture.pixels).expect("BUG: a picture is full");
-        imageops::resize(&grey, whole(side), whole(side), FilterType::Triangle).into_raw()
+        imageops::resize(&grey, columns, rows, FilterType::Triangle).into_raw()
     } else {
         let colour = RgbImage::from_raw(w, h, picture.pixels).expect("BUG: a picture is full");
-        imageops::resize(&colour, whole(side), whole(side), FilterType::Triangle).into_raw()
+        imageops::resize(&colour, columns, rows, FilterType::Triangle).into_raw()
     };
-    Picture { shape: Shape { channels, height: side, width: side }, pixels }
+    Picture { shape: Shape { channels, height: size.0, width: size.1 }, pixels }
 }
 
 fn whole(side: usize) -> u32 {
@@ -122,7 +111,8 @@ mod tests {
     #[test]
     fn cropping_takes_the_middle() {
         let wide = picture(1, 2, 5, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        let preparation = Preparation { resize: Some(2), fit: Fit::Crop, ..Preparation::default() };
+        let preparation =
+            Preparation { resize: Some((2, 2)), fit: Fit::Crop, ..Preparation::default() };
         assert_eq!(preparation.apply(wide), picture(1, 2, 2, &[1, 2, 6, 7]));
     }
 
@@ -130,14 +120,14 @@ mod tests {
     fn shrinking_loses_no_pixel() {
         let checked: Vec<u8> =
             (0..64).map(|i| if (i / 8 + i) % 2 == 0 { 255 } else { 0 }).collect();
-        let preparation = Preparation { resize: Some(2), ..Preparation::default() };
+        let preparation = Preparation { resize: Some((2, 2)), ..Preparation::default() };
         let shrunk = preparation.apply(picture(1, 8, 8, &checked));
         assert!(shrunk.pixels.iter().all(|&pixel| (120..=135).contains(&pixel)), "{shrunk:?}");
     }
 
     #[test]
     fn stretching_keeps_corners_apart() {
-        let preparation = Preparation { resize: Some(4), ..Preparation::default() };
+        let preparation = Preparation { resize: Some((4, 4)), ..Preparation::default() };
         let grown = preparation.apply(picture(1, 1, 2, &[0, 200]));
         assert_eq!((grown.pixels[0], grown.pixels[15]), (0, 200));
     }

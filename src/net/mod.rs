@@ -5,6 +5,7 @@
 //! (`train` executes them).
 
 mod build;
+mod check;
 mod count;
 mod drawing;
 mod tally;

@@ -207,7 +207,7 @@ fn read_network(artifact: &Artifact<'_>, rank: usize) -> Result<Option<Network>,
     let file = format!("{}/network.json", results::model_folder(rank));
     let network: Option<Network> = artifact.json_if_there(&file)?;
     if let Some(network) = &network {
-        check_network(network).map_err(|reason| artifact.malformed(&file, reason))?;
+        network.check().map_err(|reason| artifact.malformed(&file, reason))?;
     }
     Ok(network)
 }
@@ -224,20 +224,6 @@ fn read_drawing(artifact: &Artifact<'_>, rank: usize) -> Result<Drawing, ReportE
         }
     }
     Ok(drawing)
-}
-
-/// Every node but the image reads earlier nodes; counts rely on it.
-fn check_network(network: &Network) -> Result<(), String> {
-    if network.nodes().is_empty() {
-        return Err("it has no layers".to_owned());
-    }
-    for (i, node) in network.nodes().iter().enumerate() {
-        let reads_earlier = node.inputs.iter().all(|input| input.0 < i);
-        if !reads_earlier || (i > 0 && node.inputs.is_empty()) {
-            return Err(format!("layer `{}` does not read an earlier layer", node.path));
-        }
-    }
-    Ok(())
 }
 
 /// Numbers labels that are not unique: `random`, `random (2)`.

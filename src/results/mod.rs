@@ -5,15 +5,21 @@
 mod agreement;
 mod error;
 mod models;
+mod saved;
+mod signature;
+mod tensors;
 mod top;
 mod trials;
 
 pub use agreement::{AGREEMENT_FILE, Agreement, Pair};
 pub use error::ResultsError;
 pub use models::{
-    Chosen, DRAWING_FILE, Epoch, MODELS_FORMAT, ModelSummary, ModelsSummary, SUMMARY_FILE,
-    model_folder,
+    Chosen, DRAWING_FILE, Epoch, MODELS_FORMAT, ModelSummary, ModelsSummary, NETWORK_FILE,
+    SUMMARY_FILE, WEIGHTS_FILE, model_folder,
 };
+pub use saved::SavedModel;
+pub use signature::{CONTRAST_BIAS, Fit, SIGNATURE_FILE, SIGNATURE_FORMAT, Scaling, Signature};
+pub use tensors::{Values, Weights, replace_tensors, tensors_file, tensors_in};
 pub use top::{Ranked, ranking, top};
 pub use trials::{
     CARD_FILE, TRIALS_FILE, TRIALS_FORMAT, Trial, Trials, TrialsCard, finished, write_card,

@@ -1,14 +1,18 @@
 //! `models` artifacts: `summary.json`, and a folder for each trained child network.
 //!
-//! `models/NN/` holds `network.json`, `weights.safetensors`, `history.jsonl`, `confusion.csv`, and
-//! `drawing.json` where the space draws its networks in diagrams.
+//! `models/NN/` holds `network.json`, `weights.safetensors`, `signature.json`, `history.jsonl`,
+//! `confusion.csv`, and `drawing.json` where the space draws its networks in diagrams.
 
 use serde::{Deserialize, Serialize};
 
 /// Version of the artifact's format.
-pub const MODELS_FORMAT: u32 = 1;
+pub const MODELS_FORMAT: u32 = 2;
 /// Name of the summary's file.
 pub const SUMMARY_FILE: &str = "summary.json";
+/// Name of the file of layers, inside a network's folder.
+pub const NETWORK_FILE: &str = "network.json";
+/// Name of the file of trained tensors, inside a network's folder.
+pub const WEIGHTS_FILE: &str = "weights.safetensors";
 /// Name of the file of diagrams, inside a network's folder.
 pub const DRAWING_FILE: &str = "drawing.json";
 
@@ -36,6 +40,18 @@ pub struct ModelsSummary {
     /// Test accuracy of the mean of all networks' class probabilities, when there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<Chosen>,
+    /// Ranks of the networks in the ensemble; empty when there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ensemble_ranks: Vec<usize>,
+}
+
+impl ModelsSummary {
+    /// Rank of the network that was chosen; texts are unique.
+    #[must_use]
+    pub fn chosen_rank(&self) -> Option<usize> {
+        let is_chosen = |model: &&ModelSummary| model.genotype == self.chosen.genotype;
+        self.models.iter().find(is_chosen).map(|model| model.rank)
+    }
 }
 
 /// A test result.

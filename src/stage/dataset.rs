@@ -195,7 +195,7 @@ impl Stage for DatasetConfig {
             Source::Idx(_) => Component { name: "dataset.idx", version: 1 },
             Source::Cifar(_) => Component { name: "dataset.cifar", version: 1 },
         };
-        vec![Component { name: "dataset", version: 1 }, source]
+        vec![Component { name: "dataset", version: 2 }, source]
     }
 
     fn parameters(&self, manifest: &mut Manifest) {

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    CommandConfig, DatasetConfig, EvaluateConfig, ReportConfig, RetrainConfig, SearchConfig,
+    CommandConfig, DatasetConfig, EvaluateConfig, ExportConfig, ReportConfig, RetrainConfig,
+    SearchConfig,
 };
 use super::{Kind, Stage};
 use crate::diagnostic::Diagnostic;
@@ -76,6 +77,7 @@ impl Registry {
                 &Typed::<EvaluateConfig>::KIND,
                 &Typed::<RetrainConfig>::KIND,
                 &Typed::<ReportConfig>::KIND,
+                &Typed::<ExportConfig>::KIND,
                 &Typed::<CommandConfig>::KIND,
             ],
         }

@@ -24,7 +24,7 @@ use crate::spec::Node;
 use crate::train::{Cpu, Engine, RECIPE_VERSION, Recipe};
 
 /// Version of the kind: how finals are chosen, trained, examined and written.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The engine that trains.
 const ENGINE: Cpu = Cpu;

@@ -8,6 +8,7 @@ use super::engine::Batch;
 use super::recipe::Preprocessing;
 use crate::dataset::{Card, Images};
 use crate::net::Shape;
+use crate::results::{CONTRAST_BIAS, SIGNATURE_FORMAT, Scaling, Signature};
 use crate::seed::Seed;
 
 /// Images to train on or to evaluate: beginnings of image sets, one after another.
@@ -79,10 +80,6 @@ impl<'a> Examples<'a> {
     }
 }
 
-/// Added to an image's variance before global contrast normalisation divides by its root, in squared
-/// bytes: without it the noise of an empty image would be blown up.
-const CONTRAST_BIAS: f64 = 10.0;
-
 /// Takes bytes to the numbers that networks read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standard {
@@ -90,6 +87,8 @@ pub struct Standard {
     preprocessing: Preprocessing,
     /// Mean of each channel over the training images.
     mean: Vec<f64>,
+    /// Deviation of each channel, at least 1.
+    deviation: Vec<f64>,
     /// One over the deviation of each channel.
     scale: Vec<f64>,
     /// Standardised number of each byte, by channel.
@@ -101,7 +100,6 @@ impl Standard {
     ///
     /// # Errors
     /// When the card has no statistics, as a test set's.
-    #[expect(clippy::cast_possible_truncation, reason = "numbers near 1")]
     pub fn of(card: &Card, preprocessing: Preprocessing) -> Result<Self, TrainError> {
         let channels = card.image.channels;
         if card.mean.len() != channels || card.deviation.len() != channels {
@@ -109,8 +107,52 @@ impl Standard {
             return Err(TrainError::Data(text.to_owned()));
         }
         // A channel that never changes carries nothing; a deviation under one byte is noise.
-        let scale: Vec<f64> =
-            card.deviation.iter().map(|deviation| 1.0 / deviation.max(1.0)).collect();
+        let deviation: Vec<f64> =
+            card.deviation.iter().map(|deviation| deviation.max(1.0)).collect();
+        Ok(Self::new(card.image, preprocessing, card.mean.clone(), deviation))
+    }
+
+    /// As the network of this signature was trained.
+    #[must_use]
+    pub fn signed(signature: &Signature) -> Self {
+        let shape = signature.image;
+        match &signature.scaling {
+            Scaling::Standard { mean, deviation } => {
+                Self::new(shape, Preprocessing::Standard, mean.clone(), deviation.clone())
+            }
+            Scaling::GlobalContrast => {
+                let (mean, deviation) = (vec![0.0; shape.channels], vec![1.0; shape.channels]);
+                Self::new(shape, Preprocessing::GlobalContrast, mean, deviation)
+            }
+        }
+    }
+
+    /// What a network needs to be used as it was trained, on the dataset of `card`.
+    #[must_use]
+    pub fn signature(&self, card: &Card) -> Signature {
+        let scaling = match self.preprocessing {
+            Preprocessing::Standard => {
+                Scaling::Standard { mean: self.mean.clone(), deviation: self.deviation.clone() }
+            }
+            Preprocessing::GlobalContrast => Scaling::GlobalContrast,
+        };
+        Signature {
+            format: SIGNATURE_FORMAT,
+            image: self.shape,
+            fit: card.fit,
+            scaling,
+            classes: card.classes.clone(),
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "numbers near 1")]
+    fn new(
+        shape: Shape,
+        preprocessing: Preprocessing,
+        mean: Vec<f64>,
+        deviation: Vec<f64>,
+    ) -> Self {
+        let scale: Vec<f64> = deviation.iter().map(|deviation| 1.0 / deviation).collect();
         let channel = |(mean, scale): (&f64, &f64)| {
             let mut table = [0.0; 256];
             for (byte, number) in (0..=u8::MAX).zip(&mut table) {
@@ -118,8 +160,8 @@ impl Standard {
             }
             table
         };
-        let table = card.mean.iter().zip(&scale).map(channel).collect();
-        Ok(Self { shape: card.image, preprocessing, mean: card.mean.clone(), scale, table })
+        let table = mean.iter().zip(&scale).map(channel).collect();
+        Self { shape, preprocessing, mean, deviation, scale, table }
     }
 
     /// Shape of one image.
@@ -207,6 +249,7 @@ fn mean_and_variance(numbers: &[f64]) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::Fit;
 
     fn images() -> Images {
         let shape = Shape { channels: 1, height: 2, width: 3 };
@@ -222,6 +265,7 @@ mod tests {
             classes: Vec::new(),
             mean: vec![mean],
             deviation: vec![deviation],
+            fit: Fit::Stretch,
             broken: Vec::new(),
         };
         Standard::of(&card, preprocessing).unwrap()

@@ -2,18 +2,17 @@
 //!
 //! A file that is missing, torn or of another training is no checkpoint: the training starts over.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::engine::{State, Values};
 use crate::digest::Digest;
-use crate::results::Epoch;
+use crate::results::{Epoch, replace_tensors, tensors_file, tensors_in};
 
 /// Key of the metadata entry.
 const PROGRESS: &str = "progress";
@@ -77,10 +76,7 @@ impl Checkpoint {
         let progress = Progress { content: Some(content(&tensors)), ..progress.clone() };
         let text = serde_json::to_string(&progress).map_err(|e| failed(e.into()))?;
         let metadata = HashMap::from([(PROGRESS.to_owned(), text)]);
-        // Tensor by tensor, so that there are never all of them twice, into a file beside it that is then renamed:
-        // a kill leaves the old or the new one.
-        safetensors::serialize_to_file(tensors, Some(metadata), &self.path)
-            .map_err(|error| failed(io::Error::other(error)))
+        replace_tensors(&self.path, &tensors, metadata).map_err(failed)
     }
 
     /// The state of the training `identity`, when the file has it whole.
@@ -89,7 +85,7 @@ impl Checkpoint {
         let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
         let text = header.metadata().as_ref()?.get(PROGRESS)?;
         let progress: Progress = serde_json::from_str(text).ok()?;
-        let tensors = deserialize(&bytes)?;
+        let tensors = tensors_in(&bytes)?;
         let whole = progress.content == Some(content(&tensors.iter().map(by_reference).collect()));
         if progress.identity != *identity || !whole {
             return None;
@@ -123,8 +119,7 @@ impl State {
     /// # Errors
     /// When serialization fails, which only an impossible shape brings about.
     pub fn weights_file(&self) -> io::Result<Vec<u8>> {
-        let tensors = self.weights.iter().map(by_reference);
-        safetensors::serialize(tensors, None).map_err(io::Error::other)
+        tensors_file(&self.weights.iter().map(by_reference).collect())
     }
 }
 
@@ -144,46 +139,11 @@ fn content(tensors: &BTreeMap<String, &Values>) -> Digest {
     let mut hasher = crate::digest::Hasher::new();
     for (name, values) in tensors {
         hasher.update(format!("{name} {:?}\n", values.shape).as_bytes());
-        hasher.update(&bytes_of(values));
+        hasher.update(&values.bytes());
     }
     hasher.digest()
 }
 
-fn bytes_of(values: &Values) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(4 * values.values.len());
-    for number in &values.values {
-        bytes.extend_from_slice(&number.to_le_bytes());
-    }
-    bytes
-}
-
-impl View for &Values {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(bytes_of(self))
-    }
-
-    fn data_len(&self) -> usize {
-        4 * self.values.len()
-    }
-}
-
-fn deserialize(bytes: &[u8]) -> Option<BTreeMap<String, Values>> {
-    let file = SafeTensors::deserialize(bytes).ok()?;
-    let read = |(name, view): (String, TensorView<'_>)| {
-        let (numbers, rest) = view.data().as_chunks::<4>();
-        let values = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
-        let fits = view.dtype() == Dtype::F32 && rest.is_empty();
-        fits.then(|| (name, Values { shape: view.shape().to_vec(), values }))
-    };
-    file.tensors().into_iter().map(read).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::TrainError;
 use super::recipe::Recipe;
 use crate::net::Network;
+pub use crate::results::Values;
 use crate::seed::Seed;
 
 /// Something that can train networks.
@@ -182,13 +183,4 @@ pub struct State {
     /// What only the next step needs: the optimizer's averages `first.NAME` and `second.NAME`, and the
     /// weights of the auxiliary head as `auxiliary.NAME`.
     pub training: BTreeMap<String, Values>,
-}
-
-/// A tensor in plain memory.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Values {
-    /// Its dimensions.
-    pub shape: Vec<usize>,
-    /// Its numbers, last dimension fastest.
-    pub values: Vec<f32>,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use phytotron::artifact::ArtifactType;
 use phytotron::dataset::{
-    CARD_FILE, Card, Dataset, FORMAT, IMAGES_FILE, INDEX_FILE, Images, Testset, validate,
+    CARD_FILE, Card, Dataset, FORMAT, Fit, IMAGES_FILE, INDEX_FILE, Images, Testset, validate,
 };
 use phytotron::net::Shape;
 use tempfile::TempDir;
@@ -28,6 +28,7 @@ fn card(images: &Images) -> Card {
         classes: vec!["a".to_owned(), "b, c".to_owned()],
         mean,
         deviation,
+        fit: Fit::Crop,
         broken: vec![("x.png".to_owned(), "empty file".to_owned())],
     }
 }

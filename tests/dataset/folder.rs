@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
+use phytotron::dataset::read_image;
 use phytotron::event::Event;
 use serde_json::{Value as Json, json};
 
@@ -94,6 +95,34 @@ fn a_whole_jpeg_is_fine_whatever_its_name() {
     let image = DynamicImage::ImageRgb8(RgbImage::from_pixel(8, 8, Rgb([200, 100, 50])));
     project.write("plants/oak/renamed.png", encoded(&image, ImageFormat::Jpeg));
     assert_eq!(project.run(&with(&json!({}))).unwrap().dataset().card.broken, []);
+}
+
+/// What a trained network is shown later is what it would have been trained on.
+#[test]
+fn a_single_image_is_read_as_the_dataset_reads_it() {
+    let project = project();
+    let grain =
+        |x: u32, y: u32| Rgb(((x * 31 + y * 57) % 251).to_le_bytes()[..3].try_into().unwrap());
+    for (class, sides) in [("oak", (23, 17)), ("fir", (9, 40))] {
+        let image = DynamicImage::ImageRgb8(RgbImage::from_fn(sides.0, sides.1, grain));
+        project.write(&format!("plants/{class}/odd.png"), encoded(&image, ImageFormat::Png));
+    }
+    for (fit, grayscale) in [("stretch", false), ("crop", true)] {
+        let mut with = with(&json!({}));
+        with["fit"] = json!(fit);
+        with["grayscale"] = json!(grayscale);
+        let outputs = project.run(&with).unwrap();
+        let dataset = outputs.dataset();
+        assert_eq!(serde_json::to_value(dataset.card.fit).unwrap(), fit);
+        for (part, images) in [("training", &dataset.training), ("validation", &dataset.validation)]
+        {
+            for (place, name) in outputs.names("dataset", part).iter().enumerate() {
+                let path = project.path(&format!("plants/{name}"));
+                let found = read_image(&path, dataset.card.image, dataset.card.fit).unwrap();
+                assert_eq!(found, images.image(place), "{name}, {fit}");
+            }
+        }
+    }
 }
 
 #[test]

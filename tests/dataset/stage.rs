@@ -63,7 +63,7 @@ fn defaults_are_the_leaves_study() {
 fn only_used_components_count() {
     let stage = bind(&leaves(40)).unwrap();
     let component = |name, version| Component { name, version };
-    assert_eq!(stage.components(), [component("dataset", 1), component("dataset.leaves", 1)]);
+    assert_eq!(stage.components(), [component("dataset", 2), component("dataset.leaves", 1)]);
     assert_eq!(stage.files(), Vec::<String>::new());
     assert_eq!(bind(&idx::with_test()).unwrap().components()[1], component("dataset.idx", 1));
 }

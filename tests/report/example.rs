@@ -153,6 +153,7 @@ impl Example {
                 test_accuracy: 0.914,
                 interval: [0.895, 0.9298],
             }),
+            ensemble_ranks: vec![1, 2, 3, 4],
         };
         put(&folder, "summary.json", &summary);
         Source { coordinates: Coordinates::default(), folder }
@@ -169,6 +170,7 @@ impl Example {
             classes: CLASSES.map(str::to_owned).to_vec(),
             mean: vec![72.94],
             deviation: vec![90.02],
+            fit: dataset::Fit::Stretch,
             broken: vec![("coat/0017.png".to_owned(), "the file is empty".to_owned())],
         };
         put(&folder, "card.json", &card);

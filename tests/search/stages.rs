@@ -523,6 +523,7 @@ fn dataset(folder: &Path, side: usize, classes: usize) {
         classes: (0..classes).map(|class| format!("class {class}")).collect(),
         mean: vec![7.0],
         deviation: vec![1.0],
+        fit: phytotron::dataset::Fit::Stretch,
         broken: Vec::new(),
     };
     let data = Dataset { card, training: images(4 * classes), validation: images(2 * classes) };

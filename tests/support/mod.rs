@@ -4,6 +4,8 @@
 //! TestSpace::new().pipeline(YAML).run(&[]).success().stages("a done, b done");
 //! ```
 
+pub(crate) mod python;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;

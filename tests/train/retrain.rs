@@ -118,6 +118,7 @@ fn the_best_of_all_searches_are_trained_tested_and_written() {
     assert!(summary.chosen.test_accuracy > 0.5, "{summary:?}");
     assert_eq!((summary.test_images, &summary.test_images_by_class), (45, &vec![15; 3]));
     assert_eq!(summary.ensemble.as_ref().unwrap().genotype, "2 networks");
+    assert_eq!((summary.ensemble_ranks.as_slice(), summary.chosen_rank()), (&[1, 2][..], Some(1)));
     let metrics = outcome.unwrap().metrics;
     assert_eq!(metrics["test_accuracy"].to_bits(), accuracy);
     assert!(metrics["test_accuracy_low"] < metrics["test_accuracy_high"]);
@@ -131,10 +132,12 @@ fn the_best_of_all_searches_are_trained_tested_and_written() {
             "models/01/confusion.csv",
             "models/01/history.jsonl",
             "models/01/network.json",
+            "models/01/signature.json",
             "models/01/weights.safetensors",
             "models/02/confusion.csv",
             "models/02/history.jsonl",
             "models/02/network.json",
+            "models/02/signature.json",
             "models/02/weights.safetensors",
             "summary.json",
         ]

@@ -1,6 +1,7 @@
 //! `PyTorch` is a witness of what training means: operations, losses and optimizers give its numbers.
 //!
-//! `tests/fixtures/torch/make.py` wrote them, in f64. Not here: dropout and drop path, whose masks are
+//! `tests/fixtures/torch/make.py` wrote them, in f64, and writes them anew where Debian's `python3-torch` is
+//! installed. Not here: dropout and drop path, whose masks are
 //! drawn by name, and where the two differ on purpose (the script says so there): the variance that batch
 //! norm's running statistics take in, and what weights of classes divide by.
 
@@ -15,6 +16,8 @@ use phytotron::train::reference::{Norms, Reference, loss};
 use phytotron::train::{Batch, Child, Cpu, Engine as _, Moment, Outline, Recipe, State, Values};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
+
+use crate::support::python;
 
 /// Sums of up to a hundred terms in f64, in two orders.
 const DOUBLE: f64 = 1e-12;
@@ -99,6 +102,28 @@ fn optimizers_clipping_and_running_statistics_step_as_torch_does() {
     }
 }
 
+/// Debian's version computes what the stored file has, whichever version wrote that.
+#[test]
+fn the_fixtures_are_what_the_script_makes() {
+    let Some(mut torch) = python::torch() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fixtures.safetensors");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch/make.py");
+    python::run(torch.arg(script).arg(&path));
+    let (stored, made) = (Fixtures::read(), Fixtures::at(&path));
+    assert!(made.tensors.keys().eq(stored.tensors.keys()));
+    for (name, tensor) in &made.tensors {
+        assert_eq!(tensor.shape, stored.tensors[name].shape, "{name}");
+        close(name, &tensor.values, stored.numbers(name), DOUBLE);
+    }
+    let without_version = |text: &str| {
+        let mut cases: serde_json::Value = serde_json::from_str(text).unwrap();
+        cases.as_object_mut().unwrap().remove("torch").expect("the version that wrote the file");
+        cases
+    };
+    assert_eq!(without_version(&made.text), without_version(&stored.text));
+}
+
 /// Gives a child the weights and running statistics that torch began with.
 fn begin(child: &mut dyn Child, file: &Fixtures) {
     let mut state = child.state();
@@ -155,6 +180,8 @@ fn kind(op: Op) -> Option<&'static str> {
 /// The file that the script wrote.
 struct Fixtures {
     cases: Cases,
+    /// The cases as they stand in the file.
+    text: String,
     tensors: BTreeMap<String, Tensor>,
 }
 
@@ -244,7 +271,11 @@ impl Net {
 impl Fixtures {
     fn read() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch");
-        let bytes = fs::read(folder.join("fixtures.safetensors")).unwrap();
+        Self::at(&folder.join("fixtures.safetensors"))
+    }
+
+    fn at(path: &Path) -> Self {
+        let bytes = fs::read(path).unwrap();
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         let cases = &header.metadata().as_ref().unwrap()["cases"];
         let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
@@ -254,7 +285,8 @@ impl Fixtures {
             let values = numbers.iter().map(|number| f64::from_le_bytes(*number)).collect();
             (name, Tensor { shape: view.shape().to_vec(), values })
         });
-        Self { cases: serde_json::from_str(cases).unwrap(), tensors: tensors.collect() }
+        let (text, tensors) = (cases.clone(), tensors.collect());
+        Self { cases: serde_json::from_str(&text).unwrap(), text, tensors }
     }
 
     fn numbers(&self, name: &str) -> &[f64] {

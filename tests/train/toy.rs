@@ -1,6 +1,6 @@
 //! A tiny image set that a small network can learn, and such a network.
 
-use phytotron::dataset::{Card, Dataset, Images, Testset};
+use phytotron::dataset::{Card, Dataset, Fit, Images, Testset};
 use phytotron::net::{Builder, Network, Op, Shape, Window};
 use phytotron::seed::Seed;
 
@@ -34,6 +34,7 @@ fn card(statistics: bool) -> Card {
         classes: ["horizontal", "vertical", "both"].map(str::to_owned).to_vec(),
         mean: of(90.0),
         deviation: of(50.0),
+        fit: Fit::Stretch,
         broken: Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::artifact::StageId;
-use crate::cli::args::{GetArgs, SelectionArgs};
+use crate::cli::args::{GetArgs, PipelineArgs, SelectionArgs};
 use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
@@ -19,11 +19,7 @@ pub(super) fn get(
     args: &GetArgs,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
-    let (study, _) = workplace.load(&args.pipeline)?;
-    let store = workplace.store()?;
-    let (index, output) = find(&study, &args.stage)?;
-    let record = record(workplace, args, &study, &store, index)?;
-    let trees = wanted(&record, output.as_deref(), &study.get(index).id)?;
+    let Found { study, store, index, trees } = find_result(workplace, &args.pipeline, &args.stage)?;
     let folder = args.output.clone().unwrap_or_else(|| study.folder(index));
     for (name, tree) in &trees {
         let place = if trees.len() == 1 { folder.clone() } else { folder.join(name) };
@@ -35,6 +31,29 @@ pub(super) fn get(
         terminal.say(&place.display().to_string());
     }
     Ok(Exit::Done)
+}
+
+/// A stage's result in the store.
+pub(super) struct Found {
+    pub(super) study: Study,
+    pub(super) store: Store,
+    pub(super) index: StageIndex,
+    /// Outputs by name.
+    pub(super) trees: Vec<(PathBuf, Digest)>,
+}
+
+/// Finds the result of a stage, of one cell, or one output of it (`retrain.models`), as `plan` would.
+pub(super) fn find_result(
+    workplace: &Workplace,
+    pipeline: &PipelineArgs,
+    stage: &str,
+) -> Result<Found, CliError> {
+    let (study, _) = workplace.load(pipeline)?;
+    let store = workplace.store()?;
+    let (index, output) = find(&study, stage)?;
+    let record = record(workplace, pipeline, &study, &store, index)?;
+    let trees = wanted(&record, output.as_deref(), &study.get(index).id)?;
+    Ok(Found { study, store, index, trees })
 }
 
 /// Splits `stage`, `stage[cell]` or `stage.output` by what there is.
@@ -53,12 +72,12 @@ fn find(study: &Study, text: &str) -> Result<(StageIndex, Option<String>), CliEr
 /// The stage's record, resolving everything above it.
 fn record(
     workplace: &Workplace,
-    args: &GetArgs,
+    pipeline: &PipelineArgs,
     study: &Study,
     store: &Store,
     wanted: StageIndex,
 ) -> Result<StageRecord, CliError> {
-    let request = workplace.request(&args.pipeline, &SelectionArgs::default())?;
+    let request = workplace.request(pipeline, &SelectionArgs::default())?;
     let mut planner = super::plan::planner(&request, study, store)?;
     let mut needed = vec![wanted];
     let mut above = Vec::new();
@@ -74,7 +93,7 @@ fn record(
         let resolved = planner.resolve(index)?;
         let Some(record) = resolved.record else {
             let stage = &study.get(index).id;
-            let file = args.pipeline.pipeline.display();
+            let file = pipeline.pipeline.display();
             return Err(CliError::Usage(format!(
                 "stage `{stage}` has no result: compute it with `phytotron run {file}`"
             )));

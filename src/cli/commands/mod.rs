@@ -1,6 +1,7 @@
 //! The commands, one file each; every one returns its exit code and says its answer once.
 
 mod check;
+mod export;
 mod fsck;
 mod gc;
 mod get;
@@ -8,7 +9,9 @@ mod graph;
 mod history;
 mod init;
 mod kinds;
+mod model;
 mod plan;
+mod predict;
 mod run;
 mod schema;
 mod verify;
@@ -40,6 +43,8 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         Command::Gc(args) => gc::gc(&at(None)?, args, terminal),
         Command::Check(args) => check::check(&at(Some(&args.pipeline))?, args, terminal),
         Command::Get(args) => get::get(&at(Some(&args.pipeline.pipeline))?, args, terminal),
+        Command::Export(args) => export::export(&cli.global, args, terminal),
+        Command::Predict(args) => predict::predict(args, terminal),
         Command::Verify(args) => {
             verify::verify(&at(Some(&args.pipeline.pipeline))?, args, terminal)
         }

@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::files::ProjectFiles;
+use super::image_file::Damage;
 use super::{DatasetError, Picture};
 use crate::seed::Seed;
 
@@ -67,12 +68,7 @@ pub(crate) struct Listing {
 #[derive(Debug)]
 pub(crate) enum PictureError {
     /// The image is broken; the rest may be fine.
-    Broken {
-        /// The kind of damage, in words that stay the same in every version.
-        reason: &'static str,
-        /// More, for people.
-        detail: String,
-    },
+    Broken(Damage),
     /// Nothing else can be had either.
     Fatal(DatasetError),
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::finals::{Model, Trained};
 use super::folder;
 use crate::dataset::Testset;
-use crate::results::{Chosen, MODELS_FORMAT, ModelSummary, ModelsSummary};
+use crate::results::{Chosen, MODELS_FORMAT, ModelSummary, ModelsSummary, Signature};
 use crate::stage::{Job, Outcome, StageError};
 use crate::statistics::wilson;
 use crate::train::{Examples, Scores, TrainError, predict};
@@ -14,6 +14,7 @@ use crate::train::{Examples, Scores, TrainError, predict};
 pub(super) struct Results {
     models: Vec<Model>,
     summary: ModelsSummary,
+    signature: Signature,
 }
 
 /// Opens the test set and lets all trained networks see it once. Takes the finals as they are: ranks
@@ -26,7 +27,8 @@ pub(super) fn sit(
 ) -> Result<Results, StageError> {
     let folder = job.input("test").expect("BUG: the port `test` takes exactly one");
     let test = Testset::open(folder).map_err(|error| StageError::caused_by(&error))?;
-    let fits = test.card.image == trained.standard.shape() && test.card.classes == trained.classes;
+    let fits = test.card.image == trained.standard.shape()
+        && test.card.classes == trained.signature.classes;
     if !fits {
         return Err(StageError::Failed(
             "the test set has other images or classes than the dataset: bind both from one source"
@@ -51,8 +53,9 @@ pub(super) fn sit(
         .map(|(place, (model, scores))| model.summary(place + 1, scores.as_ref(), &labels))
         .collect();
     let best = &models[trained.chosen];
-    let sat = scores.into_iter().flatten().take(together.unwrap_or(usize::MAX));
-    let sat: Vec<Scores> = sat.collect();
+    let sat = (1..).zip(scores).filter_map(|(rank, scores)| Some((rank, scores?)));
+    let (ranks, sat): (Vec<usize>, Vec<Scores>) = sat.take(together.unwrap_or(usize::MAX)).unzip();
+    let is_ensemble = sat.len() > 1;
     let summary = ModelsSummary {
         format: MODELS_FORMAT,
         chosen: Chosen {
@@ -60,13 +63,15 @@ pub(super) fn sit(
             test_accuracy: best.test_accuracy,
             interval: best.interval,
         },
-        ensemble: (sat.len() > 1).then(|| ensemble(&sat, &labels)),
+        ensemble: is_ensemble.then(|| ensemble(&sat, &labels)),
+        ensemble_ranks: if is_ensemble { ranks } else { Vec::new() },
         models,
         test_images: labels.len() as u64,
-        test_images_by_class: by_class(&labels, trained.classes.len()),
-        classes: trained.classes,
+        test_images_by_class: by_class(&labels, trained.signature.classes.len()),
+        classes: trained.signature.classes.clone(),
     };
-    Ok(Results { models: trained.models, summary })
+    let signature = trained.signature;
+    Ok(Results { models: trained.models, summary, signature })
 }
 
 impl Model {
@@ -80,7 +85,7 @@ impl Model {
         if !self.is_trained() {
             return Ok(None);
         }
-        let (child, classes) = (self.fitted.child.as_ref(), trained.classes.len());
+        let (child, classes) = (self.fitted.child.as_ref(), trained.signature.classes.len());
         let stop = || job.stop.is_requested();
         predict(child, examples, &trained.standard, classes, &stop).map(Some).map_err(|error| {
             match error {
@@ -162,7 +167,7 @@ impl Results {
     pub(super) fn write(&self, root: &Path) -> Result<(), StageError> {
         folder::write_summary(root, &self.summary)?;
         for (model, summary) in self.models.iter().zip(&self.summary.models) {
-            folder::write_model(root, model, summary, &self.summary.classes)?;
+            folder::write_model(root, model, summary, &self.signature)?;
         }
         Ok(())
     }

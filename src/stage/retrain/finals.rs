@@ -9,7 +9,7 @@ use super::{ENGINE, RetrainConfig, Validation};
 use crate::dataset::Dataset;
 use crate::event::{Emit, Event};
 use crate::net::{Drawing, Network};
-use crate::results::{Ranked, Trials, TrialsCard, top};
+use crate::results::{Ranked, Signature, Trials, TrialsCard, top};
 use crate::space::SpaceConfig;
 use crate::stage::lanes::{lanes, side_by_side};
 use crate::stage::{Job, StageError, memory, profile};
@@ -38,7 +38,7 @@ pub(super) struct Trained {
     /// Place of the best by search score that could be trained.
     pub(super) chosen: usize,
     pub(super) standard: Standard,
-    pub(super) classes: Vec<String>,
+    pub(super) signature: Signature,
 }
 
 /// A final and its training.
@@ -137,8 +137,8 @@ impl Finals {
             let reason = models[0].fitted.outcome;
             StageError::Failed(format!("no network could be trained; the best by search {reason}"))
         })?;
-        let classes = self.data.card.classes;
-        Ok(Trained { models, chosen, standard: self.standard, classes })
+        let signature = self.standard.signature(&self.data.card);
+        Ok(Trained { models, chosen, standard: self.standard, signature })
     }
 
     /// What a final is trained on, and how.

@@ -7,7 +7,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::finals::Model;
-use crate::results::{DRAWING_FILE, ModelSummary, ModelsSummary, SUMMARY_FILE, model_folder};
+use crate::results::{
+    DRAWING_FILE, ModelSummary, ModelsSummary, NETWORK_FILE, SIGNATURE_FILE, SUMMARY_FILE,
+    Signature, WEIGHTS_FILE, model_folder,
+};
 use crate::stage::StageError;
 
 /// Writes `summary.json`.
@@ -15,12 +18,12 @@ pub(super) fn write_summary(root: &Path, summary: &ModelsSummary) -> Result<(), 
     write(&root.join(SUMMARY_FILE), pretty(summary).as_bytes())
 }
 
-/// Writes `models/NN`: the network, its weights unless it failed, its history, its confusions.
+/// Writes `models/NN`: the network, its weights unless it failed, its signature, history, confusions.
 pub(super) fn write_model(
     root: &Path,
     model: &Model,
     summary: &ModelSummary,
-    classes: &[String],
+    signature: &Signature,
 ) -> Result<(), StageError> {
     let folder = root.join(model_folder(summary.rank));
     fs::create_dir_all(&folder).map_err(|source| StageError::Io {
@@ -28,16 +31,20 @@ pub(super) fn write_model(
         path: folder.clone(),
         source,
     })?;
-    write(&folder.join("network.json"), pretty(&model.is.network).as_bytes())?;
+    write(&folder.join(NETWORK_FILE), pretty(&model.is.network).as_bytes())?;
     if !model.is.drawing.diagrams.is_empty() {
         write(&folder.join(DRAWING_FILE), pretty(&model.is.drawing).as_bytes())?;
     }
+    write(&folder.join(SIGNATURE_FILE), pretty(signature).as_bytes())?;
     write(&folder.join("history.jsonl"), history(model).as_bytes())?;
-    write(&folder.join("confusion.csv"), confusion(&summary.confusion, classes).as_bytes())?;
+    write(
+        &folder.join("confusion.csv"),
+        confusion(&summary.confusion, &signature.classes).as_bytes(),
+    )?;
     if model.is_trained() {
         let weights = model.fitted.child.state().weights_file();
         let weights = weights.map_err(|error| StageError::caused_by(&error))?;
-        write(&folder.join("weights.safetensors"), &weights)?;
+        write(&folder.join(WEIGHTS_FILE), &weights)?;
     }
     Ok(())
 }
