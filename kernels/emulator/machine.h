@@ -46,7 +46,7 @@ constexpr size_t STACK = 64 * 1024;
 
 // Ends the process: what a kernel did is wrong.
 [[noreturn]] inline void fail(const char* format, ...) {
-    std::fflush(stdout);
+
     std::fprintf(stderr, "block (%u, %u, %u), thread (%u, %u): ", blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x,
                  threadIdx.y);
     va_list values;

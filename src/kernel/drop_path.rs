@@ -4,6 +4,8 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 
 use super::access::{floats, input, tensor};
 use super::chunks::changed_by_image;
+#[cfg(any(test, feature = "cuda"))]
+use super::gpu::{self, Machine, View};
 use crate::seed::Seed;
 
 /// Keeps the map of an image with probability `keep` and divides it by `keep`; else it is zeros
@@ -51,6 +53,21 @@ impl DropPath {
             0.0 => map.fill(0.0),
             factor => map.iter_mut().for_each(|number| *number *= factor),
         }
+    }
+}
+
+#[cfg(any(test, feature = "cuda"))]
+impl DropPath {
+    /// The maps of `images` images of `size` numbers, dropped or scaled; a gradient all the same.
+    pub(super) fn on<M: Machine>(
+        &self,
+        machine: &M,
+        xs: View<'_, M::Memory>,
+        images: usize,
+        size: usize,
+    ) -> Result<M::Memory> {
+        let keys = (0..images).flat_map(|image| self.seed.key("drop path", image as u64));
+        gpu::drop_path(machine, xs, &keys.collect::<Vec<u32>>(), size, self.keep)
     }
 }
 

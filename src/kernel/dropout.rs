@@ -7,6 +7,8 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 
 use super::access::{floats, input, tensor};
 use super::chunks::changed_by_image;
+#[cfg(any(test, feature = "cuda"))]
+use super::gpu::{self, Machine, View};
 use crate::seed::{Seed, Stream};
 
 /// Drops numbers with probability `rate` and scales the others by `1 / (1 - rate)`.
@@ -34,17 +36,38 @@ impl Dropout {
         self.mask(&mut self.seed.stream("dropout", image as u64), map);
     }
 
+    /// What the 32 bits of a number are below when it is dropped, and the factor of the others.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits")]
+    fn rule(&self) -> (u32, f32) {
+        ((self.rate * 4_294_967_296.0) as u32, (1.0 / (1.0 - self.rate)) as f32)
+    }
+
     /// Two decisions from each draw, 32 bits each.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32-bit halves")]
     fn mask(&self, stream: &mut Stream, ys: &mut [f32]) {
-        let dropped = (self.rate * 4_294_967_296.0) as u64;
-        let scale = (1.0 / (1.0 - self.rate)) as f32;
+        let (dropped, scale) = self.rule();
+        let dropped = u64::from(dropped);
         for pair in ys.chunks_mut(2) {
             let bits = stream.bits();
             for (y, draw) in pair.iter_mut().zip([bits & 0xFFFF_FFFF, bits >> 32]) {
                 *y = if draw < dropped { 0.0 } else { *y * scale };
             }
         }
+    }
+}
+
+#[cfg(any(test, feature = "cuda"))]
+impl Dropout {
+    /// The maps of `images` images of `size` numbers, dropped and scaled; a gradient all the same.
+    pub(super) fn on<M: Machine>(
+        &self,
+        machine: &M,
+        xs: View<'_, M::Memory>,
+        images: usize,
+        size: usize,
+    ) -> Result<M::Memory> {
+        let keys = (0..images).flat_map(|image| self.seed.key("dropout", image as u64));
+        let (threshold, scale) = self.rule();
+        gpu::dropout(machine, xs, &keys.collect::<Vec<u32>>(), size, threshold, scale)
     }
 }
 

@@ -22,6 +22,8 @@ mod cross_entropy;
 mod depthwise;
 mod drop_path;
 mod dropout;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) mod gpu;
 mod max_pool;
 mod memory;
 mod pad;
