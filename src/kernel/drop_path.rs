@@ -1,8 +1,12 @@
 //! Drop path: the whole map of an image is dropped or kept, each decision found by name.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 
 use super::access::{floats, input, tensor};
+#[cfg(feature = "cuda")]
+use super::access::{device_tensor, on_gpu, view};
 use super::chunks::changed_by_image;
 #[cfg(any(test, feature = "cuda"))]
 use super::gpu::{self, Machine, View};
@@ -81,8 +85,23 @@ impl CustomOp1 for DropPath {
         Ok((CpuStorage::F32(ys), layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, xs: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Dims)> {
+        let images = layout.dims()[0];
+        let size = layout.shape().elem_count() / images.max(1);
+        let ys = self.on(&gpu::Cuda::new(&xs.device), view(xs, layout)?, images, size)?;
+        Ok((ys, layout.shape().clone()))
+    }
+
     fn bwd(&self, xs: &Tensor, _ys: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if xs.device().is_cuda() {
+            let images = xs.dim(0)?;
+            let size = xs.elem_count() / images.max(1);
+            let dx = on_gpu([&gradient], |gpu, [g]| self.on(gpu, g, images, size))?;
+            return Ok(Some(device_tensor(dx, xs.shape())));
+        }
         let dx = self.apply(&floats(&gradient)?, xs.dim(0)?);
         Ok(Some(tensor(dx, xs.shape())?))
     }

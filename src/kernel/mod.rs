@@ -17,6 +17,7 @@ mod aligned;
 mod avg_pool;
 mod batch_norm;
 mod chunks;
+mod concat;
 mod conv;
 mod cross_entropy;
 mod depthwise;
@@ -35,12 +36,15 @@ mod sum;
 
 pub(crate) mod reference;
 
-pub use access::{floats, tensor};
+pub use access::{floats, on_cpu, tensor};
+#[cfg(feature = "cuda")]
+pub(crate) use access::{device_tensor, on_gpu};
 pub(crate) use aligned::Memory;
 pub use avg_pool::AvgPool;
-pub use batch_norm::{BatchNorm, EPSILON, Moments};
+pub use batch_norm::{BatchNorm, EPSILON, Moments, Statistics};
 pub(crate) use batch_norm::{Normaliser, Spread};
 pub(crate) use chunks::parts;
+pub use concat::{concat, split};
 pub use conv::Conv;
 pub(crate) use conv::{Scratch, WayBack};
 pub use cross_entropy::CrossEntropy;

@@ -27,7 +27,7 @@ pub(crate) struct Convolution {
 pub(crate) struct ConvGradients<M> {
     pub(crate) input: Option<M>,
     pub(crate) weight: M,
-    pub(crate) bias: Option<M>,
+    pub(crate) bias: M,
 }
 
 impl Convolution {
@@ -59,14 +59,13 @@ impl Convolution {
         Ok(ys)
     }
 
-    /// Gradients of the weights, and of input and bias where they are wanted. `ys` is what
+    /// Gradients of weights and bias, and of the input where it is wanted. `ys` is what
     /// [`Convolution::forward`] gave.
     pub(crate) fn gradients<M: Machine>(
         &self,
         machine: &M,
         [xs, weight, ys, gradient]: [View<'_, M::Memory>; 4],
         input: bool,
-        bias: bool,
     ) -> Result<ConvGradients<M::Memory>> {
         let masked = if self.relu {
             Some(mask(machine, ys, gradient, self.images * self.slide.output.len())?)
@@ -75,12 +74,11 @@ impl Convolution {
         };
         let gradient = masked.as_ref().map_or(gradient, View::of);
         let (pixels, channels) = (self.output_pixels(), self.slide.output.channels);
-        let bias = bias.then(|| column_sums(machine, gradient, Columns { pixels, channels }, 1));
         let input = input.then(|| self.input_gradient(machine, gradient, weight));
         Ok(ConvGradients {
             input: input.transpose()?,
             weight: self.weight_gradient(machine, xs, gradient)?,
-            bias: bias.transpose()?,
+            bias: column_sums(machine, gradient, Columns { pixels, channels }, 1)?,
         })
     }
 

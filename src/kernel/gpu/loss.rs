@@ -51,7 +51,8 @@ pub(crate) fn losses<M: Machine>(
     fold(machine, View::of(&losses), 1, images, images)
 }
 
-/// `factor` times the gradient of the sum of the losses.
+/// `factor` times the gradient of the mean loss.
+#[expect(clippy::cast_precision_loss, reason = "a batch has few images")]
 pub(crate) fn gradient<M: Machine>(
     machine: &M,
     logits: View<'_, M::Memory>,
@@ -59,5 +60,6 @@ pub(crate) fn gradient<M: Machine>(
     factor: f32,
 ) -> Result<M::Memory> {
     const KERNEL: Kernel = Kernel::new("cross_entropy", "cross_entropy_gradient");
-    judged.run(machine, KERNEL, logits, judged.labels.len() * judged.classes, factor)
+    let images = judged.labels.len();
+    judged.run(machine, KERNEL, logits, images * judged.classes, factor / images as f32)
 }
