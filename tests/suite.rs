@@ -5,6 +5,7 @@
 mod cli;
 mod dataset;
 mod house;
+mod kernels;
 mod plan;
 mod progress;
 mod report;

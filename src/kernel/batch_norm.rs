@@ -17,7 +17,7 @@ use super::access::{floats, input, tensor};
 use super::access::{device_tensor, on_gpu, view};
 use super::pointwise::{Pattern, wide};
 #[cfg(feature = "cuda")]
-use super::gpu::{self, Cuda};
+use super::gpu;
 
 /// Added to the variance.
 pub const EPSILON: f64 = 1e-3;

@@ -16,7 +16,7 @@ use super::access::{floats, input, tensor};
 use super::access::{device_tensor, on_gpu, view};
 use super::aligned::Memory;
 #[cfg(feature = "cuda")]
-use super::gpu::{self, Convolution, Cuda};
+use super::gpu::{Convolution, Cuda};
 use super::chunks::{parts, reduce};
 use super::product::{Left, Panels, Product, Right, Start};
 use super::slide::Slide;

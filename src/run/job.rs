@@ -30,6 +30,8 @@ pub(super) struct Site<'a> {
     pub(super) project: &'a Path,
     /// The program that is a worker when called with `worker JOB`.
     pub(super) program: &'a Path,
+    /// The same for stages on a GPU.
+    pub(super) cuda_program: &'a Path,
     pub(super) pipeline_seed: u64,
     pub(super) interrupt: &'a Interrupt,
     pub(super) events: &'a dyn Emit,

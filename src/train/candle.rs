@@ -1,9 +1,12 @@
-//! The engine `candle-cpu`: candle's tensors and custom operations over our own kernels and tape.
+//! Candle's tensors and custom operations over our own kernels and tape: the engine `candle-cpu`, and what
+//! [`super::Cuda`] runs.
 //!
-//! Weights live here as plain memory. Each step lends them to candle as tensors, which costs a copy of
-//! the weights and saves every doubt about what candle shares.
+//! On the CPU weights live here as plain memory. Each step lends them to candle as tensors, which costs a copy
+//! of the weights and saves every doubt about what candle shares. On a GPU they stay on it ([`resident`]).
 
 mod probe;
+#[cfg(feature = "cuda")]
+mod resident;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +22,7 @@ use super::plan::Layers;
 use super::predict::count_correct;
 use super::recipe::Recipe;
 use super::tape::{Chance, Pass, Run, forward};
-use crate::kernel::{CrossEntropy, floats, keep_freed_memory, tensor};
+use crate::kernel::{CrossEntropy, floats, keep_freed_memory, on_cpu, tensor};
 use crate::net::{Network, Shape};
 use crate::seed::Seed;
 
@@ -39,16 +42,20 @@ impl Engine for CandleCpu {
 
     fn plan(&self, outline: &Outline<'_>) -> Result<Box<dyn Child>, TrainError> {
         keep_freed_memory();
-        Ok(Box::new(CandleChild::new(outline)))
+        Ok(Box::new(CandleChild::new(outline, Device::Cpu)?))
     }
 }
 
 /// A network with its weights.
-struct CandleChild {
+pub(super) struct CandleChild {
     network: Network,
     layers: Layers,
     image: Shape,
+    device: Device,
     parameters: Parameters,
+    /// The weights, where they live on a GPU; `parameters` then has their layout and the running statistics.
+    #[cfg(feature = "cuda")]
+    resident: Option<resident::Resident>,
     recipe: Recipe,
     class_weights: Arc<[f32]>,
     steps: u64,
@@ -56,10 +63,15 @@ struct CandleChild {
 }
 
 impl CandleChild {
-    fn new(outline: &Outline<'_>) -> Self {
+    /// A child of `outline` on `device`, as a training begins.
+    pub(super) fn new(outline: &Outline<'_>, device: Device) -> Result<Self, TrainError> {
         let (layers, recipe) = (Layers::of(outline.network, false), outline.recipe.clone());
-        Self {
-            parameters: Parameters::new(outline, &layers),
+        let parameters = Parameters::new(outline, &layers);
+        Ok(Self {
+            #[cfg(feature = "cuda")]
+            resident: resident::Resident::new(&parameters, &device)?,
+            parameters,
+            device,
             layers,
             image: outline.network.image(),
             network: outline.network.clone(),
@@ -67,17 +79,21 @@ impl CandleChild {
             class_weights: outline.class_weights.as_slice().into(),
             steps: outline.steps,
             seed: outline.seed,
-        }
+        })
     }
 
     fn input(&self, images: &[f32]) -> Result<Tensor, TrainError> {
         let Shape { channels, height, width } = self.image;
         let count = images.len() / self.image.len();
-        Ok(Tensor::from_slice(images, (count, height, width, channels), &Device::Cpu)?)
+        Ok(Tensor::from_slice(images, (count, height, width, channels), &self.device)?)
     }
 
     /// The weights as tensors, for one pass.
     fn tensors(&self) -> Result<Vec<Tensor>, TrainError> {
+        #[cfg(feature = "cuda")]
+        if let Some(resident) = &self.resident {
+            return Ok(resident.tensors(&self.parameters, &self.layers.weights)?);
+        }
         let tensors = self.layers.weights.iter().enumerate().map(|(place, weight)| {
             let values = &self.parameters.values()[self.parameters.span(place)];
             Tensor::from_slice(values, weight.shape.as_slice(), &Device::Cpu)
@@ -110,10 +126,13 @@ impl CandleChild {
         };
         let criterion = self.criterion(batch);
         let weight = self.recipe.auxiliary_weight;
-        let pass =
-            Pass::Training { chance, running: &mut self.parameters, auxiliary: weight > 0.0 };
+        let mut statistics = Vec::new();
+        let pass = Pass::Training { chance, seen: &mut statistics, auxiliary: weight > 0.0 };
         let Run { logits, auxiliary, tape } = forward(&self.layers, images, &weights, pass)?;
-        let correct = count_correct(&floats(&logits)?, &batch.labels);
+        for (norm, batch) in &statistics {
+            self.parameters.follow(*norm, &*batch.moments()?);
+        }
+        let correct = count_correct(&floats(&on_cpu(&logits)?)?, &batch.labels);
         let (mut loss, gradient) = judge(&criterion, &logits, 1.0)?;
         let mut auxiliary_gradient = None;
         if let Some(logits) = auxiliary {
@@ -129,6 +148,10 @@ impl CandleChild {
     }
 
     fn update(&mut self, gradients: &[Option<Tensor>], moment: Moment) -> Result<(), TrainError> {
+        #[cfg(feature = "cuda")]
+        if let Some(resident) = &self.resident {
+            return Ok(resident.update(&self.recipe, &self.parameters, gradients, moment)?);
+        }
         let guards = gradients
             .iter()
             .map(|gradient| gradient.as_ref().map(floats).transpose())
@@ -176,15 +199,24 @@ impl Child for CandleChild {
         let weights = self.tensors()?;
         let pass = Pass::Evaluation { running: self.parameters.running() };
         let Run { logits, .. } = forward(&self.layers, self.input(images)?, &weights, pass)?;
-        let logits = floats(&logits)?.to_vec();
+        let logits = floats(&on_cpu(&logits)?)?.to_vec();
         Ok(logits)
     }
 
-    fn state(&self) -> State {
-        self.parameters.state()
+    fn state(&self) -> Result<State, TrainError> {
+        #[cfg(feature = "cuda")]
+        if let Some(resident) = &self.resident {
+            return Ok(resident.state(&self.parameters)?);
+        }
+        Ok(self.parameters.state())
     }
 
     fn load(&mut self, state: &State) -> Result<(), TrainError> {
-        self.parameters.load(state)
+        self.parameters.load(state)?;
+        #[cfg(feature = "cuda")]
+        {
+            self.resident = resident::Resident::new(&self.parameters, &self.device)?;
+        }
+        Ok(())
     }
 }

@@ -114,7 +114,10 @@ pub trait Child: Send + Sync {
     }
 
     /// Everything that the next step depends on.
-    fn state(&self) -> State;
+    ///
+    /// # Errors
+    /// Faults of the device that has it.
+    fn state(&self) -> Result<State, TrainError>;
 
     /// Takes over what [`Child::state`] of an equal network returned.
     ///

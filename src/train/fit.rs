@@ -260,7 +260,7 @@ impl<'a> Training<'a> {
             }
         }
         if let Some(weights) = self.best.take() {
-            let training = self.child.state().training;
+            let training = self.child.state()?.training;
             self.child.load(&State { weights, training })?;
         }
         Ok(self.end(Outcome::Finished))
@@ -312,7 +312,7 @@ impl<'a> Training<'a> {
             let is_best =
                 best_epoch(&self.progress.history) == Some(self.progress.history.len() as u64 - 1);
             if is_best && self.assignment.recipe.weights == Kept::Best {
-                self.best = Some(self.child.state().weights);
+                self.best = Some(self.child.state()?.weights);
             }
         }
         if let (Some(Gate { step, threshold }), Some(accuracy)) = (gate, look.accuracy)
@@ -404,7 +404,7 @@ impl<'a> Training<'a> {
 
     fn save(&mut self) -> Result<(), TrainError> {
         if let Some(file) = &self.watch.checkpoint {
-            file.write(&self.progress, &self.child.state(), self.best.as_ref())?;
+            file.write(&self.progress, &self.child.state()?, self.best.as_ref())?;
         }
         self.saved_at = Instant::now();
         Ok(())

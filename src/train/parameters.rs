@@ -80,6 +80,17 @@ impl Parameters {
         &self.values
     }
 
+    /// What the optimizer averages, and the same of squares, laid out alike; the latter may be empty.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(super) fn averages(&self) -> [&[f32]; 2] {
+        [&self.first, &self.second]
+    }
+
+    /// Whether a weight tensor decays.
+    pub(super) fn decays(&self, weight: usize) -> bool {
+        matches!(self.weights[weight].start, Start::Drawn(..))
+    }
+
     /// Where a weight tensor lies.
     pub(super) fn span(&self, weight: usize) -> Range<usize> {
         self.spans[weight].clone()
@@ -144,14 +155,19 @@ impl Parameters {
 
     /// Everything that the next step depends on.
     pub(super) fn state(&self) -> State {
+        self.state_of(&self.values, [&self.first, &self.second])
+    }
+
+    /// The same of numbers that lie elsewhere, laid out alike.
+    pub(super) fn state_of(&self, own: &[f32], [first, second]: [&[f32]; 2]) -> State {
         let mut state = State::default();
         for (weight, span) in self.weights.iter().zip(&self.spans) {
             let values =
                 |values: &[f32]| Values { shape: weight.shape.clone(), values: values.to_vec() };
-            state.put(&weight.name, weight.used, values(&self.values[span.clone()]));
-            let first = values(&self.first[span.clone()]);
+            state.put(&weight.name, weight.used, values(&own[span.clone()]));
+            let first = values(&first[span.clone()]);
             state.training.insert(format!("first.{}", weight.name), first);
-            if let Some(second) = self.second.get(span.clone()) {
+            if let Some(second) = second.get(span.clone()) {
                 state.training.insert(format!("second.{}", weight.name), values(second));
             }
         }

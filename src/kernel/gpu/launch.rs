@@ -123,6 +123,7 @@ impl Parameters {
     }
 
     /// All that were given.
+    #[cfg(test)]
     pub(crate) fn words(&self) -> &[u32] {
         &self.words[..self.len]
     }

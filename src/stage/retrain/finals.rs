@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{ENGINE, RetrainConfig, Validation};
+use super::{RetrainConfig, Validation};
 use crate::dataset::Dataset;
 use crate::event::{Emit, Event};
 use crate::net::{Drawing, Network};
@@ -11,7 +11,7 @@ use crate::space::SpaceConfig;
 use crate::stage::{Job, StageError};
 use crate::statistics::Bar;
 use crate::train::{
-    Assignment, Checkpoint, Examples, Fitted, Outcome, Standard, TrainError, Watch, fit,
+    Assignment, Checkpoint, Examples, Fitted, Outcome, Standard, TrainError, Watch, engine_for, fit,
 };
 
 /// The networks to be trained, best first, and what they learn from.
@@ -145,7 +145,7 @@ impl Finals {
     ) -> Assignment<'b> {
         let training = Examples::all(&self.data.training);
         Assignment {
-            engine: &ENGINE,
+            engine: engine_for(config.device),
             network: &is.network,
             recipe: &config.recipe,
             standard: &self.standard,

@@ -35,8 +35,8 @@ pub(super) fn write_model(
     write(&folder.join("history.jsonl"), history(model).as_bytes())?;
     write(&folder.join("confusion.csv"), confusion(&summary.confusion, classes).as_bytes())?;
     if model.is_trained() {
-        let weights = model.fitted.child.state().weights_file();
-        let weights = weights.map_err(|error| StageError::caused_by(&error))?;
+        let state = model.fitted.child.state().map_err(|error| StageError::caused_by(&error))?;
+        let weights = state.weights_file().map_err(|error| StageError::caused_by(&error))?;
         write(&folder.join("weights.safetensors"), &weights)?;
     }
     Ok(())

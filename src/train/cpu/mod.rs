@@ -376,8 +376,8 @@ impl Child for CpuChild {
         timings
     }
 
-    fn state(&self) -> State {
-        self.parameters.state()
+    fn state(&self) -> Result<State, TrainError> {
+        Ok(self.parameters.state())
     }
 
     fn load(&mut self, state: &State) -> Result<(), TrainError> {
