@@ -7,9 +7,9 @@ use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 use rayon::prelude::*;
 
-use super::access::{floats, input, tensor};
 #[cfg(feature = "cuda")]
 use super::access::{device_tensor, on_gpu, view};
+use super::access::{floats, input, tensor};
 #[cfg(feature = "cuda")]
 use super::gpu::{self, Cuda};
 use super::pointwise::wide;
@@ -170,7 +170,8 @@ impl CustomOp1 for AvgPool {
         #[cfg(feature = "cuda")]
         if xs.device().is_cuda() {
             let images = xs.dim(0)?;
-            let dx = on_gpu([&gradient], |gpu, [g]| gpu::avg_gradient(gpu, &self.slide, images, g))?;
+            let dx =
+                on_gpu([&gradient], |gpu, [g]| gpu::avg_gradient(gpu, &self.slide, images, g))?;
             return Ok(Some(device_tensor(dx, xs.shape())));
         }
         let g = floats(&gradient)?;

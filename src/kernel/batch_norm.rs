@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Result, Shape as Dims, Tensor};
 #[cfg(feature = "cuda")]
 use candle_core::bail;
+use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Result, Shape as Dims, Tensor};
 
-use super::access::{floats, input, tensor};
 #[cfg(feature = "cuda")]
 use super::access::{device_tensor, on_gpu, view};
-use super::pointwise::{Pattern, wide};
+use super::access::{floats, input, tensor};
 #[cfg(feature = "cuda")]
 use super::gpu;
+use super::pointwise::{Pattern, wide};
 
 /// Added to the variance.
 pub const EPSILON: f64 = 1e-3;

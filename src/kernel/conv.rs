@@ -11,13 +11,13 @@ use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape as Dims, Tensor};
 use rayon::prelude::*;
 
-use super::access::{floats, input, tensor};
 #[cfg(feature = "cuda")]
 use super::access::{device_tensor, on_gpu, view};
+use super::access::{floats, input, tensor};
 use super::aligned::Memory;
+use super::chunks::{parts, reduce};
 #[cfg(feature = "cuda")]
 use super::gpu::{Convolution, Cuda};
-use super::chunks::{parts, reduce};
 use super::product::{Left, Panels, Product, Right, Start};
 use super::slide::Slide;
 use crate::net::{Shape, Window};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor, bail};
 
-use super::access::{floats, input, tensor};
 #[cfg(feature = "cuda")]
 use super::access::{device_tensor, on_gpu, view};
+use super::access::{floats, input, tensor};
 #[cfg(feature = "cuda")]
 use super::gpu::{self, Cuda, Judged};
 

@@ -12,13 +12,13 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape as Dims, Tensor};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::access::{floats, input, tensor};
 #[cfg(feature = "cuda")]
 use super::access::{device_tensor, on_gpu, view};
+use super::access::{floats, input, tensor};
 use super::aligned::Memory;
+use super::chunks::{parts, reduce};
 #[cfg(feature = "cuda")]
 use super::gpu::{self, Cuda};
-use super::chunks::{parts, reduce};
 use super::slide::Slide;
 use crate::net::{Shape, Window};
 

@@ -4,9 +4,9 @@
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 
-use super::access::{floats, input, tensor};
 #[cfg(feature = "cuda")]
 use super::access::{device_tensor, on_gpu, view};
+use super::access::{floats, input, tensor};
 use super::chunks::changed_by_image;
 #[cfg(any(test, feature = "cuda"))]
 use super::gpu::{self, Machine, View};

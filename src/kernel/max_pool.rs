@@ -8,9 +8,9 @@ use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 use rayon::prelude::*;
 
-use super::access::{floats, input, tensor};
 #[cfg(feature = "cuda")]
 use super::access::{device_tensor, on_gpu, view};
+use super::access::{floats, input, tensor};
 #[cfg(feature = "cuda")]
 use super::gpu::{self, Cuda, View};
 use super::pointwise::wide;

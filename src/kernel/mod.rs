@@ -36,9 +36,9 @@ mod sum;
 
 pub(crate) mod reference;
 
-pub use access::{floats, on_cpu, tensor};
 #[cfg(feature = "cuda")]
 pub(crate) use access::{device_tensor, on_gpu};
+pub use access::{floats, on_cpu, tensor};
 pub(crate) use aligned::Memory;
 pub use avg_pool::AvgPool;
 pub use batch_norm::{BatchNorm, EPSILON, Moments, Statistics};

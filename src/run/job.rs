@@ -19,9 +19,10 @@ use super::start::{self, Produced};
 use super::worker::{self, ResultFile, WorkerResult};
 use crate::event::{Emit, Event};
 use crate::plan::{Resolved, StudyStage};
-use crate::record::{OutputRecord, RECORD_FORMAT, StageRecord};
+use crate::record::{OutputRecord, RECORD_FORMAT, Repeatability, StageRecord};
 use crate::stage::{self, CommandLine, JobFile, Launch, Outcome, Paths};
 use crate::store::{Put, Store};
+use crate::train::Device;
 
 /// What all jobs of a run share.
 pub(super) struct Site<'a> {
@@ -295,6 +296,10 @@ fn record(
         outputs,
         metrics,
         reproducible: task.stage.stage.reproducible(),
+        repeatability: match task.stage.stage.device() {
+            Device::Cpu => Repeatability::Tested,
+            Device::Cuda => Repeatability::Unverified,
+        },
         cost,
         host: site.host.to_owned(),
         versions: BTreeMap::from([("phytotron".to_owned(), version().to_owned())]),

@@ -42,7 +42,7 @@ impl Engine for CandleCpu {
 
     fn plan(&self, outline: &Outline<'_>) -> Result<Box<dyn Child>, TrainError> {
         keep_freed_memory();
-        Ok(Box::new(CandleChild::new(outline, Device::Cpu)?))
+        Ok(Box::new(CandleChild::new(outline)))
     }
 }
 
@@ -63,15 +63,14 @@ pub(super) struct CandleChild {
 }
 
 impl CandleChild {
-    /// A child of `outline` on `device`, as a training begins.
-    pub(super) fn new(outline: &Outline<'_>, device: Device) -> Result<Self, TrainError> {
+    /// A child of `outline` on the CPU, as a training begins.
+    fn new(outline: &Outline<'_>) -> Self {
         let (layers, recipe) = (Layers::of(outline.network, false), outline.recipe.clone());
-        let parameters = Parameters::new(outline, &layers);
-        Ok(Self {
+        Self {
             #[cfg(feature = "cuda")]
-            resident: resident::Resident::new(&parameters, &device)?,
-            parameters,
-            device,
+            resident: None,
+            parameters: Parameters::new(outline, &layers),
+            device: Device::Cpu,
             layers,
             image: outline.network.image(),
             network: outline.network.clone(),
@@ -79,7 +78,15 @@ impl CandleChild {
             class_weights: outline.class_weights.as_slice().into(),
             steps: outline.steps,
             seed: outline.seed,
-        })
+        }
+    }
+
+    /// A child of `outline` on a GPU.
+    #[cfg(feature = "cuda")]
+    pub(super) fn on_gpu(outline: &Outline<'_>, device: Device) -> Result<Self, TrainError> {
+        let child = Self::new(outline);
+        let resident = Some(resident::Resident::new(&child.parameters, &device)?);
+        Ok(Self { resident, device, ..child })
     }
 
     fn input(&self, images: &[f32]) -> Result<Tensor, TrainError> {
@@ -214,8 +221,8 @@ impl Child for CandleChild {
     fn load(&mut self, state: &State) -> Result<(), TrainError> {
         self.parameters.load(state)?;
         #[cfg(feature = "cuda")]
-        {
-            self.resident = resident::Resident::new(&self.parameters, &self.device)?;
+        if self.resident.is_some() {
+            self.resident = Some(resident::Resident::new(&self.parameters, &self.device)?);
         }
         Ok(())
     }

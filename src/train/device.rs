@@ -8,9 +8,7 @@ use super::cuda::Cuda;
 use super::engine::Engine;
 
 /// What a training runs on. Results depend on it in their last bits, so it is part of what they are found by.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
     /// The processor.

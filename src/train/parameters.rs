@@ -81,14 +81,15 @@ impl Parameters {
     }
 
     /// What the optimizer averages, and the same of squares, laid out alike; the latter may be empty.
-    #[cfg(any(test, feature = "cuda"))]
+    #[cfg(feature = "cuda")]
     pub(super) fn averages(&self) -> [&[f32]; 2] {
         [&self.first, &self.second]
     }
 
     /// Whether a weight tensor decays.
+    #[cfg(feature = "cuda")]
     pub(super) fn decays(&self, weight: usize) -> bool {
-        matches!(self.weights[weight].start, Start::Drawn(..))
+        self.weights[weight].decays()
     }
 
     /// Where a weight tensor lies.
@@ -141,7 +142,7 @@ impl Parameters {
             }
             begin = span.end;
             let Some(gradient) = gradient else { continue };
-            let decays = matches!(weight.start, Start::Drawn(..));
+            let decays = weight.decays();
             let mut second = second.chunks_mut(UNIT);
             let parts = values.chunks_mut(UNIT).zip(first.chunks_mut(UNIT));
             units.extend(parts.zip(gradient.chunks(UNIT)).map(|((values, first), gradient)| {

@@ -538,6 +538,7 @@ fn run_facts() -> RunFacts {
         ],
         versions: BTreeMap::from([("phytotron".to_owned(), "0.1.0".to_owned())]),
         command: "phytotron run pipelines/quickstart.yaml -p trials=300".to_owned(),
+        unverified: Vec::new(),
         stages: vec![
             stage("data", Ending::Cached, None, 0.0),
             stage("search", Ending::Done, Some(0.1), 6.2),

@@ -100,7 +100,11 @@ fn a_training_stopped_at_any_step_ends_in_the_same_bits() {
     for stop in 0..12 {
         let resumed = train(&recipe, 3, &[stop], None);
         assert_eq!(resumed.history, whole.history, "stopped before step {stop}");
-        assert_eq!(bits(&resumed.child.state().unwrap()), bits(&whole.child.state().unwrap()), "step {stop}");
+        assert_eq!(
+            bits(&resumed.child.state().unwrap()),
+            bits(&whole.child.state().unwrap()),
+            "step {stop}"
+        );
     }
     let often = train(&recipe, 3, &[1, 2, 5, 9], None);
     assert_eq!(bits(&often.child.state().unwrap()), bits(&whole.child.state().unwrap()));
@@ -215,7 +219,11 @@ fn the_best_epochs_weights_are_kept_also_through_a_stop() {
     assert!(accuracy(&last) <= accuracy(&whole));
     for stop in [13, 22] {
         let resumed = train(&recipe, 6, &[stop], None);
-        assert_eq!(bits(&resumed.child.state().unwrap()), bits(&whole.child.state().unwrap()), "stop {stop}");
+        assert_eq!(
+            bits(&resumed.child.state().unwrap()),
+            bits(&whole.child.state().unwrap()),
+            "stop {stop}"
+        );
     }
 }
 

@@ -1,5 +1,7 @@
 //! A CUDA device: memory from candle, and our kernels, which a build with `cuda` compiles to PTX.
 
+#[cfg(test)]
+use candle_core::backend::BackendDevice as _;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaView, CudaViewMut, LaunchConfig, PushKernelArg as _,
 };
@@ -36,6 +38,21 @@ impl Cuda {
     /// The device `device`.
     pub(crate) fn new(device: &CudaDevice) -> Self {
         Self(device.clone())
+    }
+
+    /// The first GPU, for tests; nothing where there is none.
+    #[cfg(test)]
+    pub(crate) fn shared() -> Option<&'static Self> {
+        use std::io::Write as _;
+        static SHARED: std::sync::OnceLock<Option<Cuda>> = std::sync::OnceLock::new();
+        let open = || match CudaDevice::new(0) {
+            Ok(device) => Some(Self(device)),
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "skipped: no GPU: {error}");
+                None
+            }
+        };
+        SHARED.get_or_init(open).as_ref()
     }
 
     fn kept(&self, slice: CudaStorageSlice) -> CudaStorage {

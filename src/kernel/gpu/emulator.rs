@@ -1,6 +1,9 @@
 //! The kernels as a program for the host, which stops at what a GPU would silently get wrong
 //! (`kernels/emulator/machine.h`).
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -161,8 +164,8 @@ impl Machine for Emulator {
         head.extend(writes.iter().flat_map(|write| [1, write.len() as u32]));
         head.push(parameters.len() as u32 * 4);
         let mut request = self.words(&head)?;
-        reads.iter().for_each(|read| request.extend_from_slice(read));
-        writes.iter().for_each(|write| request.extend_from_slice(write));
+        request.extend(reads.iter().copied().flatten());
+        request.extend(writes.iter().flat_map(|write| write.iter()));
         request.extend(self.words(parameters)?);
 
         let kernel = launch.kernel;

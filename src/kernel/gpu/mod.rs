@@ -35,8 +35,8 @@ pub(super) use drops::{drop_path, dropout};
 pub(crate) use emulator::Emulator;
 pub(crate) use launch::{Kernel, Launch, Parameters};
 pub(super) use loss::{Judged, gradient as loss_gradient, losses};
-pub(super) use pointwise::{Sheet, concat, mask, pad, rectify, split};
 pub(crate) use pointwise::add;
+pub(super) use pointwise::{Sheet, concat, mask, pad, rectify, split};
 pub(super) use pool::{avg, avg_gradient, max, max_gradient};
 pub(crate) use sums::square_sum_parts;
 

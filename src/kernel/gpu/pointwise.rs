@@ -8,7 +8,11 @@ use crate::net::Shape;
 const MODULE: &str = "pointwise";
 
 /// Negative numbers become zero.
-pub(crate) fn rectify<M: Machine>(machine: &M, xs: View<'_, M::Memory>, len: usize) -> Result<M::Memory> {
+pub(crate) fn rectify<M: Machine>(
+    machine: &M,
+    xs: View<'_, M::Memory>,
+    len: usize,
+) -> Result<M::Memory> {
     over(machine, Kernel::new(MODULE, "rectify"), &[xs], len)
 }
 
@@ -108,8 +112,7 @@ pub(crate) fn pad<M: Machine>(
     let Sheet { input, output, down, right } = sheet;
     let len = images * output.len();
     let mut ys = machine.map(len)?;
-    let sizes =
-        [images, input.channels, input.height, input.width, output.height, output.width];
+    let sizes = [images, input.channels, input.height, input.width, output.height, output.width];
     let parameters = Parameters::ints(&sizes).signed(down).signed(right);
     machine.launch(&Launch::over(KERNEL, len, parameters), &[xs], &mut [&mut ys])?;
     Ok(ys)

@@ -20,8 +20,8 @@ use crate::search::{Candidate, Evaluate, EvaluateError, Evaluation};
 use crate::stage::{Component, Job, StageError};
 use crate::store::{Put, Store, StoreOptions};
 use crate::train::{
-    Assignment, Checkpoint, Device, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION, Recipe,
-    Standard, TrainError, Watch, engine_for, fit,
+    Assignment, Checkpoint, Device, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION,
+    Recipe, Standard, TrainError, Watch, engine_for, fit,
 };
 
 /// Version of what this evaluator makes of a training: retries, gate, score.

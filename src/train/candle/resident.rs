@@ -1,8 +1,6 @@
 //! Weights, and what their optimizer remembers, on a GPU.
 
-use candle_core::{
-    CpuStorage, CudaStorage, Device, InplaceOp2, Layout, Result, Tensor, bail,
-};
+use candle_core::{CpuStorage, CudaStorage, Device, InplaceOp2, Layout, Result, Tensor, bail};
 
 use crate::kernel::gpu::{Cuda, View, square_sum_parts};
 use crate::kernel::{device_tensor, on_gpu};
@@ -20,16 +18,13 @@ pub(super) struct Resident {
 }
 
 impl Resident {
-    /// What `parameters` has, on `device`; nothing on the CPU.
-    pub(super) fn new(parameters: &Parameters, device: &Device) -> Result<Option<Self>> {
-        if device.is_cpu() {
-            return Ok(None);
-        }
+    /// What `parameters` has, on `device`.
+    pub(super) fn new(parameters: &Parameters, device: &Device) -> Result<Self> {
         let [first, second] = parameters.averages();
         let all = [parameters.values(), first, second].concat();
         let len = all.len();
         let state = Tensor::from_vec(all, len, device)?;
-        Ok(Some(Self { state, stride: parameters.len() }))
+        Ok(Self { state, stride: parameters.len() })
     }
 
     /// The weights, where they lie.

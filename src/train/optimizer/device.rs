@@ -105,8 +105,7 @@ mod tests {
 
             let mut state = gpu.numbers(&all).unwrap();
             let (span, factor, decay) = (span.clone(), 0.7, 0.01);
-            let update =
-                Update { optimizer, moment, span: span.clone(), stride, factor, decay };
+            let update = Update { optimizer, moment, span: span.clone(), stride, factor, decay };
             let device = gpu.numbers(&gradient).unwrap();
             update.run(gpu, View::of(&device), &mut state).unwrap();
 

@@ -3,14 +3,12 @@
 //! One text for all devices: the driver compiles it for the GPU it finds, from compute capability 8.0 on. Without
 //! `--fmad=false` the compiler would fuse sums and products as it likes, and its next version otherwise.
 
-#![expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=kernels/build.rs");
     if env::var_os("CARGO_FEATURE_CUDA").is_none() {
         return;
     }
