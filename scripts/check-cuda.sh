@@ -17,7 +17,7 @@ folder=$PWD/target/cuda
 home=$folder/home
 wheels=(
     nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-cccl==13.0.85
-    nvidia-cuda-runtime==13.0.96 nvidia-cuda-nvrtc==13.0.88 nvidia-curand==10.4.0.35 nvidia-cublas==13.0.2.14
+    nvidia-cuda-runtime==13.0.96 nvidia-cuda-nvrtc==13.0.88 nvidia-curand==10.4.5.25 nvidia-cublas==13.0.2.14
 )
 
 # A folder as CUDA's own installer would make it, of links into the wheels.
@@ -40,7 +40,7 @@ make_home() {
 make_stub() {
     local bindings
     bindings=$(find "${CARGO_HOME:-$HOME/.cargo}/registry/src" -path '*/cudarc-*/src/driver/sys/mod.rs' | sort | tail -1)
-    grep -oE '\bcu[A-Z][A-Za-z0-9_]*' "$bindings" | sort -u | sed 's/.*/void &(void) {}/' >"$folder/libcuda.c"
+    grep -oE "\bcu[A-Z][A-Za-z0-9_]*" "$bindings" | sort -u | sed "s/.*/void &(void) {}/" >"$folder/libcuda.c"
     cc -w -shared -Wl,-soname,libcuda.so.1 -o "$home/lib/stubs/libcuda.so" "$folder/libcuda.c"
     ln -sf libcuda.so "$home/lib/stubs/libcuda.so.1"
 }

@@ -20,7 +20,7 @@ use super::worker::{self, ResultFile, WorkerResult};
 use crate::event::{Emit, Event};
 use crate::plan::{Resolved, StudyStage};
 use crate::record::{OutputRecord, RECORD_FORMAT, Repeatability, StageRecord};
-use crate::stage::{self, CommandLine, JobFile, Launch, Outcome, Paths};
+use crate::stage::{self, CommandLine, JobFile, Launch, Outcome, Paths, Stage};
 use crate::store::{Put, Store};
 use crate::train::Device;
 
@@ -227,6 +227,7 @@ fn job_file(task: &Task<'_>, site: &Site<'_>, attempts: &Attempts, layout: &Layo
         stage: task.stage.id.clone(),
         kind: stage.kind().to_owned(),
         config: stage.config(),
+        components: components(stage.as_ref()),
         fingerprint: task.resolved.fingerprint,
         pipeline_seed: site.pipeline_seed,
         inputs: BTreeMap::new(),
@@ -241,6 +242,11 @@ fn job_file(task: &Task<'_>, site: &Site<'_>, attempts: &Attempts, layout: &Layo
         },
         threads: task.threads,
     }
+}
+
+/// Versions by name.
+pub(super) fn components(stage: &dyn Stage) -> BTreeMap<String, u32> {
+    stage.components().into_iter().map(|part| (part.name.to_owned(), part.version)).collect()
 }
 
 /// The result of a worker that finished after its parent had died.

@@ -40,7 +40,7 @@ pub struct RetrainConfig {
     /// in a larger network.
     #[serde(skip_serializing_if = "SpaceChanges::is_empty")]
     pub space: SpaceChanges,
-    /// What they are trained on.
+    /// What they are trained on. CUDA: compiled and emulated, not yet run.
     #[serde(skip_serializing_if = "Device::is_cpu")]
     pub device: Device,
     /// How they are trained.

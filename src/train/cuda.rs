@@ -23,7 +23,8 @@ impl Engine for Cuda {
 
     #[cfg(feature = "cuda")]
     fn plan(&self, outline: &Outline<'_>) -> Result<Box<dyn Child>, TrainError> {
-        let device = candle_core::Device::new_cuda(0)
+        // A stream of its own: the default one would be another for every thread that steps the child.
+        let device = candle_core::Device::new_cuda_with_stream(0)
             .map_err(|error| TrainError::NoGpu { reason: first_line(&error.to_string()) })?;
         Ok(Box::new(super::candle::CandleChild::on_gpu(outline, device)?))
     }

@@ -496,6 +496,7 @@ fn job(sources: &Sources, outputs: &Path, name: &str) -> JobFile {
         stage: StageId { name: name.to_owned(), coordinates: Coordinates::default() },
         kind: "report".to_owned(),
         config: json!({ "title": "Leaves & chains", "top": 3 }),
+        components: BTreeMap::new(),
         fingerprint: Digest::of(b"fingerprint"),
         pipeline_seed: 7,
         inputs: BTreeMap::from([

@@ -1,7 +1,5 @@
 //! A CUDA device: memory from candle, and our kernels, which a build with `cuda` compiles to PTX.
 
-#[cfg(test)]
-use candle_core::backend::BackendDevice as _;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaView, CudaViewMut, LaunchConfig, PushKernelArg as _,
 };
@@ -45,7 +43,7 @@ impl Cuda {
     pub(crate) fn shared() -> Option<&'static Self> {
         use std::io::Write as _;
         static SHARED: std::sync::OnceLock<Option<Cuda>> = std::sync::OnceLock::new();
-        let open = || match CudaDevice::new(0) {
+        let open = || match CudaDevice::new_with_stream(0) {
             Ok(device) => Some(Self(device)),
             Err(error) => {
                 let _ = writeln!(std::io::stderr(), "skipped: no GPU: {error}");

@@ -44,7 +44,7 @@ pub struct TrainConfig {
     /// Most training images that are used.
     #[schemars(range(min = 1))]
     pub images: Option<usize>,
-    /// What they are trained on.
+    /// What they are trained on. CUDA: compiled and emulated, not yet run.
     #[serde(skip_serializing_if = "Device::is_cpu")]
     pub device: Device,
     /// How they are trained.
