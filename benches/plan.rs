@@ -13,7 +13,7 @@ use phytotron::plan::{
     self, Finished, LockFile, LockedStage, Plan, Planner, Request, Selected, Selection, Study,
     lock_path,
 };
-use phytotron::record::{Cost, OutputRecord, RECORD_FORMAT, StageRecord};
+use phytotron::record::{Cost, OutputRecord, RECORD_FORMAT, Repeatability, StageRecord};
 use phytotron::spec::Project;
 use phytotron::stage::Registry;
 use phytotron::store::{Store, StoreOptions};
@@ -88,6 +88,7 @@ impl Site {
                 outputs,
                 metrics: BTreeMap::new(),
                 reproducible: true,
+                repeatability: Repeatability::Tested,
                 cost: Cost::default(),
                 host: "bench".to_owned(),
                 versions: BTreeMap::new(),

@@ -9,7 +9,8 @@ prints, warms up, and then trains some steps whenever it is its turn; no two wor
 over the rounds of the median step: forward, backward and an SGD step. Memory is the peak of the process, with
 all that a framework brings along.
 
-Peers: phytotron; torch (NCHW), torch-cl (channels_last), torch-compile (channels_last and torch.compile), keras
+Peers: phytotron; torch (NCHW), torch-cl (channels_last), torch-compile (channels_last and torch.compile), torch-cuda
+(channels_last on a GPU, in f32 without TF32), keras
 (tf.function), keras-jit (jit_compile=True). `pip install torch tensorflow-cpu numpy`; what is missing is left out.
 """
 
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import time
 
-PEERS = ["phytotron", "torch", "torch-cl", "torch-compile", "keras", "keras-jit"]
+PEERS = ["phytotron", "torch", "torch-cl", "torch-compile", "torch-cuda", "keras", "keras-jit"]
 MODELS = ["plain", "nas", "qnn", "nasnet", "top4"]
 
 
@@ -104,6 +105,9 @@ def torch_step(graph, name, threads):
     y = torch.arange(graph["batch"]) % 10
     if name != "torch":
         net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    if name == "torch-cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        net, x, y = net.cuda(), x.cuda(), y.cuda()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
     run = torch.compile(net) if name == "torch-compile" else net
 
@@ -111,6 +115,8 @@ def torch_step(graph, name, threads):
         optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(run(x), y).backward()
         optimizer.step()
+        if name == "torch-cuda":
+            torch.cuda.synchronize()
 
     return step, sum(p.numel() for p in net.parameters())
 
@@ -278,7 +284,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default="target/release/examples/train_speed")
     parser.add_argument("--models", nargs="+", default=MODELS)
-    parser.add_argument("--peers", nargs="+", default=PEERS)
+    parser.add_argument("--peers", nargs="+", default=[peer for peer in PEERS if peer != "torch-cuda"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)

@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let options = RunOptions {
         program: std::env::current_exe()?,
+        cuda_program: run::cuda_program(&std::env::current_exe()?),
         jobs: None,
         threads: None,
         pools: project.pools,

@@ -1,8 +1,8 @@
 //! One of five networks in training, as fast as this machine goes: the partner of `benches/train_peers.py`.
 //!
 //! `cargo run --release --example train_speed -- MODEL [THREADS] [ENGINE]`, where MODEL is `plain`, `nas`, `qnn`,
-//! `nasnet` or `top4` and ENGINE `cpu`, `candle`, `scale` or `graph`. It trains some steps and prints the time of each
-//! operation. `scale` prints a table of images a second, by images in a step and by threads up to THREADS; `graph` the
+//! `nasnet` or `top4` and ENGINE `cpu`, `candle`, `cuda`, `scale` or `graph`. It trains some steps and prints the time of
+//! each operation. `scale` prints a table of images a second, by images in a step and by threads up to THREADS; `graph` the
 //! network's layer graph as JSON. With `SERVE=1` in its environment it says `ready
 //! PARAMETERS MULTIPLY_ADDS BATCH`; for each line `go STEPS` on its input it trains so many steps and answers `ms
 //! MEDIAN PEAK`, the peak of its memory in MiB.
@@ -18,7 +18,7 @@ use phytotron::space::Space as _;
 use phytotron::space::chain::Chain;
 use phytotron::space::nasnet::{NasnetConfig, NasnetSpace};
 use phytotron::train::{
-    Batch, CandleCpu, Child, Cpu, Engine, Moment, Optimizer, Outline, Recipe, Timing,
+    Batch, CandleCpu, Child, Cpu, Cuda, Engine, Moment, Optimizer, Outline, Recipe, Timing,
 };
 
 fn square(side: usize) -> Shape {
@@ -225,7 +225,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let scales = engine.as_deref() == Some("scale");
-    let engine: &dyn Engine = if engine.as_deref() == Some("candle") { &CandleCpu } else { &Cpu };
+    let engine: &dyn Engine = match engine.as_deref() {
+        Some("candle") => &CandleCpu,
+        Some("cuda") => &Cuda,
+        _ => &Cpu,
+    };
     let recipe = Recipe {
         optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false },
         weight_decay: 0.0,

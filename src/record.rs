@@ -56,6 +56,9 @@ pub struct StageRecord {
     /// Whether running again gives the same bytes (a budget in seconds does not).
     #[serde(default = "yes")]
     pub reproducible: bool,
+    /// How it is known that running again gives the same bytes.
+    #[serde(default, skip_serializing_if = "Repeatability::is_tested")]
+    pub repeatability: Repeatability,
     /// What it cost.
     pub cost: Cost,
     /// Host name.
@@ -64,6 +67,27 @@ pub struct StageRecord {
     pub versions: BTreeMap<String, String>,
     /// When it was finished, seconds since 1970.
     pub finished_at: u64,
+}
+
+/// How it is known that a computation gives the same bytes again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeatability {
+    /// Tests hold its engine to it.
+    #[default]
+    Tested,
+    /// Nobody has seen two runs agree: a device that no test has run on.
+    Unverified,
+    /// A second computation on its device gave the same bytes.
+    Agreed,
+}
+
+impl Repeatability {
+    /// Whether there is nothing to say of it.
+    #[must_use]
+    pub fn is_tested(&self) -> bool {
+        *self == Self::Tested
+    }
 }
 
 fn yes() -> bool {

@@ -47,6 +47,14 @@ impl Seed {
         Stream(ChaCha8Rng::from_seed(*seed.0.bytes()))
     }
 
+    /// The key of [`Seed::stream`], for who computes the stream elsewhere: eight little-endian words.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(crate) fn key(&self, purpose: &str, index: u64) -> [u32; 8] {
+        let seed = self.child(purpose).nth(index);
+        let words = seed.0.bytes().as_chunks().0;
+        std::array::from_fn(|word| u32::from_le_bytes(words[word]))
+    }
+
     /// The digest behind the seed, for manifests.
     #[must_use]
     pub fn digest(&self) -> Digest {

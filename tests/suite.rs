@@ -6,6 +6,7 @@ mod cli;
 mod dataset;
 mod export;
 mod house;
+mod kernels;
 mod plan;
 mod progress;
 mod report;

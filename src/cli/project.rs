@@ -6,6 +6,7 @@ use super::args::{Global, PipelineArgs, SelectionArgs};
 use super::error::CliError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::{self, PlanError, Request, Selected, Selection, Study};
+use crate::run;
 use crate::spec::{Durability, Project};
 use crate::stage::Registry;
 use crate::store::{Store, StoreOptions};
@@ -43,6 +44,14 @@ impl Workplace {
     /// This very program, to be started as a worker.
     pub(crate) fn program(&self) -> Result<PathBuf, CliError> {
         std::env::current_exe().map_err(CliError::io("cannot find this program for", &self.store))
+    }
+
+    /// The program to be started as a worker of stages on a GPU.
+    pub(crate) fn cuda_program(&self) -> Result<PathBuf, CliError> {
+        match &self.project.cuda_program {
+            Some(program) => Ok(program.clone()),
+            None => Ok(run::cuda_program(&self.program()?)),
+        }
     }
 
     /// Reads and binds a pipeline.

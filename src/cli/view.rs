@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::artifact::ArtifactType;
 use crate::plan::{Request, Study};
+use crate::record::Repeatability;
 use crate::report::{self, RunFacts, StageFacts};
 use crate::run::{RunReport, StageEnd};
 use crate::store::Store;
@@ -76,6 +77,10 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
         .collect();
     let versions: BTreeMap<String, String> =
         run.stages.iter().filter_map(record).flat_map(|record| record.versions).collect();
+    let is_unverified = |end: &&StageEnd| {
+        record(end).is_some_and(|record| record.repeatability == Repeatability::Unverified)
+    };
+    let unverified = run.stages.iter().filter(is_unverified).map(|end| end.stage.clone()).collect();
     let params = request.params.iter().flat_map(|(key, value)| [" -p ", key, "=", value]);
     let params: String = params.collect();
     RunFacts {
@@ -87,6 +92,7 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
         hardware: crate::run::hardware(),
         versions,
         command: format!("phytotron run {}{params}", request.file.display()),
+        unverified,
         stages,
     }
 }

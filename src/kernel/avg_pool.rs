@@ -2,10 +2,16 @@
 
 use std::ops::Range;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::access::{device_tensor, on_gpu, view};
 use super::access::{floats, input, tensor};
+#[cfg(feature = "cuda")]
+use super::gpu::{self, Cuda};
 use super::pointwise::wide;
 use super::slide::Slide;
 use crate::net::{Shape, Window};
@@ -152,8 +158,22 @@ impl CustomOp1 for AvgPool {
         Ok((CpuStorage::F32(ys), self.slide.output_dims(images)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, xs: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Dims)> {
+        let images = layout.dims()[0];
+        let ys = gpu::avg(&Cuda::new(&xs.device), &self.slide, images, view(xs, layout)?)?;
+        Ok((ys, self.slide.output_dims(images)))
+    }
+
     fn bwd(&self, xs: &Tensor, _ys: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if xs.device().is_cuda() {
+            let images = xs.dim(0)?;
+            let dx =
+                on_gpu([&gradient], |gpu, [g]| gpu::avg_gradient(gpu, &self.slide, images, g))?;
+            return Ok(Some(device_tensor(dx, xs.shape())));
+        }
         let g = floats(&gradient)?;
         let mut dx = vec![0.0; xs.elem_count()];
         dx.par_chunks_mut(self.slide.input.len())

@@ -6,9 +6,17 @@
 
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape as Dims, Tensor};
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+#[cfg(feature = "cuda")]
+use candle_core::bail;
+use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Result, Shape as Dims, Tensor};
 
+#[cfg(feature = "cuda")]
+use super::access::{device_tensor, on_gpu, view};
 use super::access::{floats, input, tensor};
+#[cfg(feature = "cuda")]
+use super::gpu;
 use super::pointwise::{Pattern, wide};
 
 /// Added to the variance.
@@ -35,6 +43,23 @@ impl Moments {
         spread.moments()
     }
 
+    /// Of all pixels of a map `[…, c]`, where it lies.
+    ///
+    /// # Errors
+    /// When it is not contiguous, and faults of its device.
+    pub fn of_map(xs: &Tensor) -> Result<Statistics> {
+        let channels = xs.dim(D::Minus1)?;
+        #[cfg(feature = "cuda")]
+        if xs.device().is_cuda() {
+            let pixels = xs.elem_count() / channels;
+            let [mean, variance] =
+                on_gpu([xs], |gpu, [xs]| gpu::moments(gpu, xs, pixels, channels))?;
+            let of = |memory| device_tensor(memory, channels);
+            return Ok(Statistics::Device { mean: of(mean), variance: of(variance) });
+        }
+        Ok(Statistics::Host(Arc::new(Self::of(&floats(xs)?, channels))))
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "kept as f32")]
     fn inverse_deviation(&self) -> Vec<f32> {
         let inverse = |&v: &f32| (1.0 / (f64::from(v) + EPSILON).sqrt()) as f32;
@@ -42,18 +67,60 @@ impl Moments {
     }
 }
 
+/// Moments where they are used.
+#[derive(Debug, Clone)]
+pub enum Statistics {
+    /// In plain memory, for maps on the CPU.
+    Host(Arc<Moments>),
+    /// On a GPU, which would have to be waited for.
+    Device {
+        /// Mean of each channel.
+        mean: Tensor,
+        /// Mean squared distance from the mean of each channel.
+        variance: Tensor,
+    },
+}
+
+impl Statistics {
+    /// Of `moments`, for maps on `device`.
+    ///
+    /// # Errors
+    /// Faults of the device.
+    pub fn on(device: &Device, moments: &Moments) -> Result<Self> {
+        if device.is_cpu() {
+            return Ok(Self::Host(Arc::new(moments.clone())));
+        }
+        let of = |numbers: &[f32]| Tensor::from_slice(numbers, numbers.len(), device);
+        Ok(Self::Device { mean: of(&moments.mean)?, variance: of(&moments.variance)? })
+    }
+
+    /// In plain memory; waits for the device that has them.
+    ///
+    /// # Errors
+    /// Faults of the device.
+    pub fn moments(&self) -> Result<Arc<Moments>> {
+        match self {
+            Self::Host(moments) => Ok(moments.clone()),
+            Self::Device { mean, variance } => {
+                let (mean, variance) = (mean.to_vec1()?, variance.to_vec1()?);
+                Ok(Arc::new(Moments { mean, variance }))
+            }
+        }
+    }
+}
+
 /// `scale · (x - mean) / sqrt(variance + ε) + shift` for `[…, c]`; arguments: map, scale, shift.
 #[derive(Debug, Clone)]
 pub struct BatchNorm {
-    moments: Arc<Moments>,
+    statistics: Statistics,
     relu: bool,
 }
 
 impl BatchNorm {
-    /// Normalises with `moments`; the gradient holds where they are those of the argument.
+    /// Normalises with `statistics`; the gradient holds where they are those of the argument.
     #[must_use]
-    pub fn new(moments: Arc<Moments>, relu: bool) -> Self {
-        Self { moments, relu }
+    pub fn new(statistics: Statistics, relu: bool) -> Self {
+        Self { statistics, relu }
     }
 }
 
@@ -302,6 +369,26 @@ impl Normaliser {
     }
 }
 
+#[cfg(feature = "cuda")]
+impl BatchNorm {
+    fn gradients_on_gpu(
+        &self,
+        tensors: [&Tensor; 6],
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (xs, channels) = (tensors[0], tensors[2].elem_count());
+        let size = [xs.elem_count() / channels, channels];
+        let found = on_gpu(tensors, |gpu, [xs, gradient, mean, variance, scale, shift]| {
+            let (maps, moments) = ([xs, gradient], [mean, variance]);
+            gpu::norm_gradients(gpu, maps, moments, [scale, shift], size, self.relu)
+        })?;
+        Ok((
+            Some(device_tensor(found.input, xs.shape())),
+            Some(device_tensor(found.scale, channels)),
+            Some(device_tensor(found.shift, channels)),
+        ))
+    }
+}
+
 impl CustomOp3 for BatchNorm {
     fn name(&self) -> &'static str {
         "batch norm"
@@ -319,8 +406,30 @@ impl CustomOp3 for BatchNorm {
         let xs = input(xs, xs_layout)?;
         let (scale, shift) = (input(scale, scale_layout)?, input(shift, shift_layout)?);
         let mut ys = vec![0.0; xs.len()];
-        Normaliser::new(&self.moments, scale, shift).apply(xs, self.relu, &mut ys);
+        Normaliser::new(&*self.statistics.moments()?, scale, shift).apply(xs, self.relu, &mut ys);
         Ok((CpuStorage::F32(ys), xs_layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        xs: &CudaStorage,
+        xs_layout: &Layout,
+        scale: &CudaStorage,
+        scale_layout: &Layout,
+        shift: &CudaStorage,
+        shift_layout: &Layout,
+    ) -> Result<(CudaStorage, Dims)> {
+        let Statistics::Device { mean, variance } = &self.statistics else {
+            bail!("statistics on the CPU for a map on a GPU")
+        };
+        let affine = [view(scale, scale_layout)?, view(shift, shift_layout)?];
+        let (xs, channels) = (view(xs, xs_layout)?, mean.elem_count());
+        let size = [xs_layout.shape().elem_count() / channels, channels];
+        let ys = on_gpu([mean, variance], |gpu, moments| {
+            gpu::normalise(gpu, xs, moments, affine, size, self.relu)
+        })?;
+        Ok((ys, xs_layout.shape().clone()))
     }
 
     fn bwd(
@@ -332,11 +441,16 @@ impl CustomOp3 for BatchNorm {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if let Statistics::Device { mean, variance } = &self.statistics {
+            let tensors = [xs, &gradient, mean, variance, scale, shift];
+            return self.gradients_on_gpu(tensors);
+        }
         let guards = (floats(xs)?, floats(scale)?, floats(shift)?, floats(&gradient)?);
         let (x, scale, shift, g): (&[f32], &[f32], &[f32], &[f32]) =
             (&guards.0, &guards.1, &guards.2, &guards.3);
         let channels = scale.len();
-        let mut norm = Normaliser::new(&self.moments, scale, shift);
+        let mut norm = Normaliser::new(&*self.statistics.moments()?, scale, shift);
         let mut sums = vec![0.0; 2 * channels];
         for (x, g) in x.chunks(BLOCK * channels).zip(g.chunks(BLOCK * channels)) {
             norm.add_sums(x, g, self.relu, &mut sums);
@@ -360,8 +474,7 @@ mod tests {
     use super::*;
 
     fn norm(xs: &Tensor, relu: bool) -> BatchNorm {
-        let channels = xs.dim(3).unwrap();
-        BatchNorm::new(Arc::new(Moments::of(&floats(xs).unwrap(), channels)), relu)
+        BatchNorm::new(Moments::of_map(xs).unwrap(), relu)
     }
 
     #[test]

@@ -7,12 +7,18 @@
 
 use std::ops::Range;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape as Dims, Tensor};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::access::{device_tensor, on_gpu, view};
 use super::access::{floats, input, tensor};
 use super::aligned::Memory;
 use super::chunks::{parts, reduce};
+#[cfg(feature = "cuda")]
+use super::gpu::{Convolution, Cuda};
 use super::product::{Left, Panels, Product, Right, Start};
 use super::slide::Slide;
 use super::winograd::{self, Winograd};
@@ -563,11 +569,33 @@ impl Conv {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Tensor, Tensor)> {
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if xs.device().is_cuda() {
+            return self.gradients_on_gpu([xs, weight, ys, &gradient]);
+        }
         let found =
             self.backward(&floats(xs)?, &floats(weight)?, &floats(ys)?, &floats(&gradient)?);
         let filters = found.bias.len();
         let dx = self.input_gradient.then(|| tensor(found.input, xs.shape())).transpose()?;
         Ok((dx, tensor(found.weight, weight.shape())?, tensor(found.bias, filters)?))
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Conv {
+    fn on_images(&self, images: usize) -> Convolution {
+        Convolution { slide: self.slide, images, relu: self.relu }
+    }
+
+    fn gradients_on_gpu(&self, tensors: [&Tensor; 4]) -> Result<(Option<Tensor>, Tensor, Tensor)> {
+        let [xs, weight, ..] = tensors;
+        let conv = self.on_images(xs.dim(0)?);
+        let found = on_gpu(tensors, |gpu, views| conv.gradients(gpu, views, self.input_gradient))?;
+        Ok((
+            found.input.map(|dx| device_tensor(dx, xs.shape())),
+            device_tensor(found.weight, weight.shape()),
+            device_tensor(found.bias, self.slide.output.channels),
+        ))
     }
 }
 
@@ -595,6 +623,20 @@ impl CustomOp2 for Conv {
     ) -> Result<(CpuStorage, Dims)> {
         let (xs, weight) = (input(xs, xs_layout)?, input(weight, weight_layout)?);
         Ok(self.output(self.forward(xs, weight, None)))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        xs: &CudaStorage,
+        xs_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Dims)> {
+        let (gpu, images) = (Cuda::new(&xs.device), xs_layout.dims()[0]);
+        let (xs, weight) = (view(xs, xs_layout)?, view(weight, weight_layout)?);
+        let ys = self.on_images(images).forward(&gpu, xs, weight, None)?;
+        Ok((ys, self.slide.output_dims(images)))
     }
 
     fn bwd(
@@ -625,6 +667,23 @@ impl CustomOp3 for Conv {
     ) -> Result<(CpuStorage, Dims)> {
         let (xs, weight) = (input(xs, xs_layout)?, input(weight, weight_layout)?);
         Ok(self.output(self.forward(xs, weight, Some(input(bias, bias_layout)?))))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        xs: &CudaStorage,
+        xs_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Dims)> {
+        let (gpu, images) = (Cuda::new(&xs.device), xs_layout.dims()[0]);
+        let (xs, weight) = (view(xs, xs_layout)?, view(weight, weight_layout)?);
+        let bias = view(bias, bias_layout)?;
+        let ys = self.on_images(images).forward(&gpu, xs, weight, Some(bias))?;
+        Ok((ys, self.slide.output_dims(images)))
     }
 
     fn bwd(

@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor, bail};
 
+#[cfg(feature = "cuda")]
+use super::access::{device_tensor, on_gpu, view};
 use super::access::{floats, input, tensor};
+#[cfg(feature = "cuda")]
+use super::gpu::{self, Cuda, Judged};
 
 /// Mean cross-entropy of logits `[n, classes]` (in any shape that starts with `n`) against labels.
 #[derive(Debug, Clone)]
@@ -89,6 +95,16 @@ impl CrossEntropy {
         dx
     }
 
+    #[cfg(feature = "cuda")]
+    fn judged(&self, logits: usize) -> Judged<'_> {
+        Judged {
+            labels: &self.labels,
+            classes: logits / self.labels.len(),
+            smoothing: self.smoothing,
+            weights: &self.weights,
+        }
+    }
+
     fn loss(&self, logits: &[f32], classes: usize) -> f64 {
         let rows = logits.chunks_exact(classes).zip(self.labels.iter());
         rows.map(|(row, &label)| f64::from(self.weight(label)) * self.row_loss(row, label)).sum()
@@ -121,7 +137,21 @@ impl CustomOp1 for CrossEntropy {
         Ok((CpuStorage::F32(vec![self.mean_loss(logits) as f32]), Dims::from(())))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, xs: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Dims)> {
+        let judged = self.judged(layout.shape().elem_count());
+        let loss = gpu::losses(&Cuda::new(&xs.device), view(xs, layout)?, judged)?;
+        Ok((loss, Dims::from(())))
+    }
+
     fn bwd(&self, xs: &Tensor, _loss: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        #[cfg(feature = "cuda")]
+        if xs.device().is_cuda() {
+            let factor = gradient.to_scalar::<f32>()?;
+            let judged = self.judged(xs.elem_count());
+            let dx = on_gpu([xs], |gpu, [xs]| gpu::loss_gradient(gpu, xs, judged, factor))?;
+            return Ok(Some(device_tensor(dx, xs.shape())));
+        }
         let dx = self.gradient(&floats(xs)?, gradient.to_scalar::<f32>()?);
         Ok(Some(tensor(dx, xs.shape())?))
     }

@@ -6,13 +6,19 @@
 //! fused multiply-adds, taps in row order and a gradient's terms in the order of images and pixels, so vectors of any
 //! width have the same bits.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape as Dims, Tensor};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::access::{device_tensor, on_gpu, view};
 use super::access::{floats, input, tensor};
 use super::aligned::Memory;
 use super::chunks::{parts, reduce};
+#[cfg(feature = "cuda")]
+use super::gpu::{self, Cuda};
 use super::slide::Slide;
 use crate::net::{Shape, Window};
 
@@ -426,6 +432,27 @@ impl<S: Simd, const PART: bool> Vector<S, PART> {
     }
 }
 
+#[cfg(feature = "cuda")]
+impl Depthwise {
+    fn gradients_on_gpu(
+        &self,
+        xs: &Tensor,
+        weight: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (slide, images) = (&self.slide, xs.dim(0)?);
+        let (dx, dw) = on_gpu([xs, weight, gradient], |gpu, [xs, weight, gradient]| {
+            let dx = self
+                .input_gradient
+                .then(|| gpu::depthwise_input_gradient(gpu, slide, images, gradient, weight));
+            let dw = gpu::depthwise_weight_gradient(gpu, slide, images, xs, gradient)?;
+            Ok((dx.transpose()?, dw))
+        })?;
+        let dx = dx.map(|dx| device_tensor(dx, xs.shape()));
+        Ok((dx, Some(device_tensor(dw, weight.shape()))))
+    }
+}
+
 impl CustomOp2 for Depthwise {
     fn name(&self) -> &'static str {
         "depthwise conv"
@@ -451,6 +478,20 @@ impl CustomOp2 for Depthwise {
         Ok((CpuStorage::F32(ys), self.slide.output_dims(images)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        xs: &CudaStorage,
+        xs_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CudaStorage, Dims)> {
+        let images = xs_layout.dims()[0];
+        let (gpu, weight) = (Cuda::new(&xs.device), view(weight, weight_layout)?);
+        let ys = gpu::depthwise(&gpu, &self.slide, images, view(xs, xs_layout)?, weight)?;
+        Ok((ys, self.slide.output_dims(images)))
+    }
+
     fn bwd(
         &self,
         xs: &Tensor,
@@ -459,6 +500,10 @@ impl CustomOp2 for Depthwise {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if xs.device().is_cuda() {
+            return self.gradients_on_gpu(xs, weight, &gradient);
+        }
         let guards = (floats(xs)?, floats(weight)?, floats(&gradient)?);
         let (x, w, g): (&[f32], &[f32], &[f32]) = (&guards.0, &guards.1, &guards.2);
         let (inside, outside) = (self.slide.input.len(), self.slide.output.len());

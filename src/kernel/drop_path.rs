@@ -1,9 +1,15 @@
 //! Drop path: the whole map of an image is dropped or kept, each decision found by name.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 
+#[cfg(feature = "cuda")]
+use super::access::{device_tensor, on_gpu, view};
 use super::access::{floats, input, tensor};
 use super::chunks::changed_by_image;
+#[cfg(any(test, feature = "cuda"))]
+use super::gpu::{self, Machine, View};
 use crate::seed::Seed;
 
 /// Keeps the map of an image with probability `keep` and divides it by `keep`; else it is zeros
@@ -62,6 +68,21 @@ impl DropPath {
     }
 }
 
+#[cfg(any(test, feature = "cuda"))]
+impl DropPath {
+    /// The maps of `images` images of `size` numbers, dropped or scaled; a gradient all the same.
+    pub(super) fn on<M: Machine>(
+        &self,
+        machine: &M,
+        xs: View<'_, M::Memory>,
+        images: usize,
+        size: usize,
+    ) -> Result<M::Memory> {
+        let keys = (0..images).flat_map(|image| self.seed.key("drop path", image as u64));
+        gpu::drop_path(machine, xs, &keys.collect::<Vec<u32>>(), size, self.keep)
+    }
+}
+
 impl CustomOp1 for DropPath {
     fn name(&self) -> &'static str {
         "drop path"
@@ -72,8 +93,23 @@ impl CustomOp1 for DropPath {
         Ok((CpuStorage::F32(ys), layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, xs: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Dims)> {
+        let images = layout.dims()[0];
+        let size = layout.shape().elem_count() / images.max(1);
+        let ys = self.on(&gpu::Cuda::new(&xs.device), view(xs, layout)?, images, size)?;
+        Ok((ys, layout.shape().clone()))
+    }
+
     fn bwd(&self, xs: &Tensor, _ys: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if xs.device().is_cuda() {
+            let images = xs.dim(0)?;
+            let size = xs.elem_count() / images.max(1);
+            let dx = on_gpu([&gradient], |gpu, [g]| self.on(gpu, g, images, size))?;
+            return Ok(Some(device_tensor(dx, xs.shape())));
+        }
         let dx = self.apply(&floats(&gradient)?, xs.dim(0)?);
         Ok(Some(tensor(dx, xs.shape())?))
     }

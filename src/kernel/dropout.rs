@@ -3,10 +3,16 @@
 //! The mask is never stored. The gradient draws it again from the same streams, which costs less than
 //! keeping it would, and a resumed training draws what an uninterrupted one does.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 
+#[cfg(feature = "cuda")]
+use super::access::{device_tensor, on_gpu, view};
 use super::access::{floats, input, tensor};
 use super::chunks::changed_by_image;
+#[cfg(any(test, feature = "cuda"))]
+use super::gpu::{self, Machine, View};
 use crate::seed::{Seed, Stream};
 
 /// Drops numbers with probability `rate` and scales the others by `1 / (1 - rate)`.
@@ -42,17 +48,38 @@ impl Dropout {
         self.mask(&mut self.seed.stream("dropout", image as u64), map);
     }
 
+    /// What the 32 bits of a number are below when it is dropped, and the factor of the others.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits")]
+    fn rule(&self) -> (u32, f32) {
+        ((self.rate * 4_294_967_296.0) as u32, (1.0 / (1.0 - self.rate)) as f32)
+    }
+
     /// Two decisions from each draw, 32 bits each.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32-bit halves")]
     fn mask(&self, stream: &mut Stream, ys: &mut [f32]) {
-        let dropped = (self.rate * 4_294_967_296.0) as u64;
-        let scale = (1.0 / (1.0 - self.rate)) as f32;
+        let (dropped, scale) = self.rule();
+        let dropped = u64::from(dropped);
         for pair in ys.chunks_mut(2) {
             let bits = stream.bits();
             for (y, draw) in pair.iter_mut().zip([bits & 0xFFFF_FFFF, bits >> 32]) {
                 *y = if draw < dropped { 0.0 } else { *y * scale };
             }
         }
+    }
+}
+
+#[cfg(any(test, feature = "cuda"))]
+impl Dropout {
+    /// The maps of `images` images of `size` numbers, dropped and scaled; a gradient all the same.
+    pub(super) fn on<M: Machine>(
+        &self,
+        machine: &M,
+        xs: View<'_, M::Memory>,
+        images: usize,
+        size: usize,
+    ) -> Result<M::Memory> {
+        let keys = (0..images).flat_map(|image| self.seed.key("dropout", image as u64));
+        let (threshold, scale) = self.rule();
+        gpu::dropout(machine, xs, &keys.collect::<Vec<u32>>(), size, threshold, scale)
     }
 }
 
@@ -66,8 +93,23 @@ impl CustomOp1 for Dropout {
         Ok((CpuStorage::F32(ys), layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, xs: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Dims)> {
+        let images = layout.dims()[0];
+        let size = layout.shape().elem_count() / images.max(1);
+        let ys = self.on(&gpu::Cuda::new(&xs.device), view(xs, layout)?, images, size)?;
+        Ok((ys, layout.shape().clone()))
+    }
+
     fn bwd(&self, xs: &Tensor, _ys: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if xs.device().is_cuda() {
+            let images = xs.dim(0)?;
+            let size = xs.elem_count() / images.max(1);
+            let dx = on_gpu([&gradient], |gpu, [g]| self.on(gpu, g, images, size))?;
+            return Ok(Some(device_tensor(dx, xs.shape())));
+        }
         let dx = self.apply(&floats(&gradient)?, xs.dim(0)?);
         Ok(Some(tensor(dx, xs.shape())?))
     }

@@ -3,10 +3,16 @@
 //! A tie goes to the first number in row order, in both directions: the way forward notes which tap of the kernel
 //! won, in a byte.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::access::{device_tensor, on_gpu, view};
 use super::access::{floats, input, tensor};
+#[cfg(feature = "cuda")]
+use super::gpu::{self, Cuda, View};
 use super::pointwise::wide;
 use super::slide::Slide;
 use crate::net::{Shape, Window};
@@ -150,9 +156,25 @@ impl CustomOp1 for MaxPool {
         Ok((CpuStorage::F32(ys), self.slide.output_dims(images)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, xs: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Dims)> {
+        let images = layout.dims()[0];
+        let found = gpu::max(&Cuda::new(&xs.device), &self.slide, images, view(xs, layout)?)?;
+        Ok((found.output, self.slide.output_dims(images)))
+    }
+
     /// Candle's operations have no second output to keep the winners in: they are found again.
     fn bwd(&self, xs: &Tensor, _ys: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if xs.device().is_cuda() {
+            let images = xs.dim(0)?;
+            let dx = on_gpu([xs, &gradient], |gpu, [xs, g]| {
+                let winners = gpu::max(gpu, &self.slide, images, xs)?.winners;
+                gpu::max_gradient(gpu, &self.slide, images, g, View::of(&winners))
+            })?;
+            return Ok(Some(device_tensor(dx, xs.shape())));
+        }
         let guards = (floats(xs)?, floats(&gradient)?);
         let (x, g): (&[f32], &[f32]) = (&guards.0, &guards.1);
         let (inside, outside) = (self.slide.input.len(), self.slide.output.len());

@@ -17,11 +17,14 @@ mod aligned;
 mod avg_pool;
 mod batch_norm;
 mod chunks;
+mod concat;
 mod conv;
 mod cross_entropy;
 mod depthwise;
 mod drop_path;
 mod dropout;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) mod gpu;
 mod max_pool;
 mod memory;
 mod pad;
@@ -34,12 +37,15 @@ mod winograd;
 
 pub(crate) mod reference;
 
-pub use access::{floats, tensor};
+#[cfg(feature = "cuda")]
+pub(crate) use access::{device_tensor, on_gpu};
+pub use access::{floats, on_cpu, tensor};
 pub(crate) use aligned::Memory;
 pub use avg_pool::AvgPool;
-pub use batch_norm::{BatchNorm, EPSILON, Moments};
+pub use batch_norm::{BatchNorm, EPSILON, Moments, Statistics};
 pub(crate) use batch_norm::{Normaliser, Spread};
 pub(crate) use chunks::parts;
+pub use concat::{concat, split};
 pub use conv::Conv;
 pub(crate) use conv::{Scratch, WayBack, Weights};
 pub use cross_entropy::CrossEntropy;

@@ -1,9 +1,15 @@
 //! Zeros around maps; negative numbers cut rows and columns off.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use super::access::{device_tensor, on_gpu, view};
 use super::access::{floats, input, tensor};
+#[cfg(feature = "cuda")]
+use super::gpu::{self, Cuda, Sheet};
 use crate::net::Shape;
 
 /// Puts each map of `[n, h, w, c]` on a larger or smaller sheet of zeros.
@@ -51,6 +57,11 @@ impl Pad {
         images.for_each(|(ys, image)| self.forward(image, ys));
     }
 
+    #[cfg(feature = "cuda")]
+    fn sheet(&self) -> Sheet {
+        Sheet { input: self.input, output: self.output, down: self.down, right: self.right }
+    }
+
     fn apply(&self, xs: &[f32]) -> Vec<f32> {
         let images = xs.len() / self.input.len();
         let mut ys = vec![0.0; images * self.output.len()];
@@ -80,8 +91,23 @@ impl CustomOp1 for Pad {
         Ok((CpuStorage::F32(self.apply(xs)), dims))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, xs: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Dims)> {
+        let images = layout.dims()[0];
+        let gpu = Cuda::new(&xs.device);
+        let ys = gpu::pad(&gpu, self.sheet(), images, view(xs, layout)?)?;
+        let Shape { channels, height, width } = self.output;
+        Ok((ys, Dims::from((images, height, width, channels))))
+    }
+
     fn bwd(&self, xs: &Tensor, _ys: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let gradient = gradient.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if xs.device().is_cuda() {
+            let (sheet, images) = (self.reversed().sheet(), xs.dim(0)?);
+            let dx = on_gpu([&gradient], |gpu, [g]| gpu::pad(gpu, sheet, images, g))?;
+            return Ok(Some(device_tensor(dx, xs.shape())));
+        }
         let dx = self.reversed().apply(&floats(&gradient)?);
         Ok(Some(tensor(dx, xs.shape())?))
     }

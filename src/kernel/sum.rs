@@ -7,6 +7,11 @@ use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::access::{floats, tensor};
+#[cfg(feature = "cuda")]
+use super::{
+    access::{device_tensor, on_gpu},
+    gpu,
+};
 
 /// Numbers in a unit of parallel work.
 const UNIT: usize = 1 << 14;
@@ -18,6 +23,11 @@ const UNIT: usize = 1 << 14;
 pub fn sum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.shape() != b.shape() {
         bail!("cannot add {:?} and {:?}", a.shape(), b.shape());
+    }
+    #[cfg(feature = "cuda")]
+    if a.device().is_cuda() {
+        let total = on_gpu([a, b], |gpu, [x, y]| gpu::add(gpu, x, y, a.elem_count()))?;
+        return Ok(device_tensor(total, a.shape()));
     }
     let guards = (floats(a)?, floats(b)?);
     let (x, y): (&[f32], &[f32]) = (&guards.0, &guards.1);

@@ -36,6 +36,8 @@ pub struct RunFacts {
     pub versions: BTreeMap<String, String>,
     /// The command that runs it again.
     pub command: String,
+    /// Stages of which nobody has seen two computations agree.
+    pub unverified: Vec<StageId>,
     /// Every stage in order.
     pub stages: Vec<StageFacts>,
 }
@@ -161,6 +163,11 @@ fn environment(facts: &RunFacts) -> Table {
             hosts.filter(|host| *host != facts.host).collect();
         others.into_iter().collect()
     };
+    if !facts.unverified.is_empty() {
+        let stages: Vec<String> = facts.unverified.iter().map(ToString::to_string).collect();
+        let text = format!("unverified for {}: no second run has agreed yet", stages.join(", "));
+        row("repeatability".to_owned(), text);
+    }
     if !others.is_empty() {
         row("earlier results come from".to_owned(), others.join(", "));
     }

@@ -42,6 +42,7 @@ mod tests {
             fingerprint: None,
         };
         RunFacts {
+            unverified: Vec::new(),
             stages: vec![stage],
             command: "phytotron run x.yaml".to_owned(),
             ..RunFacts::default()

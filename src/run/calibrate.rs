@@ -210,6 +210,7 @@ impl Walk<'_, '_> {
             stage: stage.id.clone(),
             kind: stage.stage.kind().to_owned(),
             config: stage.stage.config(),
+            components: BTreeMap::new(),
             fingerprint: Digest::of(b"a forecast is no result"),
             pipeline_seed: self.study.pipeline.seed,
             inputs,

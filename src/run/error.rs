@@ -106,6 +106,24 @@ pub enum JobError {
         /// Why.
         reason: String,
     },
+    /// A stage asks for a GPU, and there is no program for it.
+    #[error(
+        "`device: cuda` needs a phytotron built with CUDA, and there is none at `{program}`: build one with \
+         scripts/check-cuda.sh and put it there, or name it as `cuda_program` in phytotron.yaml"
+    )]
+    NoCuda {
+        /// Where it should be.
+        program: PathBuf,
+    },
+    /// The program for GPUs could not be loaded.
+    #[error(
+        "`device: cuda`: the program for GPUs does not start on this machine; is the NVIDIA driver installed, and \
+         are CUDA's libraries on LD_LIBRARY_PATH?{log}"
+    )]
+    NoDriver {
+        /// The last lines of its log, and where it lies.
+        log: String,
+    },
     /// The program ended badly, by itself.
     #[error("{exit}{log}")]
     Exit {

@@ -22,6 +22,8 @@ use crate::store::Store;
 pub struct RunOptions {
     /// The program that is a worker when called with `worker JOB`.
     pub program: PathBuf,
+    /// The same for stages on a GPU: see [`cuda_program`].
+    pub cuda_program: PathBuf,
     /// Jobs at once; without, one for each core.
     pub jobs: Option<usize>,
     /// Threads of each built-in stage; without, its share of the cores.
@@ -34,6 +36,20 @@ pub struct RunOptions {
     pub force: bool,
     /// Whether trainings write profiles into the run's folder.
     pub profile: bool,
+}
+
+/// The program for stages on a GPU that belongs to `program`: `phytotron-cuda` beside it, or itself where it was
+/// built with CUDA.
+///
+/// Two programs, because one that is linked to CUDA does not start where there is no driver, and runs are
+/// planned on such machines.
+#[must_use]
+pub fn cuda_program(program: &Path) -> PathBuf {
+    if cfg!(feature = "cuda") {
+        program.to_owned()
+    } else {
+        program.with_file_name("phytotron-cuda")
+    }
 }
 
 /// What a run came to.
@@ -94,6 +110,7 @@ pub fn execute(
         store,
         project: &project,
         program: &options.program,
+        cuda_program: &options.cuda_program,
         pipeline_seed: study.pipeline.seed,
         interrupt,
         events: &all,

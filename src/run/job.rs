@@ -19,9 +19,10 @@ use super::start::{self, Produced};
 use super::worker::{self, ResultFile, WorkerResult};
 use crate::event::{Emit, Event};
 use crate::plan::{Resolved, StudyStage};
-use crate::record::{OutputRecord, RECORD_FORMAT, StageRecord};
-use crate::stage::{self, CommandLine, JobFile, Launch, Outcome, Paths};
+use crate::record::{OutputRecord, RECORD_FORMAT, Repeatability, StageRecord};
+use crate::stage::{self, CommandLine, JobFile, Launch, Outcome, Paths, Stage};
 use crate::store::{Put, Store};
+use crate::train::Device;
 
 /// What all jobs of a run share.
 pub(super) struct Site<'a> {
@@ -30,6 +31,8 @@ pub(super) struct Site<'a> {
     pub(super) project: &'a Path,
     /// The program that is a worker when called with `worker JOB`.
     pub(super) program: &'a Path,
+    /// The same for stages on a GPU.
+    pub(super) cuda_program: &'a Path,
     pub(super) pipeline_seed: u64,
     pub(super) interrupt: &'a Interrupt,
     pub(super) events: &'a dyn Emit,
@@ -226,6 +229,7 @@ fn job_file(task: &Task<'_>, site: &Site<'_>, attempts: &Attempts, layout: &Layo
         stage: task.stage.id.clone(),
         kind: stage.kind().to_owned(),
         config: stage.config(),
+        components: components(stage.as_ref()),
         fingerprint: task.resolved.fingerprint,
         pipeline_seed: site.pipeline_seed,
         inputs: BTreeMap::new(),
@@ -241,6 +245,11 @@ fn job_file(task: &Task<'_>, site: &Site<'_>, attempts: &Attempts, layout: &Layo
         },
         threads: task.threads,
     }
+}
+
+/// Versions by name.
+pub(super) fn components(stage: &dyn Stage) -> BTreeMap<String, u32> {
+    stage.components().into_iter().map(|part| (part.name.to_owned(), part.version)).collect()
 }
 
 /// The result of a worker that finished after its parent had died.
@@ -296,6 +305,10 @@ fn record(
         outputs,
         metrics,
         reproducible: task.stage.stage.reproducible(),
+        repeatability: match task.stage.stage.device() {
+            Device::Cpu => Repeatability::Tested,
+            Device::Cuda => Repeatability::Unverified,
+        },
         cost,
         host: site.host.to_owned(),
         versions: BTreeMap::from([("phytotron".to_owned(), version().to_owned())]),

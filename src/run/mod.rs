@@ -33,7 +33,7 @@ pub use calibrate::calibrate;
 pub use calibration::{CalibratedStage, Calibration, Cost};
 pub use compare::{Changed, RepeatedDiff, RunDiff, StageDiff, compare};
 pub use error::{JobError, RunError};
-pub use execute::{RunOptions, RunReport, execute};
+pub use execute::{RunOptions, RunReport, cuda_program, execute};
 pub use hardware::hardware;
 pub use history::{History, PastRun, PastRunDetails, RunStatus};
 pub use interrupt::{Interrupt, Listening, Urgency};

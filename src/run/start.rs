@@ -25,9 +25,13 @@ use crate::event::{Emit, Event};
 use crate::record::Cost;
 use crate::stage::{CommandLine, JobFile, Outcome};
 use crate::store::{LinkMode, StoreError};
+use crate::train::Device;
 
 /// Between `SIGTERM` and `SIGKILL`.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Exit code of a program whose shared libraries are not found.
+const LOADER_FAILED: i32 = 127;
 
 /// An attempt that ended well.
 #[derive(Debug)]
@@ -171,7 +175,8 @@ pub(super) fn worker(
     write_json(&path, &job).map_err(JobError::io("cannot write", &path))?;
     let log = Log::open(task, site)?;
     let (mut pump, pipe) = Pump::new(site.events).map_err(JobError::io("cannot open", &path))?;
-    let argv = [site.program, Path::new("worker"), &path].map(|part| part.display().to_string());
+    let program = worker_program(task, site)?;
+    let argv = [program, Path::new("worker"), &path].map(|part| part.display().to_string());
     let program = Program {
         argv: &argv,
         env: None,
@@ -195,6 +200,15 @@ pub(super) fn worker(
     let outcome = outcome(task, &ended, &log, ResultFile::read(&layout.result_file()))?;
     log.close();
     Ok(Produced { cost: ended.cost, outcome })
+}
+
+/// The program that can compute what the stage computes on.
+fn worker_program<'a>(task: &Task<'_>, site: &Site<'a>) -> Result<&'a Path, JobError> {
+    match task.stage.stage.device() {
+        Device::Cpu => Ok(site.program),
+        Device::Cuda if site.cuda_program.is_file() => Ok(site.cuda_program),
+        Device::Cuda => Err(JobError::NoCuda { program: site.cuda_program.to_owned() }),
+    }
 }
 
 /// Puts the outputs of the result that the stage goes on from into a folder. None where an attempt of its own
@@ -233,6 +247,11 @@ fn outcome(
         Some(WorkerResult::Done(outcome)) => Ok(outcome),
         Some(WorkerResult::Changed { path }) => Err(JobError::Changed { path }),
         Some(WorkerResult::Failed { error }) => Err(JobError::Stage(error)),
+        None if ended.exit == Exit::Code(LOADER_FAILED)
+            && task.stage.stage.device() == Device::Cuda =>
+        {
+            Err(JobError::NoDriver { log: log.tail() })
+        }
         Some(WorkerResult::Interrupted) | None => {
             judge(task, ended, log)?;
             Err(JobError::Exit { exit: "ended without a result".to_owned(), log: log.tail() })

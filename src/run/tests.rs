@@ -147,6 +147,7 @@ impl Space {
         };
         let options = RunOptions {
             program: self.path("worker.sh"),
+            cuda_program: self.path("cuda.sh"),
             jobs: Some(self.jobs),
             threads: None,
             pools: self.pools.clone(),

@@ -15,11 +15,12 @@ use nix::sys::signal::{SigSet, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::error::with_causes;
+use super::job::components;
 use super::journal::write_json;
 use super::sys;
 use crate::event::{Emit, Event};
 use crate::record::Cost;
-use crate::stage::{Job, JobFile, Outcome, Registry, StageError, Stop};
+use crate::stage::{Job, JobFile, Outcome, Registry, Stage, StageError, Stop};
 
 /// Names the pipe's descriptor in the worker's environment.
 pub(super) const EVENTS_VARIABLE: &str = "PHYTOTRON_EVENTS_FD";
@@ -137,6 +138,12 @@ fn compute(job: &JobFile, registry: &Registry, events: &Told, stop: Stop) -> Wor
         Ok(stage) => stage,
         Err(error) => return failed(format!("the job is from another version: {error}")),
     };
+    if let Some(part) = other_version(job, stage.as_ref()) {
+        return failed(format!(
+            "this program is another version of phytotron than the one that planned the stage: they differ in \
+             `{part}`; build both from one source"
+        ));
+    }
     let result = match stage.run(&Job { file: job, events, stop }) {
         Ok(outcome) => WorkerResult::Done(outcome),
         Err(StageError::Interrupted) => WorkerResult::Interrupted,
@@ -145,6 +152,14 @@ fn compute(job: &JobFile, registry: &Registry, events: &Told, stop: Stop) -> Wor
     };
     events.flush();
     result
+}
+
+/// A component that this program has in another version than the one that planned the job. The program for
+/// GPUs is built by itself, and what it computes would be found as what the other one computes.
+fn other_version(job: &JobFile, stage: &dyn Stage) -> Option<String> {
+    let ours = components(stage);
+    let differs = |(name, version): &(&String, &u32)| ours.get(*name) != Some(*version);
+    job.components.iter().find(differs).map(|(name, _)| name.clone())
 }
 
 /// Turns `SIGTERM` into a request, which stages look for between steps.

@@ -93,12 +93,22 @@ static KIND: WriterKind = WriterKind;
 
 /// Runs the worker function on a job with `word`, and returns how it ended and what it wrote.
 fn work(folder: &Path, word: &str) -> (WorkerEnd, serde_json::Value) {
+    work_planned_with(folder, word, BTreeMap::new())
+}
+
+/// The same for a job that was planned with these versions.
+fn work_planned_with(
+    folder: &Path,
+    word: &str,
+    components: BTreeMap<String, u32>,
+) -> (WorkerEnd, serde_json::Value) {
     fs::create_dir_all(folder.join("outputs/out")).unwrap();
     let path = |name: &str| folder.join(name);
     let job = JobFile {
         stage: StageId { name: "w".to_owned(), coordinates: Coordinates::default() },
         kind: "writer".to_owned(),
         config: serde_json::json!(word),
+        components,
         fingerprint: Digest::of(b"w"),
         pipeline_seed: 0,
         inputs: BTreeMap::new(),
@@ -128,6 +138,16 @@ fn a_worker_leaves_outputs_a_result_and_its_events() {
     let read = |path: &str| fs::read_to_string(folder.path().join(path)).unwrap();
     assert_eq!(read("outputs/out/word.txt"), "word");
     assert!(read("events.jsonl").contains("on the way"));
+}
+
+#[test]
+fn a_worker_of_another_version_computes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let planned = BTreeMap::from([("trainer.none".to_owned(), 2)]);
+    let (end, _) = work_planned_with(folder.path(), "word", planned);
+    let WorkerEnd::Failed(error) = end else { panic!("{end:?}") };
+    assert!(error.contains("another version") && error.contains("`trainer.none`"), "{error}");
+    assert!(!folder.path().join("outputs/out/word.txt").exists());
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub struct Project {
     pub group_writable: bool,
     /// How many runs that computed something keep their results from `gc`.
     pub keep_runs: u32,
+    /// The program that runs stages with `device: cuda`, when it does not lie beside this one.
+    pub cuda_program: Option<PathBuf>,
 }
 
 /// How writes reach the disk.
@@ -63,6 +65,9 @@ pub(super) struct ProjectKeys {
     group_writable: bool,
     /// How many runs that computed something keep their results from `gc`; 20 when missing.
     keep_runs: Option<u32>,
+    /// The phytotron that was built with CUDA, relative to this file: it runs stages with `device: cuda`. When
+    /// missing, `phytotron-cuda` beside the program that is running.
+    cuda_program: Option<String>,
 }
 
 impl Project {
@@ -116,6 +121,7 @@ impl Project {
             durability: keys.durability,
             group_writable: keys.group_writable,
             keep_runs: keys.keep_runs.unwrap_or(KEEP_RUNS),
+            cuda_program: keys.cuda_program.map(|path| root.join(path)),
         }
     }
 }

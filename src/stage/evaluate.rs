@@ -30,6 +30,7 @@ use crate::seed::Seed;
 use crate::space::{self, Genotype, Space, SpaceChanges, SpaceConfig};
 use crate::spec::Node;
 use crate::statistics;
+use crate::train::Device;
 
 /// Version of the kind: raised when the same inputs give other files.
 const VERSION: u32 = 1;
@@ -132,6 +133,10 @@ impl Stage for EvaluateConfig {
 
     fn numerics(&self) -> Option<&'static str> {
         self.evaluator.numerics()
+    }
+
+    fn device(&self) -> Device {
+        self.evaluator.device()
     }
 
     fn files(&self) -> Vec<String> {

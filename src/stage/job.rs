@@ -24,6 +24,9 @@ pub struct JobFile {
     pub kind: String,
     /// What [`super::Stage::config`] returned.
     pub config: serde_json::Value,
+    /// Versions that the result depends on, as planned: a worker that has others must not compute it.
+    #[serde(default)]
+    pub components: BTreeMap<String, u32>,
     /// The cache key.
     pub fingerprint: Fingerprint,
     /// The pipeline's `seed`.

@@ -42,6 +42,7 @@ use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::{Change, Manifest};
 use crate::spec::Node;
+use crate::train::Device;
 
 /// A stage kind.
 pub trait Kind: Send + Sync {
@@ -195,6 +196,11 @@ pub trait Stage: Send + Sync + fmt::Debug {
     /// The engine whose bits it depends on: `cpu-f32-v1`.
     fn numerics(&self) -> Option<&'static str> {
         None
+    }
+
+    /// What it computes on: its worker must be able to.
+    fn device(&self) -> Device {
+        Device::Cpu
     }
 
     /// Project files it reads: paths, folders or globs relative to the project's root.

@@ -21,13 +21,10 @@ use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
 use crate::space::{self, SpaceChanges};
 use crate::spec::Node;
-use crate::train::{Cpu, Engine, RECIPE_VERSION, Recipe};
+use crate::train::{Device, RECIPE_VERSION, Recipe, engine_for};
 
 /// Version of the kind: how finals are chosen, trained, examined and written.
 const VERSION: u32 = 2;
-
-/// The engine that trains.
-const ENGINE: Cpu = Cpu;
 
 /// Trains the best networks of one or several searches in full and tests them once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +40,9 @@ pub struct RetrainConfig {
     /// in a larger network.
     #[serde(skip_serializing_if = "SpaceChanges::is_empty")]
     pub space: SpaceChanges,
+    /// What they are trained on. CUDA: compiled and emulated, not yet run.
+    #[serde(skip_serializing_if = "Device::is_cpu")]
+    pub device: Device,
     /// How they are trained.
     pub recipe: Recipe,
     /// What the validation images are for.
@@ -72,6 +72,7 @@ impl Default for RetrainConfig {
             top: 10,
             epochs: 40,
             space: SpaceChanges::default(),
+            device: Device::default(),
             recipe: Recipe::default(),
             validation: Validation::Train,
             ensemble: None,
@@ -122,7 +123,7 @@ impl Stage for RetrainConfig {
     }
 
     fn components(&self) -> Vec<Component> {
-        let (engine, version) = ENGINE.component();
+        let (engine, version) = engine_for(self.device).component();
         let own = [
             Component { name: Self::KIND, version: VERSION },
             Component { name: engine, version },
@@ -134,8 +135,8 @@ impl Stage for RetrainConfig {
     }
 
     fn parameters(&self, manifest: &mut Manifest) {
-        // The seed has a line of its own.
-        let Self { top, epochs, space, recipe, validation, ensemble, seed: _ } = self;
+        // Seed and device have lines of their own: `seed`, and `numerics`.
+        let Self { top, epochs, space, device: _, recipe, validation, ensemble, seed: _ } = self;
         manifest.section("with.top", top);
         manifest.section("with.epochs", epochs);
         if !space.is_empty() {
@@ -151,7 +152,11 @@ impl Stage for RetrainConfig {
     }
 
     fn numerics(&self) -> Option<&'static str> {
-        Some(ENGINE.numerics())
+        Some(engine_for(self.device).numerics())
+    }
+
+    fn device(&self) -> Device {
+        self.device
     }
 
     fn forecast(&self, job: &Job<'_>) -> Result<Option<Forecast>, StageError> {

@@ -32,6 +32,7 @@ use crate::search::{
 use crate::space::{Space, SpaceConfig};
 use crate::spec::Node;
 use crate::statistics::{Bar, Medians};
+use crate::train::Device;
 
 /// Version of the kind: raised when the same search gives other files.
 const VERSION: u32 = 3;
@@ -164,6 +165,10 @@ impl Stage for SearchConfig {
 
     fn numerics(&self) -> Option<&'static str> {
         self.evaluator.numerics()
+    }
+
+    fn device(&self) -> Device {
+        self.evaluator.device()
     }
 
     fn files(&self) -> Vec<String> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::objects::{Object, read_object};
 use super::{Store, StoreError, sealed};
 use crate::manifest::Fingerprint;
-use crate::record::{RECORD_FORMAT, StageRecord};
+use crate::record::{RECORD_FORMAT, Repeatability, StageRecord};
 
 /// What became of a record that was put.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,13 +72,25 @@ impl Store {
                 self.remove(&path)?;
                 continue;
             };
-            let Some(output) = first_difference(&earlier, record) else { return Ok(Put::Same) };
+            let Some(output) = first_difference(&earlier, record) else {
+                self.note_agreement(&path, earlier)?;
+                return Ok(Put::Same);
+            };
             if replace {
                 self.write_object(&path, &bytes)?;
                 self.bump_generation()?;
             }
             return Ok(Put::Nondeterministic { output });
         }
+    }
+
+    /// The one thing that a record learns later: that a second computation agreed.
+    fn note_agreement(&self, path: &Path, record: StageRecord) -> Result<(), StoreError> {
+        if record.repeatability != Repeatability::Unverified {
+            return Ok(());
+        }
+        let record = StageRecord { repeatability: Repeatability::Agreed, ..record };
+        self.write_object(path, &sealed::seal(&record))
     }
 
     /// Forgets a record, so that its stage runs again. Says whether there was one.

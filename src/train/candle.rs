@@ -1,9 +1,12 @@
-//! The engine `candle-cpu`: candle's tensors and custom operations over our own kernels and tape.
+//! Candle's tensors and custom operations over our own kernels and tape: the engine `candle-cpu`, and what
+//! [`super::Cuda`] runs.
 //!
-//! Weights live here as plain memory. Each step lends them to candle as tensors, which costs a copy of
-//! the weights and saves every doubt about what candle shares.
+//! On the CPU weights live here as plain memory. Each step lends them to candle as tensors, which costs a copy
+//! of the weights and saves every doubt about what candle shares. On a GPU they stay on it ([`resident`]).
 
 mod probe;
+#[cfg(feature = "cuda")]
+mod resident;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +23,7 @@ use super::plan::Layers;
 use super::predict::count_correct;
 use super::recipe::Recipe;
 use super::tape::{Chance, Pass, Run, forward};
-use crate::kernel::{CrossEntropy, floats, keep_freed_memory, sum, tensor};
+use crate::kernel::{CrossEntropy, floats, keep_freed_memory, on_cpu, sum, tensor};
 use crate::net::{Network, Shape};
 use crate::seed::Seed;
 
@@ -45,11 +48,15 @@ impl Engine for CandleCpu {
 }
 
 /// A network with its weights.
-struct CandleChild {
+pub(super) struct CandleChild {
     network: Network,
     layers: Layers,
     image: Shape,
+    device: Device,
     parameters: Parameters,
+    /// The weights, where they live on a GPU; `parameters` then has their layout and the running statistics.
+    #[cfg(feature = "cuda")]
+    resident: Option<resident::Resident>,
     recipe: Recipe,
     class_weights: Arc<[f32]>,
     steps: u64,
@@ -57,10 +64,14 @@ struct CandleChild {
 }
 
 impl CandleChild {
+    /// A child of `outline` on the CPU, as a training begins.
     fn new(outline: &Outline<'_>) -> Self {
         let (layers, recipe) = (Layers::of(outline.network, false), outline.recipe.clone());
         Self {
+            #[cfg(feature = "cuda")]
+            resident: None,
             parameters: Parameters::new(outline, &layers),
+            device: Device::Cpu,
             layers,
             image: outline.network.image(),
             network: outline.network.clone(),
@@ -71,14 +82,26 @@ impl CandleChild {
         }
     }
 
+    /// A child of `outline` on a GPU.
+    #[cfg(feature = "cuda")]
+    pub(super) fn on_gpu(outline: &Outline<'_>, device: Device) -> Result<Self, TrainError> {
+        let child = Self::new(outline);
+        let resident = Some(resident::Resident::new(&child.parameters, &device)?);
+        Ok(Self { resident, device, ..child })
+    }
+
     fn input(&self, images: &[f32]) -> Result<Tensor, TrainError> {
         let Shape { channels, height, width } = self.image;
         let count = images.len() / self.image.len();
-        Ok(Tensor::from_slice(images, (count, height, width, channels), &Device::Cpu)?)
+        Ok(Tensor::from_slice(images, (count, height, width, channels), &self.device)?)
     }
 
     /// The weights as tensors, for one pass.
     fn tensors(&self) -> Result<Vec<Tensor>, TrainError> {
+        #[cfg(feature = "cuda")]
+        if let Some(resident) = &self.resident {
+            return Ok(resident.tensors(&self.parameters, &self.layers.weights)?);
+        }
         let tensors = self.layers.weights.iter().enumerate().map(|(place, weight)| {
             let values = &self.parameters.values()[self.parameters.span(place)];
             Tensor::from_slice(values, weight.shape.as_slice(), &Device::Cpu)
@@ -140,10 +163,13 @@ impl CandleChild {
         let labels = &batch.labels[part];
         let criterion = self.criterion(labels).part_of(batch.labels.len());
         let weight = self.recipe.auxiliary_weight;
-        let pass =
-            Pass::Training { chance, running: &mut self.parameters, auxiliary: weight > 0.0 };
+        let mut statistics = Vec::new();
+        let pass = Pass::Training { chance, seen: &mut statistics, auxiliary: weight > 0.0 };
         let Run { logits, auxiliary, tape } = forward(&self.layers, images, weights, pass)?;
-        let correct = count_correct(&floats(&logits)?, labels);
+        for (norm, batch) in &statistics {
+            self.parameters.follow(*norm, &*batch.moments()?);
+        }
+        let correct = count_correct(&floats(&on_cpu(&logits)?)?, labels);
         let (mut loss, gradient) = judge(&criterion, &logits, 1.0)?;
         let mut auxiliary_gradient = None;
         if let Some(logits) = auxiliary {
@@ -158,8 +184,14 @@ impl CandleChild {
         Ok((seen, tape.backward(gradient, auxiliary_gradient)?.weights))
     }
 
-    /// Whether all weights are finite numbers after the update.
+    /// Whether all weights are finite numbers after the update. On a GPU nobody looks, which would mean to wait for
+    /// it: a weight that overflowed shows in the next loss.
     fn update(&mut self, gradients: &[Option<Tensor>], moment: Moment) -> Result<bool, TrainError> {
+        #[cfg(feature = "cuda")]
+        if let Some(resident) = &self.resident {
+            resident.update(&self.recipe, &self.parameters, gradients, moment)?;
+            return Ok(true);
+        }
         let guards = gradients
             .iter()
             .map(|gradient| gradient.as_ref().map(floats).transpose())
@@ -208,15 +240,24 @@ impl Child for CandleChild {
         let weights = self.tensors()?;
         let pass = Pass::Evaluation { running: self.parameters.running() };
         let Run { logits, .. } = forward(&self.layers, self.input(images)?, &weights, pass)?;
-        let logits = floats(&logits)?.to_vec();
+        let logits = floats(&on_cpu(&logits)?)?.to_vec();
         Ok(logits)
     }
 
-    fn state(&self) -> State {
-        self.parameters.state()
+    fn state(&self) -> Result<State, TrainError> {
+        #[cfg(feature = "cuda")]
+        if let Some(resident) = &self.resident {
+            return Ok(resident.state(&self.parameters)?);
+        }
+        Ok(self.parameters.state())
     }
 
     fn load(&mut self, state: &State) -> Result<(), TrainError> {
-        self.parameters.load(state)
+        self.parameters.load(state)?;
+        #[cfg(feature = "cuda")]
+        if self.resident.is_some() {
+            self.resident = Some(resident::Resident::new(&self.parameters, &self.device)?);
+        }
+        Ok(())
     }
 }

@@ -144,8 +144,6 @@ fn content(tensors: &BTreeMap<String, &Values>) -> Digest {
     hasher.digest()
 }
 
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -141,7 +141,10 @@ pub trait Child: Send + Sync {
     fn release(&mut self) {}
 
     /// Everything that the next step depends on.
-    fn state(&self) -> State;
+    ///
+    /// # Errors
+    /// Faults of the device that has it.
+    fn state(&self) -> Result<State, TrainError>;
 
     /// Takes over what [`Child::state`] of an equal network returned.
     ///

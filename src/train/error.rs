@@ -12,6 +12,15 @@ pub enum TrainError {
     /// The tensor library refused.
     #[error("the tensor library failed")]
     Tensor(#[from] candle_core::Error),
+    /// A GPU was asked for, and there is none to be had.
+    #[error(
+        "`device: cuda` cannot be used here: {reason}; run the stage where there is an NVIDIA driver and a GPU, \
+         with a program that scripts/check-cuda.sh built, or say `device: cpu`"
+    )]
+    NoGpu {
+        /// What is missing.
+        reason: String,
+    },
     /// Weights do not belong to the network.
     #[error("the weights do not fit the network: {detail}")]
     State {

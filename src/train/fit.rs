@@ -303,7 +303,7 @@ impl<'a> Training<'a> {
             self.save()?;
         }
         if let Some(weights) = self.best.take() {
-            let training = self.child.state().training;
+            let training = self.child.state()?.training;
             self.child.load(&State { weights, training })?;
         }
         Ok(self.end(Outcome::Finished))
@@ -355,7 +355,7 @@ impl<'a> Training<'a> {
             let is_best =
                 best_epoch(&self.progress.history) == Some(self.progress.history.len() as u64 - 1);
             if is_best && self.assignment.recipe.weights == Kept::Best {
-                self.best = Some(self.child.state().weights);
+                self.best = Some(self.child.state()?.weights);
             }
         }
         if let (Some(Gate { step, threshold }), Some(accuracy)) = (gate, look.accuracy)
@@ -462,7 +462,7 @@ impl<'a> Training<'a> {
     fn save(&mut self) -> Result<(), TrainError> {
         let began = Instant::now();
         if let Some(file) = &self.watch.checkpoint {
-            file.write(&self.progress, &self.child.state(), self.best.as_ref())?;
+            file.write(&self.progress, &self.child.state()?, self.best.as_ref())?;
         }
         let at = Instant::now();
         self.saved = Saving { at, took: at - began, step: self.progress.step };

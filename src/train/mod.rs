@@ -10,6 +10,8 @@ mod batch;
 mod candle;
 mod checkpoint;
 mod cpu;
+mod cuda;
+mod device;
 mod engine;
 mod error;
 mod fit;
@@ -30,6 +32,8 @@ pub use batch::{Examples, Standard};
 pub use candle::CandleCpu;
 pub use checkpoint::Checkpoint;
 pub use cpu::Cpu;
+pub use cuda::Cuda;
+pub use device::{Device, engine_for};
 pub use engine::{
     Batch, Child, Codes, Engine, Footprint, Moment, Outline, State, Step, Timing, Values,
 };

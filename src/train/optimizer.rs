@@ -1,10 +1,15 @@
 //! Optimizers over flat slices of weights, the same for every engine on the CPU.
 
+#[cfg(any(test, feature = "cuda"))]
+mod device;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::engine::Moment;
 use crate::kernel::pointwise::wide;
+#[cfg(feature = "cuda")]
+pub(super) use device::Update;
 
 /// The rule that updates weights. Weight decay is added to the gradient, but by `adamw` to the step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -207,24 +212,53 @@ pub(super) fn clip(norm: f64, longest: f64) -> f64 {
 
 /// Kingma and Ba 2015, algorithm 1, with the bias corrections in the step size as its section 2 shows;
 /// `decoupled` decays as Loshchilov and Hutter 2019, algorithm 2.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "rates as f32")]
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "see `Optimizer::update`")]
-fn adam(weights: Weights<'_>, moment: Moment, (beta1, beta2): (f64, f64), decoupled: bool) {
-    let t = (moment.step + 1) as f64;
-    let correction1 = 1.0 - libm::pow(beta1, t);
-    let correction2 = libm::sqrt(1.0 - libm::pow(beta2, t));
-    let size = (moment.lr / correction1) as f32;
-    let root = (1.0 / correction2) as f32;
-    let (mean, square) = (Share::kept(beta1), Share::kept(beta2));
-    let added = if decoupled { 0.0 } else { weights.decay as f32 };
-    let kept = if decoupled { (1.0 - moment.lr * weights.decay) as f32 } else { 1.0 };
+fn adam(weights: Weights<'_>, moment: Moment, betas: (f64, f64), decoupled: bool) {
+    let Rates { mean, square, size, root, added, kept } =
+        Rates::of(moment, betas, weights.decay, decoupled);
     let pairs = weights.values.iter_mut().zip(weights.gradient);
     for ((w, g), (first, second)) in pairs.zip(weights.first.iter_mut().zip(weights.second)) {
         let gradient = g * weights.factor + added * *w;
         *first = mean.kept * *first + mean.taken * gradient;
         *second = square.kept * *second + square.taken * gradient * gradient;
         *w = kept * *w - size * *first / (second.sqrt() * root + EPSILON);
+    }
+}
+
+/// What a step of Adam multiplies with.
+#[derive(Clone, Copy)]
+struct Rates {
+    mean: Share,
+    square: Share,
+    /// Of the step.
+    size: f32,
+    /// One over the bias correction of the root.
+    root: f32,
+    /// Decay that is added to the gradient.
+    added: f32,
+    /// What decoupled decay leaves of a weight.
+    kept: f32,
+}
+
+impl Rates {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "rates as f32"
+    )]
+    fn of(moment: Moment, (beta1, beta2): (f64, f64), decay: f64, decoupled: bool) -> Self {
+        let t = (moment.step + 1) as f64;
+        let correction1 = 1.0 - libm::pow(beta1, t);
+        let correction2 = libm::sqrt(1.0 - libm::pow(beta2, t));
+        Self {
+            mean: Share::kept(beta1),
+            square: Share::kept(beta2),
+            size: (moment.lr / correction1) as f32,
+            root: (1.0 / correction2) as f32,
+            added: if decoupled { 0.0 } else { decay as f32 },
+            kept: if decoupled { (1.0 - moment.lr * decay) as f32 } else { 1.0 },
+        }
     }
 }
 

@@ -82,6 +82,18 @@ impl Parameters {
         &self.values
     }
 
+    /// What the optimizer averages, and the same of squares, laid out alike; the latter may be empty.
+    #[cfg(feature = "cuda")]
+    pub(super) fn averages(&self) -> [&[f32]; 2] {
+        [&self.first, &self.second]
+    }
+
+    /// Whether a weight tensor decays.
+    #[cfg(feature = "cuda")]
+    pub(super) fn decays(&self, weight: usize) -> bool {
+        self.weights[weight].decays()
+    }
+
     /// Where a weight tensor lies.
     pub(super) fn span(&self, weight: usize) -> Range<usize> {
         self.spans[weight].clone()
@@ -133,7 +145,7 @@ impl Parameters {
             }
             begin = span.end;
             let Some(gradient) = gradient else { continue };
-            let decays = matches!(weight.start, Start::Drawn(..));
+            let decays = weight.decays();
             let mut second = second.chunks_mut(UNIT);
             let parts = values.chunks_mut(UNIT).zip(first.chunks_mut(UNIT));
             units.extend(parts.zip(gradient.chunks(UNIT)).map(|((values, first), gradient)| {
@@ -148,14 +160,19 @@ impl Parameters {
 
     /// Everything that the next step depends on.
     pub(super) fn state(&self) -> State {
+        self.state_of(&self.values, [&self.first, &self.second])
+    }
+
+    /// The same of numbers that lie elsewhere, laid out alike.
+    pub(super) fn state_of(&self, own: &[f32], [first, second]: [&[f32]; 2]) -> State {
         let mut state = State::default();
         for (weight, span) in self.weights.iter().zip(&self.spans) {
             let values =
                 |values: &[f32]| Values { shape: weight.shape.clone(), values: values.to_vec() };
-            state.put(&weight.name, weight.used, values(&self.values[span.clone()]));
-            let first = values(&self.first[span.clone()]);
+            state.put(&weight.name, weight.used, values(&own[span.clone()]));
+            let first = values(&first[span.clone()]);
             state.training.insert(format!("first.{}", weight.name), first);
-            if let Some(second) = self.second.get(span.clone()) {
+            if let Some(second) = second.get(span.clone()) {
                 state.training.insert(format!("second.{}", weight.name), values(second));
             }
         }

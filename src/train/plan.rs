@@ -77,6 +77,13 @@ pub(super) enum Start {
     Filled(f32),
 }
 
+impl Weight {
+    /// Whether weight decay pulls at it.
+    pub(super) fn decays(&self) -> bool {
+        matches!(self.start, Start::Drawn(..))
+    }
+}
+
 impl Work {
     /// The weights that a layer's gradients belong to, in their order.
     pub(super) fn weights(&self) -> Vec<usize> {

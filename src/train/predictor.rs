@@ -31,7 +31,7 @@ impl Predictor {
             seed: Seed::root(0),
         };
         let mut child = engine.plan(&outline)?;
-        let mut state = child.state();
+        let mut state = child.state()?;
         state.weights.clone_from(&model.weights);
         child.load(&state)?;
         let standard = Standard::signed(&model.signature);

@@ -4,20 +4,19 @@
 //! spinning threads, which took a third of a step. Here a gradient is handed on as it is, and added to
 //! only where a map has several readers.
 
-use std::sync::Arc;
-
 use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Tensor};
 
-use super::parameters::Parameters;
 use super::plan::{Layer, Layers, Work};
-use crate::kernel::{BatchNorm, Conv, DropPath, Dropout, Moments, Relu, floats, sum};
+use crate::kernel::{
+    self, BatchNorm, Conv, DropPath, Dropout, Moments, Relu, Statistics, floats, on_cpu, sum,
+};
 use crate::seed::Seed;
 
 /// What a forward pass is for.
 pub(super) enum Pass<'a> {
-    /// Batch statistics, which also move the running ones, and whatever drops; the auxiliary head, when
-    /// it is trained.
-    Training { chance: Chance, running: &'a mut Parameters, auxiliary: bool },
+    /// Batch statistics, which are noted so that the running ones can follow, and whatever drops; the
+    /// auxiliary head, when it is trained.
+    Training { chance: Chance, seen: &'a mut Vec<(usize, Statistics)>, auxiliary: bool },
     /// Batch statistics that move nothing; nothing is dropped. Hears of what each rectifier gives.
     Probing { rectified: &'a mut dyn FnMut(&[f32]) },
     /// Running statistics; nothing is dropped.
@@ -92,7 +91,7 @@ pub(super) fn forward<'a>(
             match &mut pass {
                 Pass::Evaluation { .. } => {}
                 Pass::Probing { rectified } if layer.work.rectifies() => {
-                    rectified(&floats(&output)?);
+                    rectified(&floats(&on_cpu(&output)?)?);
                     tape.entries.push((layer, backward));
                 }
                 _ => tape.entries.push((layer, backward)),
@@ -175,7 +174,7 @@ impl Layer {
                 ))
             }
             Work::BatchNorm { norm, scale, shift, relu } => {
-                let norm = BatchNorm::new(moments(&xs, *norm, pass)?, *relu);
+                let norm = BatchNorm::new(statistics(&xs, *norm, pass)?, *relu);
                 let (scale, shift) = (weights[*scale].clone(), weights[*shift].clone());
                 let ys = xs.apply_op3_no_bwd(&scale, &shift, &norm)?;
                 let out = ys.clone();
@@ -227,8 +226,15 @@ impl Layer {
                 ))
             }
             Work::Concat => {
-                let ys = Tensor::cat(&inputs, 3)?.contiguous()?;
-                Ok((ys, Box::new(move |gradient| split(gradient, &inputs))))
+                let ys = kernel::concat(&inputs)?;
+                Ok((
+                    ys,
+                    Box::new(move |gradient| {
+                        let parts = kernel::split(gradient, &inputs)?;
+                        let inputs = parts.into_iter().map(Some).collect();
+                        Ok(Gradients { inputs, weights: Vec::new() })
+                    }),
+                ))
             }
         }
     }
@@ -287,27 +293,15 @@ fn convolve(
     ))
 }
 
-/// Each input's channels of the gradient of a concatenation.
-fn split(gradient: &Tensor, inputs: &[Tensor]) -> Result<Gradients> {
-    let mut first = 0;
-    let mut parts = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        let channels = input.dim(3)?;
-        parts.push(Some(gradient.narrow(3, first, channels)?.contiguous()?));
-        first += channels;
-    }
-    Ok(Gradients { inputs: parts, weights: Vec::new() })
-}
-
-/// Statistics to normalise with; in training those of the batch, which the running ones follow.
-fn moments(xs: &Tensor, norm: usize, pass: &mut Pass<'_>) -> Result<Arc<Moments>> {
+/// Statistics to normalise with; in training those of the batch, which are noted.
+fn statistics(xs: &Tensor, norm: usize, pass: &mut Pass<'_>) -> Result<Statistics> {
     match pass {
-        Pass::Evaluation { running } => Ok(Arc::new(running[norm].clone())),
-        Pass::Probing { .. } => Ok(Arc::new(Moments::of(&floats(xs)?, xs.dim(3)?))),
-        Pass::Training { running, .. } => {
-            let batch = Moments::of(&floats(xs)?, xs.dim(3)?);
-            running.follow(norm, &batch);
-            Ok(Arc::new(batch))
+        Pass::Evaluation { running } => Statistics::on(xs.device(), &running[norm]),
+        Pass::Probing { .. } => Moments::of_map(xs),
+        Pass::Training { seen, .. } => {
+            let batch = Moments::of_map(xs)?;
+            seen.push((norm, batch.clone()));
+            Ok(batch)
         }
     }
 }

@@ -85,6 +85,7 @@ impl Project {
             stage: StageId { name: "leaves".to_owned(), coordinates: Coordinates::default() },
             kind: stage.kind().to_owned(),
             config: stage.config(),
+            components: BTreeMap::new(),
             fingerprint: Digest::of(b""),
             pipeline_seed: 7,
             inputs: BTreeMap::new(),

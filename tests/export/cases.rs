@@ -136,7 +136,7 @@ fn model(network: Network, scale: Scale, seed: u64) -> SavedModel {
     let seed = Seed::root(seed);
     let outline =
         Outline { network: &network, recipe: &recipe, class_weights: Vec::new(), steps: 1, seed };
-    let mut weights = Cpu.plan(&outline).unwrap().state().weights;
+    let mut weights = Cpu.plan(&outline).unwrap().state().unwrap().weights;
     for (name, values) in &mut weights {
         let mut stream = seed.stream(name, 0);
         let mut draw = |middle: f64, spread: f64| {

@@ -12,7 +12,7 @@ use phytotron::plan::{
     self, LastRun, LastStage, LockFile, LockedStage, Plan, Planner, Selected, StageIndex, Study,
     World,
 };
-use phytotron::record::{Cost, OutputRecord, RECORD_FORMAT, StageRecord};
+use phytotron::record::{Cost, OutputRecord, RECORD_FORMAT, Repeatability, StageRecord};
 use phytotron::spec::Project;
 use phytotron::store::{StoreError, Tree};
 
@@ -151,6 +151,7 @@ impl TestSpace {
             outputs: outputs.collect(),
             metrics: BTreeMap::new(),
             reproducible: true,
+            repeatability: Repeatability::Tested,
             cost: Cost { wall_secs: 2.0, ..Cost::default() },
             host: "test".to_owned(),
             versions: BTreeMap::new(),

@@ -496,6 +496,7 @@ fn job(sources: &Sources, outputs: &Path, name: &str) -> JobFile {
         stage: StageId { name: name.to_owned(), coordinates: Coordinates::default() },
         kind: "report".to_owned(),
         config: json!({ "title": "Leaves & chains", "top": 3 }),
+        components: BTreeMap::new(),
         fingerprint: Digest::of(b"fingerprint"),
         pipeline_seed: 7,
         inputs: BTreeMap::from([
@@ -539,6 +540,7 @@ fn run_facts() -> RunFacts {
         ],
         versions: BTreeMap::from([("phytotron".to_owned(), "0.1.0".to_owned())]),
         command: "phytotron run pipelines/quickstart.yaml -p trials=300".to_owned(),
+        unverified: Vec::new(),
         stages: vec![
             stage("data", Ending::Cached, None, 0.0),
             stage("search", Ending::Done, Some(0.1), 6.2),

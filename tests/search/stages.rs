@@ -67,6 +67,7 @@ impl Folders {
             stage: stage_id(),
             kind: kind.to_owned(),
             config: config.clone(),
+            components: BTreeMap::new(),
             fingerprint: Digest::of(config.to_string().as_bytes()),
             pipeline_seed: 7,
             inputs: self.inputs.clone(),

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use phytotron::digest::Digest;
+use phytotron::record::{Repeatability, StageRecord};
 use phytotron::store::{
     Claim, LinkMode, Put, Store, StoreError, StoreOptions, is_locked, lock_folder, replace_file,
 };
@@ -218,6 +219,19 @@ fn records_round_trip_and_are_immutable() {
     assert!(room.store.remove_record(&fingerprint).unwrap());
     assert!(!room.store.remove_record(&fingerprint).unwrap());
     assert_eq!(room.store.record(&fingerprint).unwrap(), None);
+}
+
+/// What no test has run on is unverified until a second computation agrees.
+#[test]
+fn a_second_computation_that_agrees_is_noted() {
+    let room = Room::new();
+    let made = record("train", room.artifact(&[("a", "1")]));
+    let first = StageRecord { repeatability: Repeatability::Unverified, ..made };
+    let kept = || room.store.record(&first.fingerprint).unwrap().unwrap().repeatability;
+    assert_eq!(room.store.put_record(&first, false).unwrap(), Put::Added);
+    assert_eq!(kept(), Repeatability::Unverified);
+    assert_eq!(room.store.put_record(&first, false).unwrap(), Put::Same);
+    assert_eq!(kept(), Repeatability::Agreed);
 }
 
 #[test]

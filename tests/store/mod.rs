@@ -24,7 +24,7 @@ use std::{fs, io};
 use phytotron::artifact::ArtifactType;
 use phytotron::digest::Digest;
 use phytotron::manifest::Manifest;
-use phytotron::record::{Cost, OutputRecord, RECORD_FORMAT, StageRecord};
+use phytotron::record::{Cost, OutputRecord, RECORD_FORMAT, Repeatability, StageRecord};
 use phytotron::store::{Ingested, Store, StoreOptions};
 use tempfile::TempDir;
 
@@ -152,6 +152,7 @@ fn record(name: &str, output: Ingested) -> StageRecord {
         )]),
         metrics: BTreeMap::from([("score".to_owned(), 0.1 + 0.2)]),
         reproducible: true,
+        repeatability: Repeatability::Tested,
         cost: Cost { wall_secs: 1.5, cpu_secs: 1.25, peak_memory_bytes: 1 << 20 },
         host: "bench".to_owned(),
         versions: BTreeMap::new(),

@@ -55,7 +55,7 @@ fn networks_of_every_space_have_equal_gradients_and_logits() {
             let losses =
                 [&mut ours, &mut theirs].map(|child| child.step(&batch, moment).unwrap().loss);
             assert!((losses[0] - losses[1]).abs() < 1e-3, "{name}: {losses:?}");
-            ours.load(&theirs.state()).unwrap();
+            ours.load(&theirs.state().unwrap()).unwrap();
             let logits = |child: &dyn Child| child.evaluate(&batch.images).unwrap();
             agree(&format!("{name}: logits"), &logits(ours.as_ref()), &logits(theirs.as_ref()));
         }

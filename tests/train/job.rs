@@ -112,6 +112,7 @@ impl Bench {
             stage: StageId { name: "stage".to_owned(), coordinates: Coordinates::default() },
             kind: "retrain".to_owned(),
             config: serde_json::Value::Null,
+            components: BTreeMap::new(),
             fingerprint: Digest::of(b"fingerprint"),
             pipeline_seed: 7,
             inputs: self.inputs.clone(),

@@ -98,7 +98,7 @@ fn random_networks_of_every_space_train_an_epoch() {
             assert_eq!((fitted.outcome, fitted.steps), (Outcome::Finished, 2), "{text}");
             let loss = fitted.history[0].loss;
             assert!(loss > 0.0 && loss < 100.0, "{text}: loss {loss}");
-            let weights = fitted.child.state().weights;
+            let weights = fitted.child.state().unwrap().weights;
             let mut numbers = weights.values().flat_map(|values| &values.values);
             assert!(numbers.all(|number| number.is_finite()), "{text}");
         }

@@ -92,7 +92,7 @@ fn optimizers_clipping_and_running_statistics_step_as_torch_does() {
         });
         let losses: Vec<f64> = losses.collect();
         close(name, &losses, file.numbers(&format!("{name}/losses")), SINGLE);
-        let mut state = child.state();
+        let mut state = child.state().unwrap();
         for (weight, expected) in file.below(&format!("{name}/weight/")) {
             let found = exact(&place(&mut state, &weight).values);
             close(&format!("{name}, {weight}"), &found, &expected, SINGLE);
@@ -126,7 +126,7 @@ fn the_fixtures_are_what_the_script_makes() {
 
 /// Gives a child the weights and running statistics that torch began with.
 fn begin(child: &mut dyn Child, file: &Fixtures) {
-    let mut state = child.state();
+    let mut state = child.state().unwrap();
     let start = file.below("training/weight/");
     let heads = state.training.keys().filter(|name| name.starts_with("auxiliary."));
     assert_eq!(start.len(), state.weights.len() + heads.count());

@@ -70,6 +70,7 @@ fn options(workplace: &Workplace, args: &RunArgs) -> Result<RunOptions, CliError
     }
     Ok(RunOptions {
         program: workplace.program()?,
+        cuda_program: workplace.cuda_program()?,
         jobs: args.jobs.map(|jobs| jobs as usize),
         threads: args.threads.map(|threads| threads as usize),
         pools,

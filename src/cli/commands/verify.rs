@@ -35,6 +35,7 @@ pub(super) fn verify(
     }
     let options = RunOptions {
         program: workplace.program()?,
+        cuda_program: workplace.cuda_program()?,
         jobs: args.jobs.map(|jobs| jobs as usize),
         threads: None,
         pools: workplace.project.pools.clone(),

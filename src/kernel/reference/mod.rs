@@ -4,7 +4,7 @@
 //! everywhere; a function that takes a [`Slide`] uses its shapes and nothing of its arithmetic.
 
 #[cfg(test)]
-mod check;
+pub(in crate::kernel) mod check;
 mod float;
 mod loss;
 mod norm;

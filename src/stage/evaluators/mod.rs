@@ -23,6 +23,7 @@ use crate::search::{
 use crate::seed::Seed;
 use crate::space::{Features, Genotype, Space};
 use crate::statistics::Bar;
+use crate::train::Device;
 
 /// What scores genotypes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -96,6 +97,15 @@ impl EvaluatorConfig {
             Self::Mock(_) | Self::Table(_) => None,
             Self::Train(config) => Some(config.numerics()),
             Self::Proxy(config) => config.numerics(),
+        }
+    }
+
+    /// What its networks are trained on.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        match self {
+            Self::Train(config) => config.device,
+            Self::Mock(_) | Self::Table(_) | Self::Proxy(_) => Device::Cpu,
         }
     }
 

@@ -213,7 +213,7 @@ impl ProxyEvaluator<'_> {
         Ok(match self.config.measure {
             Measure::Params => network.parameters() as f64,
             Measure::Macs => network.multiply_adds() as f64,
-            Measure::Synflow => libm::log(synflow(network, &child()?.state().weights)),
+            Measure::Synflow => libm::log(synflow(network, &child()?.state()?.weights)),
             Measure::Naswot => naswot(&child()?.codes(&self.batch.images)?),
             Measure::JacobCov => {
                 let gradients = child()?.image_gradients(&self.batch.images)?;
@@ -225,7 +225,7 @@ impl ProxyEvaluator<'_> {
             }
             Measure::Snip => {
                 let child = child()?;
-                let (weights, gradients) = (child.state().weights, child.gradients(&self.batch)?);
+                let (weights, gradients) = (child.state()?.weights, child.gradients(&self.batch)?);
                 let pairs = layers(&gradients).map(|(name, gradient)| (&weights[name], gradient));
                 snip(pairs.map(|(weight, gradient)| (&*weight.values, &*gradient.values)))
             }

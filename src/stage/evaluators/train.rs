@@ -21,15 +21,12 @@ use crate::stage::lanes::{lanes, side_by_side};
 use crate::stage::{Component, Job, StageError, memory, profile};
 use crate::store::{Put, Store, StoreOptions};
 use crate::train::{
-    Assignment, Checkpoint, Cpu, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION, Recipe,
-    Standard, TrainError, Watch, fit,
+    Assignment, Checkpoint, Device, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION,
+    Recipe, Standard, TrainError, Watch, engine_for, fit,
 };
 
 /// Version of what this evaluator makes of a training: retries, gate, score.
 const VERSION: u32 = 1;
-
-/// The engine that trains children.
-const ENGINE: Cpu = Cpu;
 
 /// Steps after which MetaQNN's retry test comes at the latest, but never within the first epoch: its
 /// first epoch on CIFAR-10.
@@ -48,6 +45,9 @@ pub struct TrainConfig {
     /// Most training images that are used.
     #[schemars(range(min = 1))]
     pub images: Option<usize>,
+    /// What they are trained on. CUDA: compiled and emulated, not yet run.
+    #[serde(skip_serializing_if = "Device::is_cpu")]
+    pub device: Device,
     /// How they are trained.
     pub recipe: Recipe,
     /// What happens to children that do not learn.
@@ -62,6 +62,7 @@ impl Default for TrainConfig {
             epochs: 20,
             fraction: 1.0,
             images: None,
+            device: Device::default(),
             recipe: Recipe::default(),
             retries: Retries::default(),
             score: Score::Last,
@@ -128,7 +129,7 @@ impl TrainConfig {
     /// The versions that its scores depend on.
     #[must_use]
     pub fn components(&self) -> Vec<Component> {
-        let (engine, version) = ENGINE.component();
+        let (engine, version) = self.engine().component();
         vec![
             Component { name: "evaluator.train", version: VERSION },
             Component { name: engine, version },
@@ -139,7 +140,12 @@ impl TrainConfig {
     /// The engine whose bits its scores depend on.
     #[must_use]
     pub fn numerics(&self) -> &'static str {
-        ENGINE.numerics()
+        self.engine().numerics()
+    }
+
+    /// The engine that trains children.
+    fn engine(&self) -> &'static dyn Engine {
+        engine_for(self.device)
     }
 
     /// An evaluator that trains on `data` with the job's threads, its checkpoint folder and trial cache.
@@ -265,7 +271,8 @@ impl TrainEvaluator<'_> {
     /// Everything that a trial's result depends on. The network stands for space and skeleton; the effort
     /// for the words that ask for it, so that equal trainings of different studies are one.
     fn key(&self, candidate: &Candidate, effort: Effort) -> Digest {
-        let TrainConfig { epochs: _, fraction: _, images: _, recipe, retries, score } = self.config;
+        let TrainConfig { epochs: _, fraction: _, images: _, device: _, recipe, retries, score } =
+            self.config;
         let mut manifest = Manifest::default();
         for component in self.config.components() {
             manifest.line(format!("component.{}", component.name), &component.version);
@@ -343,7 +350,7 @@ impl TrainEvaluator<'_> {
     ) -> Assignment<'b> {
         let Task { candidate, effort, .. } = task;
         let mut assignment = Assignment {
-            engine: &ENGINE,
+            engine: self.config.engine(),
             network: &candidate.network,
             recipe: &self.config.recipe,
             standard: &self.standard,

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::ThreadPool;
 
-use super::{ENGINE, RetrainConfig, Validation};
+use super::{RetrainConfig, Validation};
 use crate::dataset::Dataset;
 use crate::event::{Emit, Event};
 use crate::net::{Drawing, Network};
@@ -15,7 +15,7 @@ use crate::stage::lanes::{lanes, side_by_side};
 use crate::stage::{Job, StageError, memory, profile};
 use crate::statistics::Bar;
 use crate::train::{
-    Assignment, Checkpoint, Examples, Fitted, Outcome, Standard, TrainError, Watch, fit,
+    Assignment, Checkpoint, Examples, Fitted, Outcome, Standard, TrainError, Watch, engine_for, fit,
 };
 
 /// The networks to be trained, best first, and what they learn from.
@@ -150,7 +150,7 @@ impl Finals {
     ) -> Assignment<'b> {
         let training = Examples::all(&self.data.training);
         Assignment {
-            engine: &ENGINE,
+            engine: engine_for(config.device),
             network: &is.network,
             recipe: &config.recipe,
             standard: &self.standard,

@@ -42,8 +42,8 @@ pub(super) fn write_model(
         confusion(&summary.confusion, &signature.classes).as_bytes(),
     )?;
     if model.is_trained() {
-        let weights = model.fitted.child.state().weights_file();
-        let weights = weights.map_err(|error| StageError::caused_by(&error))?;
+        let state = model.fitted.child.state().map_err(|error| StageError::caused_by(&error))?;
+        let weights = state.weights_file().map_err(|error| StageError::caused_by(&error))?;
         write(&folder.join(WEIGHTS_FILE), &weights)?;
     }
     Ok(())

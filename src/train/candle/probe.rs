@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::Tensor;
 
 use super::{CandleChild, judge};
-use crate::kernel::{floats, tensor};
+use crate::kernel::{floats, on_cpu};
 use crate::train::engine::{Batch, Codes, Values};
 use crate::train::error::TrainError;
 use crate::train::plan::Layers;
@@ -24,7 +24,7 @@ impl CandleChild {
         let mut gradients = BTreeMap::new();
         for (gradient, weight) in found.weights.iter().zip(&self.layers.weights) {
             if let Some(gradient) = gradient {
-                let values = floats(gradient)?.to_vec();
+                let values = floats(&on_cpu(gradient)?)?.to_vec();
                 let shape = weight.shape.clone();
                 gradients.insert(weight.name.clone(), Values { shape, values });
             }
@@ -35,11 +35,9 @@ impl CandleChild {
     /// As [`crate::train::Child::image_gradients`].
     pub(super) fn pixel_gradients(&self, images: &[f32]) -> Result<Vec<f32>, TrainError> {
         let layers = Layers::of(&self.network, true);
-        let found = self.probe(&layers, images, &mut |_| {}, |logits| {
-            Ok(tensor(vec![1.0; logits.elem_count()], logits.shape())?)
-        })?;
+        let found = self.probe(&layers, images, &mut |_| {}, |logits| Ok(logits.ones_like()?))?;
         let gradient = found.images.expect("BUG: the layers were planned for it");
-        let gradient = floats(&gradient)?.to_vec();
+        let gradient = floats(&on_cpu(&gradient)?)?.to_vec();
         Ok(gradient)
     }
 

@@ -480,8 +480,8 @@ impl Child for CpuChild {
         self.spare.lock().expect("BUG: an evaluation panicked").clear();
     }
 
-    fn state(&self) -> State {
-        self.parameters.state()
+    fn state(&self) -> Result<State, TrainError> {
+        Ok(self.parameters.state())
     }
 
     fn load(&mut self, state: &State) -> Result<(), TrainError> {

@@ -74,12 +74,12 @@ fn whole_trainings_agree_with_those_on_tensors() {
         let (a, b) = (ours.step(&batch(), moment).unwrap(), theirs.step(&batch(), moment).unwrap());
         assert!((a.loss - b.loss).abs() < 1e-4, "step {step}: {} and {}", a.loss, b.loss);
     }
-    ours.load(&theirs.state()).unwrap();
+    ours.load(&theirs.state().unwrap()).unwrap();
     let wide = |numbers: Vec<f32>| numbers.into_iter().map(f64::from).collect::<Vec<_>>();
     let logits = [ours.evaluate(&images()).unwrap(), theirs.evaluate(&images()).unwrap()];
     let [a, b] = logits;
     close("logits", &a, &wide(b), 1e-5);
-    let before = ours.state();
+    let before = ours.state().unwrap();
     let (a, b) = (ours.gradients(&batch()).unwrap(), theirs.gradients(&batch()).unwrap());
     assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
     for (name, values) in &a {
@@ -90,7 +90,7 @@ fn whole_trainings_agree_with_those_on_tensors() {
     let [a, b] = pixels;
     close("pixels", &a, &wide(b), 1e-4);
     assert_eq!(ours.codes(&images()).unwrap(), theirs.codes(&images()).unwrap());
-    assert_eq!(ours.state(), before);
+    assert_eq!(ours.state().unwrap(), before);
 }
 
 /// Chain, dropout, pooling and dense layers, no batch norm.
@@ -121,7 +121,7 @@ fn without_batch_norm_parts_of_a_batch_make_the_step_of_the_whole() {
         let mut child =
             engine.plan(&Outline { class_weights, ..outline(&network, &recipe) }).unwrap();
         let seen = child.step(&batch, Moment { step: 3, lr: 1.0 }).unwrap();
-        (seen, child.state().weights)
+        (seen, child.state().unwrap().weights)
     };
     for engine in [&Cpu as &dyn Engine, &CandleCpu] {
         let (whole, expected) = step(engine, None);
@@ -154,10 +154,10 @@ fn with_batch_norm_parts_of_a_batch_are_normalised_each_by_itself() {
             .map(|(images, labels)| Batch { images: images.to_vec(), labels: labels.to_vec() });
     for engine in [&Cpu as &dyn Engine, &CandleCpu] {
         let mut child = engine.plan(&outline(&network, &recipe)).unwrap();
-        let before = child.state().weights;
+        let before = child.state().unwrap().weights;
         let gradients = parts.each_ref().map(|part| child.gradients(part).unwrap());
         child.step(&batch(), Moment { step: 0, lr: 1.0 }).unwrap();
-        let after = child.state().weights;
+        let after = child.state().unwrap().weights;
         for (name, first) in &gradients[0] {
             let shares =
                 parts.each_ref().map(|part| part.labels.len() as f64 / LABELS.len() as f64);
@@ -173,11 +173,11 @@ fn with_batch_norm_parts_of_a_batch_are_normalised_each_by_itself() {
 fn the_auxiliary_head_is_trained_kept_for_resuming_and_nothing_else() {
     let network = network();
     let mut child = child(&network, &still());
-    let before = child.state();
+    let before = child.state().unwrap();
     assert!(before.weights.keys().all(|name| !name.starts_with("aux")));
     let moment = Moment { step: 0, lr: 0.1 };
     child.step(&batch(), moment).unwrap();
-    let after = child.state();
+    let after = child.state().unwrap();
     let head = "auxiliary.aux.logits.weight";
     assert_ne!(before.training[head], after.training[head]);
     // Whatever the head holds, evaluation does not see it.
@@ -188,7 +188,7 @@ fn the_auxiliary_head_is_trained_kept_for_resuming_and_nothing_else() {
     assert_eq!(child.evaluate(&images()).unwrap(), logits);
     let mut unweighted = self::child(&network, &Recipe { auxiliary_weight: 0.0, ..still() });
     unweighted.step(&batch(), moment).unwrap();
-    assert_eq!(unweighted.state().training[head], before.training[head]);
+    assert_eq!(unweighted.state().unwrap().training[head], before.training[head]);
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn a_long_gradient_is_clipped_and_a_short_one_left_alone() {
 fn weights_of_another_network_are_refused_by_name() {
     let network = network();
     let mut child = child(&network, &Recipe::default());
-    let mut state = child.state();
+    let mut state = child.state().unwrap();
     child.load(&state).unwrap();
     let scale = state.weights.remove("left.norm.scale").unwrap();
     assert!(child.load(&state).unwrap_err().to_string().contains("`left.norm.scale` is missing"));

@@ -1,6 +1,6 @@
 //! What the evaluator's trainings take, for forecasts.
 
-use super::{ENGINE, TrainConfig};
+use super::TrainConfig;
 use crate::dataset::Dataset;
 use crate::net::Network;
 use crate::seed::Seed;
@@ -21,7 +21,7 @@ impl TrainConfig {
             .map_err(|error| StageError::caused_by(&error))?;
         let images = self.images(data)?;
         let assignment = Assignment {
-            engine: &ENGINE,
+            engine: self.engine(),
             network,
             recipe: &self.recipe,
             standard: &standard,

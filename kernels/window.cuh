@@ -1,0 +1,67 @@
+// A window that slides over maps `[image, row, column, channel]`. Its twin is src/kernel/slide.rs.
+#ifndef WINDOW_CUH
+#define WINDOW_CUH
+
+#include "device.cuh"
+
+struct Window {
+    int images;
+    int channels, height, width;             // of the input
+    int out_channels, out_height, out_width; // of the output
+    int rows, columns;                       // of the kernel
+    int stride_rows, stride_columns;
+    int pad_rows, pad_columns; // before the map
+    int dilation;
+};
+
+// Place in a map, counted through all images.
+struct Pixel {
+    int image, row, column;
+};
+
+DEVICE Pixel pixel(int at, int height, int width) {
+    return {at / (height * width), at / width % height, at % width};
+}
+
+// Input row under `tap` at the output row `row`; outside of the map where the window sees padding.
+DEVICE int source_row(const Window& w, int row, int tap) {
+    return row * w.stride_rows + tap * w.dilation - w.pad_rows;
+}
+
+DEVICE int source_column(const Window& w, int column, int tap) {
+    return column * w.stride_columns + tap * w.dilation - w.pad_columns;
+}
+
+DEVICE bool is_inside(const Window& w, int row, int column) {
+    return row >= 0 && column >= 0 && row < w.height && column < w.width;
+}
+
+// Step at which a window sees `place` under `tap`; -1 when at none.
+DEVICE int reader(int place, int tap, int stride, int pad, int dilation, int steps) {
+    const int moved = place + pad - tap * dilation;
+    if (moved < 0 || moved % stride != 0 || moved / stride >= steps) return -1;
+    return moved / stride;
+}
+
+DEVICE int reader_row(const Window& w, int row, int tap) {
+    return reader(row, tap, w.stride_rows, w.pad_rows, w.dilation, w.out_height);
+}
+
+DEVICE int reader_column(const Window& w, int column, int tap) {
+    return reader(column, tap, w.stride_columns, w.pad_columns, w.dilation, w.out_width);
+}
+
+// Where the channels of an input pixel begin.
+DEVICE int input_at(const Window& w, int image, int row, int column) {
+    return ((image * w.height + row) * w.width + column) * w.channels;
+}
+
+// Where the channels of an output pixel begin.
+DEVICE int output_at(const Window& w, int image, int row, int column) {
+    return ((image * w.out_height + row) * w.out_width + column) * w.out_channels;
+}
+
+DEVICE int input_pixels(const Window& w) { return w.images * w.height * w.width; }
+DEVICE int output_pixels(const Window& w) { return w.images * w.out_height * w.out_width; }
+
+#endif

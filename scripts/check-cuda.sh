@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Builds phytotron-cuda with a CUDA compiler from PyPI, and checks it.
+#
+#     scripts/check-cuda.sh [build|test]
+#
+# `build` (half an hour on two cores) leaves target/cuda/release/phytotron-cuda, to be put beside `phytotron`. Without a
+# word the test-suite of the kernels and of the executor is run on the GPU as well, and their speed is measured beside
+# PyTorch where that is installed: docs/cuda.md keeps what was printed. Where there is no GPU that part is left out,
+# and said to be.
+#
+# The wheels bring no libcuda, which belongs to the driver: to link, an empty one with its names is made.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+what=${1:-test}
+folder=$PWD/target/cuda
+home=$folder/home
+wheels=(
+    nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-cccl==13.0.85
+    nvidia-cuda-runtime==13.0.96 nvidia-cuda-nvrtc==13.0.88 nvidia-curand==10.4.5.25 nvidia-cublas==13.0.2.14
+)
+
+# A folder as CUDA's own installer would make it, of links into the wheels.
+make_home() {
+    python3 -m pip install --quiet --no-deps --target "$folder/wheels" "${wheels[@]}"
+    local wheel=$folder/wheels/nvidia/cu13 file name
+    rm -rf "$home"
+    mkdir -p "$home/lib/stubs"
+    for name in bin include nvvm; do ln -s "$wheel/$name" "$home/$name"; done
+    for file in "$wheel"/lib/*; do
+        name=$(basename "$file")
+        ln -s "$file" "$home/lib/$name"
+        case $name in *.alt.*) ;; *.so.*) ln -sf "$file" "$home/lib/${name%%.so.*}.so" ;; esac
+    done
+    ln -s lib "$home/lib64"
+    make_stub
+}
+
+# libcuda's names, as the bindings that candle uses declare them.
+make_stub() {
+    local bindings
+    bindings=$(find "${CARGO_HOME:-$HOME/.cargo}/registry/src" -path '*/cudarc-*/src/driver/sys/mod.rs' | sort | tail -1)
+    grep -oE "\bcu[A-Z][A-Za-z0-9_]*" "$bindings" | sort -u | sed "s/.*/void &(void) {}/" >"$folder/libcuda.c"
+    cc -w -shared -Wl,-soname,libcuda.so.1 -o "$home/lib/stubs/libcuda.so" "$folder/libcuda.c"
+    ln -sf libcuda.so "$home/lib/stubs/libcuda.so.1"
+}
+
+cargo fetch --locked
+[ -e "$home/lib/stubs/libcuda.so" ] || make_home
+export CUDA_HOME=$home PATH=$home/bin:$PATH CUDA_COMPUTE_CAP=${CUDA_COMPUTE_CAP:-80}
+export LIBRARY_PATH=$home/lib:$home/lib/stubs LD_LIBRARY_PATH=$home/lib:${LD_LIBRARY_PATH:-}
+# Without S3: a worker of these stages reads what the run has staged for it.
+build=(--release --locked --no-default-features --features cuda --target-dir "$folder")
+
+cargo build "${build[@]}" --bin phytotron --example train_speed
+cp "$folder/release/phytotron" "$folder/release/phytotron-cuda"
+ls -l "$folder/release/phytotron-cuda"
+[ "$what" = build ] && exit
+
+if ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L | grep -q GPU; then
+    echo "no GPU here: the kernels were compiled and linked, and nothing of them was run" >&2
+    # With the stub for a driver the program must start, find no GPU, and say so.
+    LD_LIBRARY_PATH=$home/lib/stubs:$LD_LIBRARY_PATH "$folder/release/phytotron-cuda" --version
+    exit
+fi
+
+nvidia-smi -L
+cargo test "${build[@]}" --lib -- gpu cuda --nocapture
+for model in plain nas qnn nasnet top4; do
+    echo "$model"
+    "$folder/release/examples/train_speed" "$model" 2 cuda
+    python3 benches/train_peers.py --models "$model" --peers torch-cuda || echo "no PyTorch with CUDA here"
+done
