@@ -112,7 +112,9 @@ fn searches_of_unequal_fidelity_are_not_compared() {
     let card = example::card("random", json!({ "kind": "train", "epochs": 9 }));
     for repeat in 1..=3 {
         let mut trials = example::trials(repeat, "random", 18);
-        trials.iter_mut().for_each(|trial| trial.epochs = 9);
+        for trial in &mut trials {
+            trial.epochs = 9;
+        }
         let cells = [("repeat", repeat.to_string()), ("fidelity", "full".to_owned())];
         let cells = cells.map(|(key, value)| (key.to_owned(), value));
         let name = format!("full-{repeat}");
