@@ -81,6 +81,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         mean: vec![127.5; 3],
         deviation: vec![74.0; 3],
         broken: Vec::new(),
+        fit: Fit::default(),
     };
     let standard = Standard::of(&card, Preprocessing::Standard)?;
     let (recipe, data, seed) = (recipe(), images(64 * STEPS), Seed::root(2));

@@ -59,8 +59,10 @@ pub struct Search {
     pub coordinates: Coordinates,
     /// What its trials share.
     pub card: TrialsCard,
-    /// The trials in order.
+    /// The trials in order, each network's last rung.
     pub trials: Vec<Trial>,
+    /// Epochs charged for each of them, over all its rungs and tries.
+    pub charged: Vec<u64>,
     /// How these scores agree with earlier ones, when they are of genotypes scored again.
     pub agreement: Option<Agreement>,
 }
@@ -146,6 +148,8 @@ fn read_search(source: &Source) -> Result<Search, ReportError> {
     let artifact = Artifact::new(source, "trials");
     let Trials { card, trials } = Trials::read(&source.folder)
         .map_err(|source| ReportError::Results { input: artifact.name.clone(), source })?;
+    let epochs = |lines: &[Trial]| lines.iter().map(|line| line.epochs).sum();
+    let charged = results::by_network(&trials).map(epochs).collect();
     let trials: Vec<Trial> = results::finished(&trials).cloned().collect();
     let agreement = artifact.json_if_there(results::AGREEMENT_FILE)?;
     let label = if source.coordinates.0.is_empty() {
@@ -153,7 +157,7 @@ fn read_search(source: &Source) -> Result<Search, ReportError> {
     } else {
         source.coordinates.to_string()
     };
-    Ok(Search { label, coordinates: source.coordinates.clone(), card, trials, agreement })
+    Ok(Search { label, coordinates: source.coordinates.clone(), card, trials, charged, agreement })
 }
 
 fn read_finals(source: &Source) -> Result<Finals, ReportError> {

@@ -1,7 +1,7 @@
-//! Rankings: trials with one canonical text are one network, ranked by mean score.
+//! Rankings: trials with one canonical text are one network, ranked by mean score or reward.
 //!
-//! Only scores of one evaluator in one space are ever averaged: a made-up score and a trained one, or two
-//! trainings of different length, do not measure the same thing.
+//! Only scores of one protocol are ever averaged ([`TrialsCard::is_comparable_to`]): a made-up score and a
+//! trained one, or two trainings of different length, do not measure the same thing.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,19 +9,23 @@ use serde_json::Value;
 
 use super::findings::{Findings, Search};
 use super::meaning::Meaning;
-use crate::results::{self, Trial};
+use crate::results::{self, By, Trial};
 use crate::statistics;
 
-/// All networks that one evaluator scored in one space.
+/// All networks that were scored by one protocol.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ranking {
     /// The evaluator's entry in the cards.
     pub(super) evaluator: Value,
     /// The space's entry in the cards.
     pub(super) space: Value,
+    /// The budgets of several fidelities in the cards; null without.
+    pub(super) fidelity: Value,
     /// What the scores are.
     pub(super) meaning: Meaning,
-    /// Best mean score first; ties by canonical text.
+    /// What ranks.
+    pub(super) by: By,
+    /// Best first; ties by canonical text.
     pub(super) networks: Vec<Ranked>,
     /// Trials behind them, failed ones included.
     pub(super) trials: usize,
@@ -35,24 +39,23 @@ pub(super) struct Ranked {
     pub(super) genotype: String,
     /// Mean over its trials.
     pub(super) score: f64,
+    /// Mean over its trials.
+    pub(super) reward: f64,
     pub(super) trials: usize,
+    /// Epochs behind the score.
+    pub(super) epochs: u64,
     pub(super) parameters: u64,
     pub(super) multiply_adds: u64,
     /// Raw values that its evaluator measured, by name: means over the trials that have them.
     pub(super) measures: BTreeMap<String, f64>,
 }
 
-/// One ranking for each pair of evaluator and space; real scores before made-up ones, else in the order
+/// One ranking for each protocol; real scores before made-up ones, else in the order
 /// of the inputs.
 pub(super) fn rankings(findings: &Findings) -> Vec<Ranking> {
     let mut groups: Vec<Vec<&Search>> = Vec::new();
     for search in &findings.searches {
-        let alike = |group: &&mut Vec<&Search>| {
-            let first = &group[0].card;
-            first.evaluator == search.card.evaluator
-                && first.space == search.card.space
-                && first.mock == search.card.mock
-        };
+        let alike = |group: &&mut Vec<&Search>| group[0].card.is_comparable_to(&search.card);
         match groups.iter_mut().find(alike) {
             Some(group) => group.push(search),
             None => groups.push(vec![search]),
@@ -88,7 +91,9 @@ fn rank(group: &[&Search]) -> Ranking {
             measures: means(&one.genotype),
             genotype: one.genotype,
             score: one.mean_score,
+            reward: one.mean_reward,
             trials: one.trials,
+            epochs: one.epochs,
             parameters,
             multiply_adds,
         }
@@ -96,8 +101,10 @@ fn rank(group: &[&Search]) -> Ranking {
     Ranking {
         evaluator: card.evaluator.clone(),
         space: card.space.clone(),
+        fidelity: card.fidelity.clone(),
         meaning: Meaning::of(card),
-        networks: results::ranking(&trials).into_iter().map(ranked).collect(),
+        by: card.by(),
+        networks: results::ranking(&trials, card.by()).into_iter().map(ranked).collect(),
         trials: all().count(),
         failures: all().filter(|trial| trial.failure.is_some()).count(),
     }
@@ -105,7 +112,13 @@ fn rank(group: &[&Search]) -> Ranking {
 
 /// Best score so far after each trial; a failed trial betters nothing.
 pub(super) fn incumbents(trials: &[Trial]) -> Vec<Option<f64>> {
-    let score = |trial: &Trial| trial.failure.is_none().then_some(trial.score);
+    incumbents_after(trials, 0)
+}
+
+/// The same among the trials with at least so many `epochs` behind their score.
+pub(super) fn incumbents_after(trials: &[Trial], epochs: u64) -> Vec<Option<f64>> {
+    let counts = |trial: &Trial| trial.failure.is_none() && trial.epochs_scored() >= epochs;
+    let score = |trial: &Trial| counts(trial).then_some(trial.score);
     let scores: Vec<f64> =
         trials.iter().map(|trial| score(trial).unwrap_or(f64::NEG_INFINITY)).collect();
     let best = statistics::incumbents(&scores).into_iter();
@@ -140,16 +153,23 @@ mod tests {
 
     fn search(evaluator: &str, trials: Vec<Trial>) -> Search {
         let card = TrialsCard {
-            format: 1,
+            format: results::TRIALS_FORMAT,
             space: json!("chain"),
             strategy: json!("random"),
             evaluator: json!(evaluator),
+            reward: Value::Null,
+            fidelity: Value::Null,
+            batch: None,
+            budget: Value::Null,
+            seed: None,
+            choice: Value::Null,
             image: Shape { channels: 1, height: 28, width: 28 },
             classes: 10,
             mock: evaluator == "mock",
         };
         let coordinates = Coordinates::default();
-        Search { label: String::new(), coordinates, card, trials, agreement: None }
+        let charged = vec![0; trials.len()];
+        Search { label: String::new(), coordinates, card, trials, charged, agreement: None }
     }
 
     #[test]
@@ -175,8 +195,37 @@ mod tests {
     }
 
     #[test]
+    fn a_short_training_is_no_incumbent_among_long_ones() {
+        let after = |epochs, score| Trial { epochs, ..trial("a", score, None) };
+        let trials = [after(9, 0.2), after(1, 0.9), after(9, 0.4)];
+        assert_eq!(incumbents_after(&trials, 9), [Some(0.2), Some(0.2), Some(0.4)]);
+    }
+
+    #[test]
     fn a_failed_trial_is_no_incumbent() {
         let trials = [trial("a", 0.9, Some("x")), trial("b", 0.2, None), trial("c", 0.1, None)];
         assert_eq!(incumbents(&trials), [None, Some(0.2), Some(0.2)]);
+    }
+
+    #[test]
+    fn scores_of_different_fidelities_never_meet_either() {
+        let mut halved = search("train", vec![trial("a", 0.2, None)]);
+        halved.card.fidelity = json!({ "hyperband": { "epochs_max": 9 } });
+        let searches = vec![search("train", vec![trial("a", 0.8, None)]), halved];
+        let rankings = rankings(&Findings { searches, ..Findings::default() });
+        let scores: Vec<f64> = rankings.iter().map(|ranking| ranking.networks[0].score).collect();
+        assert_eq!(scores, [0.8, 0.2]);
+    }
+
+    #[test]
+    fn a_reward_with_a_cost_ranks() {
+        let large = Trial { reward: 0.3, ..trial("large", 0.9, None) };
+        let mut search = search("train", vec![large, trial("small", 0.8, None)]);
+        search.card.reward = json!({ "cost": { "measure": "parameters", "target": 1 } });
+        let rankings = rankings(&Findings { searches: vec![search], ..Findings::default() });
+        assert_eq!(
+            (rankings[0].by, rankings[0].networks[0].genotype.as_str()),
+            (By::Reward, "small")
+        );
     }
 }

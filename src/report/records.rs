@@ -58,7 +58,7 @@ fn values<'a>(
 }
 
 fn trials(findings: &Findings) -> Records {
-    const OWN: [&str; 14] = [
+    const OWN: [&str; 16] = [
         "source",
         "strategy",
         "evaluator",
@@ -70,7 +70,9 @@ fn trials(findings: &Findings) -> Records {
         "reward",
         "parameters",
         "multiply_adds",
+        "rung",
         "epochs",
+        "epochs_charged",
         "steps",
         "epsilon",
     ];
@@ -80,7 +82,7 @@ fn trials(findings: &Findings) -> Records {
     let mut rows = Vec::new();
     for search in &findings.searches {
         let card = &search.card;
-        for trial in &search.trials {
+        for (trial, charged) in search.trials.iter().zip(&search.charged) {
             let mut row = cells(&keys, &search.coordinates);
             row.extend([
                 json!(search.label),
@@ -94,7 +96,9 @@ fn trials(findings: &Findings) -> Records {
                 json!(trial.reward),
                 json!(trial.parameters),
                 json!(trial.multiply_adds),
+                json!(trial.rung),
                 json!(trial.epochs),
+                json!(charged),
                 json!(trial.steps),
                 json!(trial.epsilon),
             ]);
@@ -107,12 +111,13 @@ fn trials(findings: &Findings) -> Records {
 }
 
 fn models(findings: &Findings) -> Records {
-    const OWN: [&str; 15] = [
+    const OWN: [&str; 16] = [
         "source",
         "chosen",
         "rank",
         "genotype",
         "search_score",
+        "search_reward",
         "parameters",
         "multiply_adds",
         "epochs",
@@ -135,6 +140,7 @@ fn models(findings: &Findings) -> Records {
                 json!(model.rank),
                 json!(model.genotype),
                 json!(model.search_score),
+                json!(model.search_reward),
                 json!(model.parameters),
                 json!(model.multiply_adds),
                 json!(model.epochs),
@@ -153,14 +159,17 @@ fn models(findings: &Findings) -> Records {
 }
 
 fn networks(findings: &Findings) -> Records {
-    const OWN: [&str; 9] = [
+    const OWN: [&str; 12] = [
         "space",
         "evaluator",
         "mock",
+        "fidelity",
         "rank",
         "genotype",
         "mean_score",
+        "mean_reward",
         "trials",
+        "epochs",
         "parameters",
         "multiply_adds",
     ];
@@ -174,10 +183,13 @@ fn networks(findings: &Findings) -> Records {
                 json!(word(&ranking.space)),
                 json!(word(&ranking.evaluator)),
                 json!(ranking.meaning == Meaning::Mock),
+                fidelity_word(&ranking.fidelity),
                 json!(i + 1),
                 json!(network.genotype),
                 json!(network.score),
+                json!(network.reward),
                 json!(network.trials),
+                json!(network.epochs),
                 json!(network.parameters),
                 json!(network.multiply_adds),
             ];
@@ -187,4 +199,9 @@ fn networks(findings: &Findings) -> Records {
     }
     let columns = heads(&[], &OWN).into_iter().chain(measure_heads(&measures)).collect();
     Records { name: "networks", columns, rows }
+}
+
+/// The name of a budget of several fidelities.
+fn fidelity_word(fidelity: &Value) -> Value {
+    if fidelity.is_null() { Value::Null } else { json!(word(fidelity)) }
 }

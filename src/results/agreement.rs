@@ -20,7 +20,7 @@ pub struct Agreement {
     pub spearman: Option<f64>,
     /// Kendall's tau-b, likewise.
     pub kendall_tau_b: Option<f64>,
-    /// The scores, best before first.
+    /// The scores, in the order that the genotypes were ranked in.
     pub pairs: Vec<Pair>,
 }
 

@@ -26,6 +26,9 @@ pub enum ResultsError {
         /// Why.
         reason: String,
     },
+    /// Several searches whose rewards do not measure the same.
+    #[error("the searches have different rewards, which rank nothing together: set `by: score`")]
+    MixedRewards,
     /// Written by another version.
     #[error("`{path}` has format {found}, this version reads {known}: compute it again")]
     Format {

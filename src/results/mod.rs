@@ -3,6 +3,7 @@
 //! Knows nothing of how they came about.
 
 mod agreement;
+mod card;
 mod error;
 mod models;
 mod saved;
@@ -12,6 +13,7 @@ mod top;
 mod trials;
 
 pub use agreement::{AGREEMENT_FILE, Agreement, Pair};
+pub use card::{CARD_FILE, SEVERAL, TRIALS_FORMAT, TrialsCard, write_card};
 pub use error::ResultsError;
 pub use models::{
     Chosen, DRAWING_FILE, Epoch, MODELS_FORMAT, ModelSummary, ModelsSummary, NETWORK_FILE,
@@ -20,7 +22,5 @@ pub use models::{
 pub use saved::SavedModel;
 pub use signature::{CONTRAST_BIAS, Fit, SIGNATURE_FILE, SIGNATURE_FORMAT, Scaling, Signature};
 pub use tensors::{Values, Weights, replace_tensors, tensors_file, tensors_in};
-pub use top::{Ranked, ranking, top};
-pub use trials::{
-    CARD_FILE, TRIALS_FILE, TRIALS_FORMAT, Trial, Trials, TrialsCard, finished, write_card,
-};
+pub use top::{By, Ranked, ranking, top};
+pub use trials::{TRIALS_FILE, Trial, Trials, by_network, finished};

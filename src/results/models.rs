@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::By;
+
 /// Version of the artifact's format.
 pub const MODELS_FORMAT: u32 = 2;
 /// Name of the summary's file.
@@ -29,8 +31,11 @@ pub struct ModelsSummary {
     pub format: u32,
     /// The network that was chosen before the test set was read.
     pub chosen: Chosen,
-    /// All retrained networks by rank, best search score first; the test never reorders them.
+    /// All retrained networks by rank, best first; the test never reorders them.
     pub models: Vec<ModelSummary>,
+    /// What the ranks go by.
+    #[serde(default)]
+    pub by: By,
     /// Class names.
     pub classes: Vec<String>,
     /// Images in the test set.
@@ -68,12 +73,15 @@ pub struct Chosen {
 /// One retrained network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelSummary {
-    /// Rank by mean search score, from 1.
+    /// Rank by what the search knew, from 1.
     pub rank: usize,
     /// Canonical text.
     pub genotype: String,
     /// Mean score of the trials that proposed it.
     pub search_score: f64,
+    /// Mean reward of these trials, where it ranks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search_reward: Option<f64>,
     /// Trainable parameters.
     pub parameters: u64,
     /// Multiply-adds for one image.

@@ -1,4 +1,4 @@
-//! `trials` artifacts: `card.json`, and one trial a line in `trials.jsonl`.
+//! `trials` artifacts: one trial a line in `trials.jsonl`, beside the card.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,35 +6,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::ResultsError;
-use crate::net::Shape;
+use super::{CARD_FILE, ResultsError, TrialsCard};
 
-/// Version of both files' format.
-pub const TRIALS_FORMAT: u32 = 1;
-
-/// Name of the card's file.
-pub const CARD_FILE: &str = "card.json";
 /// Name of the file with a trial a line.
 pub const TRIALS_FILE: &str = "trials.jsonl";
-
-/// What all trials of an artifact share.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrialsCard {
-    /// Version of the format.
-    pub format: u32,
-    /// Search space by name and its bound parameters.
-    pub space: serde_json::Value,
-    /// Strategy by name and its bound parameters.
-    pub strategy: serde_json::Value,
-    /// Evaluator by name and its bound parameters.
-    pub evaluator: serde_json::Value,
-    /// Shape of the images.
-    pub image: Shape,
-    /// Number of classes.
-    pub classes: usize,
-    /// Whether scores are made up (`mock`).
-    pub mock: bool,
-}
 
 /// One trial: a genotype, evaluated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,13 +49,23 @@ pub struct Trial {
     pub measures: BTreeMap<String, f64>,
 }
 
+impl Trial {
+    /// Epochs behind its score: those of the last try, where a child was tried again with another learning
+    /// rate; `epochs` has all that were charged.
+    #[must_use]
+    pub fn epochs_scored(&self) -> u64 {
+        if self.curve.is_empty() { self.epochs } else { self.curve.len() as u64 }
+    }
+}
+
+/// The lines of each network: one, or one for each rung that it reached.
+pub fn by_network(trials: &[Trial]) -> impl Iterator<Item = &[Trial]> {
+    trials.chunk_by(|line, next| next.rung.is_some() && next.trial == line.trial)
+}
+
 /// The last line of each network: what is known of it in the end.
 pub fn finished(trials: &[Trial]) -> impl Iterator<Item = &Trial> {
-    let nexts = trials.iter().skip(1).map(Some).chain(std::iter::once(None));
-    let is_last = |(trial, next): &(&Trial, Option<&Trial>)| {
-        next.is_none_or(|next| next.rung.is_none() || next.trial != trial.trial)
-    };
-    trials.iter().zip(nexts).filter(is_last).map(|(trial, _)| trial)
+    by_network(trials).filter_map(<[Trial]>::last)
 }
 
 /// A whole `trials` artifact in memory.
@@ -98,7 +83,7 @@ impl Trials {
     /// # Errors
     /// When a file is missing, of another format, or a line is not a trial with a finite score.
     pub fn read(folder: &Path) -> Result<Self, ResultsError> {
-        let card = read_card(&folder.join(CARD_FILE))?;
+        let card = TrialsCard::read(&folder.join(CARD_FILE))?;
         let path = folder.join(TRIALS_FILE);
         let text = read_text(&path)?;
         let trials = text.lines().enumerate().map(|(i, line)| {
@@ -129,33 +114,6 @@ impl Trial {
     }
 }
 
-/// Writes `card` into `folder`.
-pub fn write_card(folder: &Path, card: &TrialsCard) -> Result<(), ResultsError> {
-    let path = folder.join(CARD_FILE);
-    let mut text = serde_json::to_string_pretty(card).expect("a card has text keys only");
-    text.push('\n');
-    fs::write(&path, text).map_err(|source| ResultsError::Io {
-        action: "cannot write",
-        path,
-        source,
-    })
-}
-
-fn read_card(path: &Path) -> Result<TrialsCard, ResultsError> {
-    let card: TrialsCard = serde_json::from_str(&read_text(path)?).map_err(|e| {
-        ResultsError::Malformed { path: path.to_owned(), line: e.line(), reason: e.to_string() }
-    })?;
-    if card.format == TRIALS_FORMAT {
-        Ok(card)
-    } else {
-        Err(ResultsError::Format {
-            path: path.to_owned(),
-            found: card.format,
-            known: TRIALS_FORMAT,
-        })
-    }
-}
-
 fn read_text(path: &Path) -> Result<String, ResultsError> {
     fs::read_to_string(path).map_err(|source| ResultsError::Io {
         action: "cannot read",
@@ -167,6 +125,8 @@ fn read_text(path: &Path) -> Result<String, ResultsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Shape;
+    use crate::results::{TRIALS_FORMAT, write_card};
 
     fn card() -> TrialsCard {
         TrialsCard {
@@ -174,6 +134,12 @@ mod tests {
             space: serde_json::json!({"kind": "chain"}),
             strategy: serde_json::json!({"kind": "random"}),
             evaluator: serde_json::json!({"kind": "mock"}),
+            reward: serde_json::json!({"power": 1.0}),
+            fidelity: serde_json::Value::Null,
+            batch: Some(1),
+            budget: serde_json::json!({"trials": 2}),
+            seed: Some(0),
+            choice: serde_json::Value::Null,
             image: Shape { channels: 3, height: 32, width: 32 },
             classes: 10,
             mock: true,
@@ -220,12 +186,5 @@ mod tests {
             let error = Trials::read(folder.path()).unwrap_err().to_string();
             assert!(error.contains("trials.jsonl` line 2: "), "{error}");
         }
-    }
-
-    #[test]
-    fn another_format_is_refused() {
-        let folder = write(&TrialsCard { format: 2, ..card() }, "");
-        let error = Trials::read(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("has format 2, this version reads 1"), "{error}");
     }
 }

@@ -10,7 +10,7 @@ use super::history::{PastRun, PastRunDetails};
 use super::journal::{StageEnd, ending_word, time_text};
 use crate::event::Ending;
 use crate::record::Cost;
-use crate::statistics::PAIRS_MIN;
+use crate::statistics::{PAIRS_MIN, WILCOXON_MAX};
 use crate::wording;
 
 /// `log`: a line for each run.
@@ -120,6 +120,13 @@ fn repeated_diff(rows: &[RepeatedDiff]) -> String {
     }
     if untested.iter().any(|row| row.pairs < PAIRS_MIN) {
         text.push_str("under six pairs there is no p-value: it could not show anything at 5 %\n");
+    }
+    if untested.iter().any(|row| row.pairs > WILCOXON_MAX) {
+        _ = writeln!(
+            text,
+            "over {WILCOXON_MAX} pairs there is no p-value: the exact test ends there, and nothing is \
+             put in its place"
+        );
     }
     text
 }

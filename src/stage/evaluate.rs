@@ -24,8 +24,10 @@ use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
 use crate::results::{
-    self, AGREEMENT_FILE, Agreement, Ranked, TRIALS_FORMAT, Trial, Trials, TrialsCard, write_card,
+    self, AGREEMENT_FILE, Agreement, By, Ranked, SEVERAL, TRIALS_FORMAT, Trial, Trials, TrialsCard,
+    write_card,
 };
+use crate::search::RewardConfig;
 use crate::seed::Seed;
 use crate::space::{self, Genotype, Space, SpaceChanges, SpaceConfig};
 use crate::spec::Node;
@@ -33,7 +35,7 @@ use crate::statistics;
 use crate::train::Device;
 
 /// Version of the kind: raised when the same inputs give other files.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Name of the port.
 const TRIALS: &str = "trials";
@@ -48,10 +50,14 @@ pub struct EvaluateConfig {
     /// in a larger network.
     #[serde(default, skip_serializing_if = "SpaceChanges::is_empty")]
     pub space: SpaceChanges,
-    /// Only the best, by mean score.
+    /// Only the best, by `by`.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub top: Option<usize>,
+    /// What the best are best by: the mean `score`, or the mean `reward`, which has the search's penalty
+    /// for size in it. Missing: `reward` where the search's reward has a `cost`, else `score`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
     /// Only a random sample of this size.
     #[serde(default)]
     #[schemars(range(min = 1))]
@@ -165,7 +171,7 @@ impl Stage for EvaluateConfig {
         let found = Found::read(job, &self.space)?;
         let task = Task::of_data(job)?;
         let space = found.open(task.as_ref())?;
-        let chosen = self.choose(job, &found);
+        let chosen = self.choose(job, &found)?;
         let data = task.and_then(|task| task.data);
         let scorer = self.evaluator.open(job, data, space.classes())?;
         let (log, resumed) = TrialLog::open(job)?;
@@ -174,6 +180,7 @@ impl Stage for EvaluateConfig {
             config: self,
             job,
             space: &*space,
+            reward: &found.reward,
             chosen,
             scorer,
             log,
@@ -187,8 +194,9 @@ impl Stage for EvaluateConfig {
 
 impl EvaluateConfig {
     /// The genotypes to score, best first.
-    fn choose(&self, job: &Job<'_>, found: &Found) -> Vec<Ranked> {
-        let mut ranked = results::ranking(&found.searches);
+    fn choose(&self, job: &Job<'_>, found: &Found) -> Result<Vec<Ranked>, StageError> {
+        let by = By::of(self.by, &found.cards).map_err(|error| StageError::caused_by(&error))?;
+        let mut ranked = results::ranking(&found.searches, by);
         if let Some(top) = self.top {
             ranked.truncate(top);
         }
@@ -199,14 +207,25 @@ impl EvaluateConfig {
             places.sort_unstable();
             ranked = places.into_iter().map(|place| ranked[place].clone()).collect();
         }
-        ranked
+        Ok(ranked)
+    }
+
+    /// Its own words on what is scored, for the card.
+    fn choice(&self) -> serde_json::Value {
+        let Self { top, sample, by, seeds, .. } = self;
+        serde_json::json!({ "top": top, "sample": sample, "by": by, "seeds": seeds })
     }
 }
 
 /// The trials on the job's port; all are of one space and one task.
 struct Found {
+    /// One for each search.
+    cards: Vec<TrialsCard>,
+    /// What they say of all trials.
     card: TrialsCard,
     space: SpaceConfig,
+    /// The reward of all searches; the score itself where they differ.
+    reward: RewardConfig,
     searches: Vec<Vec<Trial>>,
 }
 
@@ -229,7 +248,8 @@ impl Found {
                 "`{first}` and `{other}` searched different spaces: evaluate them in two stages"
             )));
         }
-        let mut card = all[0].card.clone();
+        let cards: Vec<TrialsCard> = all.iter().map(|trials| trials.card.clone()).collect();
+        let mut card = shared(&cards);
         let space = SpaceConfig::deserialize(&card.space).map_err(|error| {
             failed(format!("the trials are of a space that this version cannot read: {error}"))
         })?;
@@ -237,9 +257,17 @@ impl Found {
         if !changes.is_empty() {
             card.space = serde_json::to_value(&space).expect("configs are numbers and text");
         }
+        let reward = match &card.reward {
+            serde_json::Value::Null => RewardConfig::default(),
+            reward => RewardConfig::deserialize(reward).map_err(|error| {
+                failed(format!("the trials have a reward that this version cannot read: {error}"))
+            })?,
+        };
         Ok(Self {
+            cards,
             card,
             space,
+            reward,
             searches: all.iter_mut().map(|t| std::mem::take(&mut t.trials)).collect(),
         })
     }
@@ -261,11 +289,32 @@ impl Found {
     }
 }
 
+/// What the cards of several searches say together; where they differ in it, nothing is said.
+fn shared(cards: &[TrialsCard]) -> TrialsCard {
+    let differ = |part: fn(&TrialsCard) -> &serde_json::Value| {
+        cards.windows(2).any(|pair| part(&pair[0]) != part(&pair[1]))
+    };
+    let mut card = TrialsCard {
+        fidelity: serde_json::Value::Null,
+        batch: None,
+        budget: serde_json::Value::Null,
+        ..cards[0].clone()
+    };
+    if differ(|card| &card.strategy) {
+        card.strategy = SEVERAL.into();
+    }
+    if differ(|card| &card.reward) {
+        card.reward = serde_json::Value::Null;
+    }
+    card
+}
+
 /// Genotypes that are scored again.
 struct Rescoring<'a> {
     config: &'a EvaluateConfig,
     job: &'a Job<'a>,
     space: &'a dyn Space,
+    reward: &'a RewardConfig,
     chosen: Vec<Ranked>,
     scorer: Scorer<'a>,
     log: TrialLog,
@@ -318,7 +367,9 @@ impl Rescoring<'_> {
         let batch = batch.collect::<Result<Vec<Subject>, StageError>>()?;
         let evaluations = self.scorer.score(self.space, &batch).map_err(interrupted_or_broken)?;
         for (subject, evaluation) in batch.into_iter().zip(evaluations) {
-            let trial = trial_of(&subject, None, evaluation);
+            let classes = self.space.classes();
+            let reward = self.reward.of(&evaluation, &subject.features, classes);
+            let trial = Trial { reward, ..trial_of(&subject, None, evaluation) };
             self.log.append(&trial)?;
             self.announcer.trial(&trial);
             self.now.push(trial.score);
@@ -344,6 +395,8 @@ impl Rescoring<'_> {
         let card = TrialsCard {
             format: TRIALS_FORMAT,
             evaluator: value(&self.config.evaluator),
+            seed: Some(self.config.seed),
+            choice: self.config.choice(),
             image: self.space.image(),
             mock: self.config.evaluator.is_mock(),
             ..found.card.clone()

@@ -62,7 +62,7 @@ impl Stage for ReportConfig {
     }
 
     fn components(&self) -> Vec<Component> {
-        vec![Component { name: Self::KIND, version: 3 }]
+        vec![Component { name: Self::KIND, version: 4 }]
     }
 
     fn parameters(&self, manifest: &mut Manifest) {

@@ -19,20 +19,25 @@ use super::{
 use crate::artifact::ArtifactType;
 use crate::diagnostic::Diagnostic;
 use crate::manifest::Manifest;
+use crate::results::By;
 use crate::space::{self, SpaceChanges};
 use crate::spec::Node;
 use crate::train::{Device, RECIPE_VERSION, Recipe, engine_for};
 
 /// Version of the kind: how finals are chosen, trained, examined and written.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Trains the best networks of one or several searches in full and tests them once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetrainConfig {
-    /// Networks that are trained: the best by mean score, each text once.
+    /// Networks that are trained: the best by `by`, each text once.
     #[schemars(range(min = 1, max = 1000))]
     pub top: usize,
+    /// What the best are best by: the mean `score`, or the mean `reward`, which has the search's penalty
+    /// for size in it. Missing: `reward` where the search's reward has a `cost`, else `score`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
     /// Passes over the images, fixed beforehand unless `recipe.patience` ends a training early.
     #[schemars(range(min = 1, max = 100_000))]
     pub epochs: u64,
@@ -70,6 +75,7 @@ impl Default for RetrainConfig {
     fn default() -> Self {
         Self {
             top: 10,
+            by: None,
             epochs: 40,
             space: SpaceChanges::default(),
             device: Device::default(),
@@ -136,8 +142,12 @@ impl Stage for RetrainConfig {
 
     fn parameters(&self, manifest: &mut Manifest) {
         // Seed and device have lines of their own: `seed`, and `numerics`.
-        let Self { top, epochs, space, device: _, recipe, validation, ensemble, seed: _ } = self;
+        let Self { top, by, epochs, space, device: _, recipe, validation, ensemble, seed: _ } =
+            self;
         manifest.section("with.top", top);
+        if let Some(by) = by {
+            manifest.section("with.by", by);
+        }
         manifest.section("with.epochs", epochs);
         if !space.is_empty() {
             manifest.section("with.space", space);

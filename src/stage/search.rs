@@ -35,7 +35,7 @@ use crate::statistics::{Bar, Medians};
 use crate::train::Device;
 
 /// Version of the kind: raised when the same search gives other files.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Name of the file about the controller.
 const CONTROLLER_FILE: &str = "controller.json";
@@ -430,6 +430,12 @@ impl SearchConfig {
             space: value(serde_json::to_value(&self.space)),
             strategy: value(serde_json::to_value(&self.strategy)),
             evaluator: value(serde_json::to_value(&self.evaluator)),
+            reward: value(serde_json::to_value(&self.reward)),
+            fidelity: value(serde_json::to_value(self.fidelity)),
+            batch: Some(self.batch as u64),
+            budget: value(serde_json::to_value(&self.budget)),
+            seed: Some(self.seed),
+            choice: serde_json::Value::Null,
             image: space.image(),
             classes: space.classes(),
             mock: self.evaluator.is_mock(),

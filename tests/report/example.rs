@@ -75,8 +75,13 @@ impl Example {
 
     /// Two strategies by so many repeats.
     pub(super) fn matrix_of(&self, repeats: u64) -> Sources {
+        self.matrix_by(&["q_learning", "random"], repeats)
+    }
+
+    /// These strategies by so many repeats.
+    pub(super) fn matrix_by(&self, strategies: &[&str], repeats: u64) -> Sources {
         let mut sources = Vec::new();
-        for strategy in ["q_learning", "random"] {
+        for &strategy in strategies {
             for repeat in 1..=repeats {
                 let cells = [("repeat", repeat.to_string()), ("strategy", strategy.to_owned())];
                 let cells = cells.map(|(key, value)| (key.to_owned(), value));
@@ -121,7 +126,7 @@ impl Example {
         let source =
             self.trials("scored", Coordinates::default(), &card("q_learning", evaluator), &trials);
         let now: Vec<f64> = trials.iter().map(|trial| trial.score).collect();
-        let before = results::ranking(&[best]);
+        let before = results::ranking(&[best], results::By::Score);
         put(&source.folder, results::AGREEMENT_FILE, &Agreement::of(&before, &now));
         source
     }
@@ -145,6 +150,7 @@ impl Example {
             format: 1,
             chosen,
             models,
+            by: results::By::Score,
             classes: CLASSES.map(str::to_owned).to_vec(),
             test_images: 1000,
             test_images_by_class: vec![100; 10],
@@ -199,7 +205,7 @@ pub(super) fn card(strategy: &str, evaluator: Value) -> TrialsCard {
         other => json!({ "kind": other }),
     };
     TrialsCard {
-        format: 1,
+        format: results::TRIALS_FORMAT,
         space: json!({
             "kind": "chain", "layers": 8, "filters": [16, 32, 64], "kernels": [1, 3, 5],
             "batch_norm": true, "multiply_adds_max": 12_000_000, "parameters_max": 500_000,
@@ -207,6 +213,12 @@ pub(super) fn card(strategy: &str, evaluator: Value) -> TrialsCard {
         strategy,
         mock: evaluator["kind"] == "mock",
         evaluator,
+        reward: json!({ "power": 1.0, "cost": null }),
+        fidelity: Value::Null,
+        batch: Some(1),
+        budget: json!({ "trials": 300 }),
+        seed: Some(0),
+        choice: Value::Null,
         image: Shape { channels: 1, height: 28, width: 28 },
         classes: 10,
     }
@@ -275,6 +287,7 @@ fn model(rank: usize, trial: &Trial) -> ModelSummary {
         rank,
         genotype: trial.genotype.clone(),
         search_score: trial.score,
+        search_reward: None,
         parameters: network().parameters(),
         multiply_adds: network().multiply_adds(),
         epochs: 12,

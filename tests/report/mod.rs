@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod example;
+mod protocol;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -149,36 +150,6 @@ fn the_headline_states_accuracy_with_interval_and_warns_of_mock_scores() {
 }
 
 #[test]
-fn a_matrix_compares_settings_over_repeats() {
-    let bench = Bench::new();
-    let files = bench.report(&bench.example().matrix());
-    let page = words(&files["report.html"]);
-    assert!(page.contains("strategy=q_learning 6 200"), "settings are not grouped over repeats");
-    assert!(page.contains("Differences from strategy=random"), "random search is the baseline");
-    assert!(page.contains("Hypervolume"), "the front has no volume");
-    let row = page.split("mean of the last tenth strategy=q_learning 6 +").nth(1).expect("a row");
-    assert!(row.contains("0.0312 0.0312"), "six differences of one sign have p 0.03125: {row}");
-    assert!(page.contains("All search scores here are made up"), "mock scores are not called so");
-    assert!(!page.contains("test images"), "nothing met a test set");
-    assert!(files["figures/search-comparison.svg"].contains("strategy=random"));
-    assert!(
-        files["trials.csv"].starts_with("repeat,matrix.strategy,source,strategy,evaluator,mock,")
-    );
-    let rows: Vec<Value> = serde_json::from_str(&files["trials.json"]).unwrap();
-    assert_eq!(rows.len(), 2400);
-    assert_eq!(rows[2399]["matrix.strategy"], "random");
-}
-
-#[test]
-fn under_six_repeats_there_is_no_p_value() {
-    let bench = Bench::new();
-    let page = words(&bench.page(&bench.example().matrix_of(5)));
-    assert!(page.contains("With 5 pairs there is no p-value"), "few repeats are not refused");
-    let rows = page.split("mean of the last tenth strategy=q_learning 5 +").nth(1).expect("a row");
-    assert!(rows.contains(" – – "), "a p-value of five pairs: {rows}");
-}
-
-#[test]
 fn equal_inputs_in_other_folders_give_equal_bytes() {
     let (one, two) = (Bench::new(), Bench::new());
     let report = |bench: &Bench| bench.report(&bench.example().sources());
@@ -197,7 +168,7 @@ fn bytes_are_frozen() {
         digest(&Bench::new().report(&bench.example().matrix())).short(),
     ];
     let frozen = format!("version {}: {}", stage.components()[0].version, digests.join(" "));
-    insta::assert_snapshot!(frozen, @"version 3: 92260a878cda 9a3552cc07f0");
+    insta::assert_snapshot!(frozen, @"version 4: adacda63e215 201be345ed26");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use phytotron::dataset::{Card, Dataset, Images};
 use phytotron::digest::Digest;
 use phytotron::event::{Emit, Event, Silent};
 use phytotron::net::Shape;
-use phytotron::results::{Agreement, Trial, Trials};
+use phytotron::results::{Agreement, By, Trial, Trials};
 use phytotron::stage::{
     Arity, Input, Job, JobFile, Outcome, Paths, Ports, Registry, Stage, StageError, Stop,
 };
@@ -413,7 +413,7 @@ fn a_ranking_takes_the_last_rung_of_each_network() {
     let folders = Folders::new();
     folders.run("search", &config);
     let trials = folders.trials().trials;
-    let ranked = phytotron::results::ranking(std::slice::from_ref(&trials));
+    let ranked = phytotron::results::ranking(std::slice::from_ref(&trials), By::Score);
     assert_eq!(ranked.len(), 9);
     let longest = trials.iter().find(|trial| trial.rung == Some(2)).expect("one reached the top");
     let entry = ranked.iter().find(|one| one.genotype == longest.genotype).expect("ranked");
@@ -594,7 +594,7 @@ fn the_best_of_all_searches_are_scored_again() {
     let config = json!({"evaluator": {"mock": {"epochs": 200}}, "top": 12, "seed": 5});
     let outcome = folders.run("evaluate", &config);
     let all: Vec<Vec<Trial>> = searches.iter().map(|search| search.trials().trials).collect();
-    let top = phytotron::results::top(&all, 12);
+    let top = phytotron::results::top(&all, By::Score, 12);
     let Trials { card, trials } = folders.trials();
     let scored: Vec<&str> = trials.iter().map(|trial| trial.genotype.as_str()).collect();
     let wanted: Vec<&str> = top.iter().map(|ranked| ranked.genotype.as_str()).collect();
@@ -613,6 +613,66 @@ fn the_best_of_all_searches_are_scored_again() {
     let pieces = reading(&searches);
     assert!(stopped_again_and_again(&pieces, "evaluate", &config) >= 12);
     assert_eq!(pieces.outputs(), folders.outputs());
+}
+
+#[test]
+fn a_card_says_by_which_protocol_its_trials_came_about() {
+    let reward = json!({"power": 2.0, "cost": {"measure": "parameters", "target": 10_000}});
+    let mut config = search(&json!("random"), 12);
+    config["reward"] = reward;
+    config["fidelity"] = json!({"successive_halving": {"networks": 9, "epochs_max": 9}});
+    config["batch"] = json!(3);
+    config["seed"] = json!(4);
+    let searched = Folders::new();
+    searched.run("search", &config);
+    let card = searched.trials().card;
+    assert_eq!(card.reward["cost"]["target"], 10_000);
+    assert_eq!(card.fidelity["successive_halving"]["eta"], 3, "defaults are said, too");
+    assert_eq!((card.batch, card.seed, &card.budget["trials"]), (Some(3), Some(4), &json!(12)));
+
+    let again = reading(std::slice::from_ref(&searched));
+    again.run("evaluate", &json!({"evaluator": {"mock": {}}, "top": 2, "seed": 5}));
+    let now = again.trials().card;
+    assert_eq!((&now.reward, &now.strategy), (&card.reward, &card.strategy));
+    assert_eq!((now.fidelity, now.batch, now.budget), (Value::Null, None, Value::Null));
+    assert_eq!((now.seed, &now.choice["top"]), (Some(5), &json!(2)));
+
+    let other = Folders::new();
+    let mut config = search(&q_learning(), 12);
+    config["reward"] = json!({"power": 3.0});
+    other.run("search", &config);
+    let both = [searched, other];
+    let mixed = reading(&both);
+    mixed.run("evaluate", &json!({"evaluator": {"mock": {}}, "top": 2, "by": "score"}));
+    let card = mixed.trials().card;
+    assert_eq!((card.strategy, card.reward), (json!("several"), Value::Null));
+}
+
+#[test]
+fn the_best_are_best_by_the_reward_that_the_search_was_after() {
+    // A penalty so hard that small networks win whatever they score.
+    let cost = json!({"measure": "parameters", "target": 1000, "exponent_below": -1, "exponent_above": -1});
+    let mut config = search(&json!("random"), 40);
+    config["reward"] = json!({"cost": cost});
+    let searched = Folders::new();
+    searched.run("search", &config);
+    let trials = searched.trials().trials;
+    let best = |by: fn(&Trial) -> f64| {
+        let best = trials.iter().max_by(|a, b| by(a).total_cmp(&by(b)));
+        best.expect("trials").genotype.clone()
+    };
+    let folders = reading(std::slice::from_ref(&searched));
+    let first = |by: Value| {
+        folders.run("evaluate", &json!({"evaluator": {"mock": {}}, "top": 1, "by": by}));
+        folders.trials().trials.remove(0)
+    };
+    let rewarded = first(Value::Null);
+    assert_eq!(rewarded.genotype, best(|trial| trial.reward));
+    assert_eq!(first(json!("reward")), rewarded);
+    assert_eq!(first(json!("score")).genotype, best(|trial| trial.score));
+    #[expect(clippy::cast_precision_loss, reason = "a small network")]
+    let factor = 1000.0 / rewarded.parameters as f64;
+    assert!((rewarded.reward - rewarded.score * factor).abs() < 1e-12, "the penalty is gone");
 }
 
 #[test]
@@ -682,7 +742,7 @@ fn a_sample_is_random_and_without_choice_all_are_taken() {
     assert!(names[0] == names[1] && names[0] != names[2]);
     let outcome = folders.run("evaluate", &json!({"evaluator": mock}));
     let all: Vec<Vec<Trial>> = searches.iter().map(|search| search.trials().trials).collect();
-    let distinct = phytotron::results::ranking(&all).len();
+    let distinct = phytotron::results::ranking(&all, By::Score).len();
     assert_eq!(folders.trials().trials.len(), distinct);
     let rho = outcome.metrics["spearman"];
     // 0.76 with these seeds: noise and slow large networks keep it from 1.
@@ -759,19 +819,19 @@ fn bytes_change_with_a_version_only() {
     folders.run("evaluate", &json!({"evaluator": {"mock": {}}, "sample": 10}));
     found.push(("evaluate", digest(&folders)));
     let frozen = [
-        ("search, strategy.random, evaluator.mock", "9291f6827234"),
-        ("strategy.random_uniform", "7361066c729d"),
-        ("strategy.q_learning", "134a3123b480"),
-        ("strategy.reinforce", "dbe0095da955"),
-        ("strategy.reinforce, a softmax", "505f2e793fcf"),
-        ("strategy.ppo", "137f967ea1ab"),
-        ("strategy.evolution", "b6f87525d7fd"),
-        ("strategy.local_search", "3cc1f6bdd975"),
-        ("space.chain", "6fab00fab8ec"),
-        ("space.layerwise", "a0aa12eebd7f"),
-        ("space.nasbench201", "9e175bcda60f"),
-        ("space.nasnet", "6531536a548d"),
-        ("evaluate", "3392e1886237"),
+        ("search, strategy.random, evaluator.mock", "e8b7ac546bbe"),
+        ("strategy.random_uniform", "08e8e9304d7d"),
+        ("strategy.q_learning", "e629929572db"),
+        ("strategy.reinforce", "dc3e47ca96d0"),
+        ("strategy.reinforce, a softmax", "160aa533034f"),
+        ("strategy.ppo", "e79e98166a90"),
+        ("strategy.evolution", "c9cb7458411e"),
+        ("strategy.local_search", "890a75165653"),
+        ("space.chain", "32619e560896"),
+        ("space.layerwise", "60f7ac21ae3c"),
+        ("space.nasbench201", "e02f9011cc37"),
+        ("space.nasnet", "1e15870d851a"),
+        ("evaluate", "5bffa5401f87"),
     ];
     let frozen: Vec<_> = frozen.iter().map(|(name, hex)| (*name, (*hex).to_owned())).collect();
     assert_eq!(found, frozen);
@@ -795,12 +855,12 @@ fn components_have_versions_of_their_own() {
     };
     assert_eq!(
         names("search", &search(&q_learning(), 1)),
-        ["search 3", "space.chain 2", "strategy.q_learning 1", "evaluator.mock 1"]
+        ["search 4", "space.chain 2", "strategy.q_learning 1", "evaluator.mock 1"]
     );
     assert_eq!(
         names("evaluate", &json!({"evaluator": {"mock": {}}})),
         [
-            "evaluate 1",
+            "evaluate 2",
             "space.chain 2",
             "space.layerwise 1",
             "space.nasbench201 1",

@@ -38,6 +38,7 @@ fn standard() -> Standard {
         mean: vec![125.0; 3],
         deviation: vec![70.0; 3],
         broken: Vec::new(),
+        fit: Fit::default(),
     };
     Standard::of(&card, Preprocessing::Standard).unwrap()
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use phytotron::artifact::ArtifactType;
 use phytotron::manifest::Manifest;
 use phytotron::results::{
-    CARD_FILE, ModelsSummary, SUMMARY_FILE, TRIALS_FILE, TRIALS_FORMAT, Trial, TrialsCard,
+    By, CARD_FILE, ModelsSummary, SUMMARY_FILE, TRIALS_FILE, TRIALS_FORMAT, Trial, TrialsCard,
     write_card,
 };
 use phytotron::space::SpaceConfig;
@@ -45,6 +45,12 @@ fn card(space: &SpaceConfig) -> TrialsCard {
         space: serde_json::to_value(space).unwrap(),
         strategy: serde_json::Value::Null,
         evaluator: serde_json::Value::Null,
+        reward: serde_json::Value::Null,
+        fidelity: serde_json::Value::Null,
+        batch: None,
+        budget: serde_json::Value::Null,
+        seed: None,
+        choice: serde_json::Value::Null,
         image: toy::SHAPE,
         classes: 3,
         mock: true,
@@ -52,9 +58,15 @@ fn card(space: &SpaceConfig) -> TrialsCard {
 }
 
 fn write_trials(folder: &Path, card: &TrialsCard, scores: &[(&str, f64)]) {
+    let rewarded: Vec<(&str, f64, f64)> = scores.iter().map(|&(text, s)| (text, s, s)).collect();
+    write_rewarded(folder, card, &rewarded);
+}
+
+/// Genotypes with score and reward.
+fn write_rewarded(folder: &Path, card: &TrialsCard, trials: &[(&str, f64, f64)]) {
     write_card(folder, card).unwrap();
     assert!(folder.join(CARD_FILE).is_file());
-    let lines = scores.iter().zip(0..).map(|(&(genotype, score), trial)| {
+    let lines = trials.iter().zip(0..).map(|(&(genotype, score, reward), trial)| {
         let genotype = genotype.to_owned();
         let (failure, epsilon, curve) = (None, None, Vec::new());
         Trial {
@@ -62,7 +74,7 @@ fn write_trials(folder: &Path, card: &TrialsCard, scores: &[(&str, f64)]) {
             genotype,
             score,
             failure,
-            reward: score,
+            reward,
             parameters: 0,
             multiply_adds: 0,
             epochs: 0,
@@ -233,6 +245,46 @@ fn trials_of_other_spaces_or_images_are_refused() {
     });
     let text = run(&mut foreign, &Heard::default()).0.unwrap_err().to_string();
     assert!(text.contains("10 classes apart") && text.contains("bind the dataset"), "{text}");
+}
+
+#[test]
+fn finals_follow_a_reward_that_has_a_cost_unless_the_score_is_asked_for() {
+    let [large, small, _] = GENOTYPES;
+    let cost = serde_json::json!({ "measure": "parameters", "target": 500 });
+    let card = TrialsCard { reward: serde_json::json!({ "cost": cost }), ..card(&space()) };
+    let bench_of = |cards: &[&TrialsCard]| {
+        let mut bench = Bench::new();
+        for &card in cards {
+            bench.bind("trials", ArtifactType::Trials, |dir| {
+                write_rewarded(dir, card, &[(large, 0.9, 0.5), (small, 0.8, 0.7)]);
+            });
+        }
+        let names: Vec<String> = (0..200).map(|i| format!("{i}.png")).collect();
+        bench.bind("data", ArtifactType::Dataset, |dir| {
+            toy::dataset(60, 30).write(dir, &names[..90]).unwrap();
+        });
+        bench.bind("test", ArtifactType::Testset, |dir| {
+            toy::testset(45).write(dir, &names[..45]).unwrap();
+        });
+        bench
+    };
+    let first = |cards: &[&TrialsCard], by: Option<By>| {
+        let config = RetrainConfig { top: 1, epochs: 1, by, ..config() };
+        let mut bench = bench_of(cards);
+        let (outcome, models) = bench.attempt(&Heard::default(), |job| config.run(job));
+        outcome.map(|_| summary(&models))
+    };
+    let penalised = first(&[&card], None).unwrap();
+    assert_eq!((penalised.by, penalised.models[0].genotype.as_str()), (By::Reward, small));
+    assert_eq!(penalised.models[0].search_reward, Some(0.7));
+    let accurate = first(&[&card], Some(By::Score)).unwrap();
+    assert_eq!((accurate.by, accurate.models[0].genotype.as_str()), (By::Score, large));
+    assert_eq!(accurate.models[0].search_reward, None);
+
+    let plain = TrialsCard { reward: serde_json::json!({ "cost": null }), ..card.clone() };
+    let error = first(&[&card, &plain], None).unwrap_err().to_string();
+    assert!(error.contains("set `by: score`"), "{error}");
+    assert_eq!(first(&[&card, &plain], Some(By::Score)).unwrap().models[0].genotype, large);
 }
 
 #[test]

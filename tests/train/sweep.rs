@@ -37,6 +37,7 @@ fn standard() -> Standard {
         mean: vec![127.5; 3],
         deviation: vec![74.0; 3],
         broken: Vec::new(),
+        fit: Fit::default(),
     };
     Standard::of(&card, Preprocessing::Standard).unwrap()
 }

@@ -7,7 +7,7 @@ use crate::report::meaning::Meaning;
 use crate::report::ranking::Ranking;
 use crate::report::table::{Cell, Table};
 use crate::report::words;
-use crate::results::ModelSummary;
+use crate::results::{By, ModelSummary};
 use crate::wording;
 
 /// The section.
@@ -22,9 +22,13 @@ fn one_block(study: &Study<'_>, finals: &Finals, index: usize) -> Vec<Block> {
     let mut blocks = vec![Block::Table(table(study, finals)), Block::Text(note(finals))];
     if let Some(ensemble) = &finals.summary.ensemble {
         blocks.push(Block::Text(
-            Prose::new("The mean of all networks' class probabilities gets ")
-                .strong(words::percent(ensemble.test_accuracy))
-                .plain(format!(" (95 % interval: {}).", words::interval(ensemble.interval))),
+            Prose::new(format!(
+                "The mean of the class probabilities of {}, of {} retrained, gets ",
+                ensemble.genotype,
+                finals.summary.models.len()
+            ))
+            .strong(words::percent(ensemble.test_accuracy))
+            .plain(format!(" (95 % interval: {}).", words::interval(ensemble.interval))),
         ));
     }
     blocks.extend(training::figures(finals, index).into_iter().map(Block::Figure));
@@ -38,12 +42,21 @@ fn note(finals: &Finals) -> Prose {
         "No test set was bound, so there is no test accuracy.".to_owned()
     } else {
         format!(
-            "Tested once, on {}. Ranks are by search score; the test set reorders nothing. Intervals are \
+            "Tested once, on {}. Ranks are by search {}; the test set reorders nothing. Intervals are \
              Wilson's at 95 % and cover the choice of test images, not the chance in training.",
-            wording::count(usize::try_from(summary.test_images).unwrap_or(usize::MAX), "image")
+            wording::count(usize::try_from(summary.test_images).unwrap_or(usize::MAX), "image"),
+            rank_word(summary.by)
         )
     };
     Prose::new(tested)
+}
+
+/// What the finals were ranked by, in a word.
+pub(super) fn rank_word(by: By) -> &'static str {
+    match by {
+        By::Score => "score",
+        By::Reward => "reward",
+    }
 }
 
 fn table(study: &Study<'_>, finals: &Finals) -> Table {
@@ -52,12 +65,16 @@ fn table(study: &Study<'_>, finals: &Finals) -> Table {
     // What a reader looks for stands first: narrow screens show only the first columns at once.
     let mut columns =
         vec!["#rank", "genotype", "#test accuracy", "#95 % interval", "#balanced accuracy"];
+    let by_reward = summary.by == By::Reward;
+    columns.extend(by_reward.then_some("#search reward"));
     columns.extend(["#search score", "#parameters", "#multiply-adds", "#training loss", "#epochs"]);
     columns.extend(some_failed.then_some("failure"));
     let mut table = Table::new("Networks trained in full", &columns);
     for model in &summary.models {
         let mut cells = vec![Cell::count(model.rank as u64), Cell::code(&model.genotype)];
         cells.extend(test_cells(finals, model));
+        let reward = |reward: f64| Cell::number(reward, format!("{reward:.4}"));
+        cells.extend(by_reward.then(|| model.search_reward.map_or_else(Cell::none, reward)));
         let score = words::score(model.search_score, meaning(study, model));
         cells.extend([
             Cell::number(model.search_score, score),

@@ -8,7 +8,7 @@ use crate::report::plot::{Axis, Chart, Shape, Ticks, thinned};
 use crate::report::ranking::{Ranked, Ranking};
 use crate::report::table::{Cell, Table};
 use crate::report::words;
-use crate::statistics::{hypervolume, pareto_front};
+use crate::statistics::{crowding, hypervolume, pareto_front};
 use crate::wording;
 
 /// Points drawn; more would only make the page heavy.
@@ -79,7 +79,7 @@ fn front(study: &Study<'_>, ranking: &Ranking, index: usize) -> Vec<Block> {
     vec![
         drawing(ranking, index),
         Block::Text(Prose::new(text)),
-        Block::Folded("The front".to_owned(), vec![Block::Table(table(ranking, &front))]),
+        Block::Folded("The front".to_owned(), vec![Block::Table(table(ranking, &front, &points))]),
     ]
 }
 
@@ -110,16 +110,17 @@ fn drawing(ranking: &Ranking, index: usize) -> Block {
     Block::Figure(figure(super::figure_name("front", index), "Score and cost", caption, &chart))
 }
 
-fn table(ranking: &Ranking, front: &[usize]) -> Table {
+/// Networks on the front, those that span it when there are many.
+fn table(ranking: &Ranking, front: &[usize], points: &[[f64; 3]]) -> Table {
     let caption = if front.len() > ROWS {
-        format!("The best {ROWS} by score of {} on the front", front.len())
+        format!("{ROWS} of {} on the front, those with the widest gaps around them", front.len())
     } else {
         "Networks on the front".to_owned()
     };
     let score = ranking.meaning.column();
     let mut table = Table::new(caption, &["genotype", score, "#parameters", "#multiply-adds"]);
-    // Networks are ranked by score, and a front keeps their order.
-    for network in front.iter().take(ROWS).map(|&i| &ranking.networks[i]) {
+    for place in spanning(points, ROWS) {
+        let network = &ranking.networks[front[place]];
         table.row(vec![
             Cell::code(&network.genotype),
             Cell::number(network.score, words::score(network.score, ranking.meaning)),
@@ -128,6 +129,17 @@ fn table(ranking: &Ranking, front: &[usize]) -> Table {
         ]);
     }
     table
+}
+
+/// Places of at most `most` points of a front that show all of it, in the points' order: the best by score
+/// alone would leave out its small networks. Chosen by crowding distance, as NSGA-II does (Deb et al. 2002).
+fn spanning(points: &[[f64; 3]], most: usize) -> Vec<usize> {
+    let distances = crowding(points);
+    let mut places: Vec<usize> = (0..points.len()).collect();
+    places.sort_by(|&a, &b| distances[b].total_cmp(&distances[a]).then(a.cmp(&b)));
+    places.truncate(most);
+    places.sort_unstable();
+    places
 }
 
 #[cfg(test)]
@@ -140,7 +152,9 @@ mod tests {
         Ranked {
             genotype: String::new(),
             score,
+            reward: score,
             trials: 1,
+            epochs: 1,
             parameters,
             multiply_adds,
             measures: BTreeMap::new(),
@@ -155,5 +169,14 @@ mod tests {
         assert_eq!(objectives.points[1][1..], [0.5, 1.0]);
         // A network as large as the largest in either size adds nothing.
         assert!(hypervolume(&objectives.points, &objectives.reference).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_few_of_a_front_are_its_ends_and_its_lonely_points() {
+        // Error falls as size grows; four points stand close together in the middle.
+        let at = |x: f64| [1.0 - x, x, x];
+        let points = [0.0, 0.48, 0.49, 0.5, 0.51, 0.75, 1.0].map(at);
+        assert_eq!(spanning(&points, 4), [0, 1, 5, 6]);
+        assert_eq!(spanning(&points, 9).len(), 7);
     }
 }

@@ -1,11 +1,12 @@
 //! The headline: what the study comes to, worded with care for what a number can and cannot say.
 
-use super::Study;
+use super::{Study, finals};
 use crate::report::document::{KeyFigure, Prose};
 use crate::report::findings::{Finals, word};
 use crate::report::meaning::Meaning;
 use crate::report::ranking::Ranking;
 use crate::report::words;
+use crate::results::By;
 use crate::wording;
 
 /// Retrainings that get a sentence of their own.
@@ -31,16 +32,16 @@ pub(super) fn title(study: &Study<'_>) -> String {
 
 /// What the study comes to.
 pub(super) fn sentences(study: &Study<'_>) -> Vec<Prose> {
-    let finals = &study.findings.finals;
-    let is_one_of_many = finals.len() > 1;
-    let mut sentences: Vec<Prose> = finals
+    let retrained = &study.findings.finals;
+    let is_one_of_many = retrained.len() > 1;
+    let mut sentences: Vec<Prose> = retrained
         .iter()
         .filter(|finals| finals.summary.test_images > 0)
         .take(SENTENCES)
         .map(|finals| tested(finals, is_one_of_many))
         .collect();
-    if finals.len() > SENTENCES {
-        let rest = wording::count(finals.len() - SENTENCES, "further retraining");
+    if retrained.len() > SENTENCES {
+        let rest = wording::count(retrained.len() - SENTENCES, "further retraining");
         sentences.push(Prose::new(format!("{rest} are listed below.")));
     }
     if sentences.is_empty() {
@@ -53,12 +54,12 @@ pub(super) fn sentences(study: &Study<'_>) -> Vec<Prose> {
 }
 
 /// The sentence about a network that met the test set.
-fn tested(finals: &Finals, is_one_of_many: bool) -> Prose {
-    let summary = &finals.summary;
+fn tested(is: &Finals, is_one_of_many: bool) -> Prose {
+    let summary = &is.summary;
     let chosen = &summary.chosen;
     let images = wording::thousands(summary.test_images);
-    let failure = finals.chosen_model().and_then(|model| model.failure.as_deref());
-    let begin = if is_one_of_many { format!("{}: the", finals.label) } else { "The".to_owned() };
+    let failure = is.chosen_model().and_then(|model| model.failure.as_deref());
+    let begin = if is_one_of_many { format!("{}: the", is.label) } else { "The".to_owned() };
     let others = match summary.models.len() {
         0 | 1 => String::new(),
         n => format!(
@@ -71,8 +72,9 @@ fn tested(finals: &Finals, is_one_of_many: bool) -> Prose {
     }
     prose.plain(" gets ").strong(words::percent(chosen.test_accuracy)).plain(format!(
         " of {images} test images right (95 % Wilson interval: {}). It was chosen by its search \
-             score, before the test set was read.{others}",
-        words::interval(chosen.interval)
+             {}, before the test set was read.{others}",
+        words::interval(chosen.interval),
+        finals::rank_word(summary.by)
     ))
 }
 
@@ -81,7 +83,8 @@ fn searched(ranking: &Ranking) -> Option<Prose> {
     let best = ranking.networks.first()?;
     let networks = wording::count(ranking.networks.len(), "network");
     let score = words::score(best.score, ranking.meaning);
-    let prose = Prose::new(format!("The best of {networks} is ")).code(&best.genotype);
+    let by = if ranking.by == By::Reward { " by reward" } else { "" };
+    let prose = Prose::new(format!("The best of {networks}{by} is ")).code(&best.genotype);
     Some(match ranking.meaning {
         Meaning::Mock => prose.plain(" with a made-up score of ").strong(score).plain("."),
         Meaning::Proxy | Meaning::Table => {
@@ -124,7 +127,10 @@ pub(super) fn key_figures(study: &Study<'_>) -> Vec<KeyFigure> {
         && let Some(best) = ranking.networks.first()
     {
         figures.push(KeyFigure {
-            name: ranking.meaning.best(),
+            name: match ranking.by {
+                By::Score => ranking.meaning.best(),
+                By::Reward => "Score of the best by reward",
+            },
             value: words::score(best.score, ranking.meaning),
             note: format!("mean of {}", wording::count(best.trials, "trial")),
         });

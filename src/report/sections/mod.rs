@@ -4,6 +4,7 @@ mod agreement;
 mod architecture;
 mod comparison;
 mod confusion;
+mod cost;
 mod data;
 mod finals;
 mod front;
@@ -42,6 +43,7 @@ pub(super) fn compose(findings: &Findings, options: &Options) -> Document {
         ("front", "Score and cost", front::blocks(&study)),
         ("agreement", "Agreement of evaluators", agreement::blocks(&study)),
         ("finals", "Retrained networks", finals::blocks(&study)),
+        ("cost", "Cost", cost::blocks(&study)),
         ("architecture", "Architecture", architecture::blocks(&study)),
         ("data", "Data", data::blocks(&study)),
         ("provenance", "Provenance", provenance::blocks(&study)),

@@ -20,10 +20,11 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     if searches.is_empty() {
         return Vec::new();
     }
-    let parts: [(&str, Part); 3] = [
+    let parts: [(&str, Part); 4] = [
         ("Search space", |search| &search.card.space),
         ("Strategy", |search| &search.card.strategy),
         ("Evaluator", |search| &search.card.evaluator),
+        ("Reward", |search| &search.card.reward),
     ];
     let mut blocks = vec![Block::Text(Prose::new(
         "What the input artifacts say of themselves. This report depends on nothing else: equal inputs \
@@ -35,6 +36,10 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
             blocks.push(Block::Table(table(caption, &parameters, searches.len())));
         }
     }
+    let settings = shared_settings(searches);
+    if !settings.is_empty() {
+        blocks.push(Block::Table(table("Course of the search", &settings, searches.len())));
+    }
     let images = shared_shapes(searches);
     blocks.push(Block::Table(table(
         "Images that networks were built for",
@@ -44,15 +49,42 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     blocks
 }
 
-/// Every leaf with its values in order of appearance, each once.
+/// Every leaf with its values in order of appearance, each once; an entry that says nothing has none.
 fn shared<'a>(searches: &'a [Search], part: Part) -> Vec<Parameter<'a>> {
     let mut parameters: Vec<Parameter<'a>> = Vec::new();
-    for search in searches {
+    for search in searches.iter().filter(|search| !part(search).is_null()) {
         for (name, value) in named_leaves(part(search)) {
             add(&mut parameters, name, plain(&value), &search.label);
         }
     }
-    // Values of one parameter stand together, in the order in which parameters appeared.
+    side_by_side(parameters)
+}
+
+/// What else a stage was told: budget, fidelity, batch, seed, and which genotypes it scored again.
+fn shared_settings(searches: &[Search]) -> Vec<Parameter<'_>> {
+    let mut parameters = Vec::new();
+    for search in searches {
+        let card = &search.card;
+        let entries =
+            [("budget", &card.budget), ("fidelity", &card.fidelity), ("choice", &card.choice)];
+        for (entry, value) in entries.into_iter().filter(|(_, value)| !value.is_null()) {
+            for (name, value) in leaves(value) {
+                let name =
+                    if name.is_empty() { entry.to_owned() } else { format!("{entry}.{name}") };
+                add(&mut parameters, name, plain(&value), &search.label);
+            }
+        }
+        for (name, value) in [("batch", card.batch), ("seed", card.seed)] {
+            if let Some(value) = value {
+                add(&mut parameters, name.to_owned(), value.to_string(), &search.label);
+            }
+        }
+    }
+    side_by_side(parameters)
+}
+
+/// Values of one parameter stand together, in the order in which parameters appeared.
+fn side_by_side(mut parameters: Vec<Parameter<'_>>) -> Vec<Parameter<'_>> {
     let names: Vec<String> = parameters.iter().map(|(name, ..)| name.clone()).collect();
     parameters.sort_by_key(|(name, ..)| names.iter().position(|first| first == name));
     parameters

@@ -8,7 +8,7 @@ use crate::report::findings::{Findings, word};
 use crate::report::ranking::{Ranked, Ranking};
 use crate::report::table::{Cell, Table};
 use crate::report::words;
-use crate::results::ModelSummary;
+use crate::results::{By, ModelSummary};
 use crate::wording;
 
 /// The section.
@@ -30,6 +30,7 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
             );
             note.push_str(&failed);
         }
+        note.push_str(&protocol_note(ranking));
         blocks.push(Block::Text(Prose::new(note)));
     }
     blocks
@@ -38,8 +39,12 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
 fn table(study: &Study<'_>, ranking: &Ranking) -> Table {
     let is_tested = !study.findings.finals.is_empty();
     let repeats = ranking.networks.iter().any(|network| network.trials > 1);
+    let (by_reward, some_shorter) = (ranking.by == By::Reward, epochs(ranking).is_some());
     let score = ranking.meaning.mean_column();
-    let mut columns = vec!["#rank", "genotype", score];
+    let mut columns = vec!["#rank", "genotype"];
+    columns.extend(by_reward.then_some("#mean reward"));
+    columns.push(score);
+    columns.extend(some_shorter.then_some("#epochs"));
     columns.extend(repeats.then_some("#trials"));
     columns.extend(["#parameters", "#multiply-adds"]);
     let measures: BTreeSet<&String> =
@@ -49,18 +54,13 @@ fn table(study: &Study<'_>, ranking: &Ranking) -> Table {
     if is_tested {
         columns.extend(["#test accuracy", "#95 % interval"]);
     }
-    let caption = format!(
-        "Best by the {} evaluator in space {}",
-        word(&ranking.evaluator),
-        word(&ranking.space)
-    );
-    let mut table = Table::new(caption, &columns);
+    let mut table = Table::new(caption(ranking), &columns);
     for (i, network) in ranking.networks.iter().take(study.options.top).enumerate() {
-        let mut cells = vec![
-            Cell::count(i as u64 + 1),
-            Cell::code(&network.genotype),
-            Cell::number(network.score, words::score(network.score, ranking.meaning)),
-        ];
+        let mut cells = vec![Cell::count(i as u64 + 1), Cell::code(&network.genotype)];
+        let reward = Cell::number(network.reward, format!("{:.4}", network.reward));
+        cells.extend(by_reward.then_some(reward));
+        cells.push(Cell::number(network.score, words::score(network.score, ranking.meaning)));
+        cells.extend(some_shorter.then(|| Cell::count(network.epochs)));
         cells.extend(repeats.then(|| Cell::count(network.trials as u64)));
         cells.extend([Cell::large(network.parameters), Cell::large(network.multiply_adds)]);
         cells.extend(measures.iter().map(|&name| measure_cell(network.measures.get(name))));
@@ -70,6 +70,44 @@ fn table(study: &Study<'_>, ranking: &Ranking) -> Table {
         table.row(cells);
     }
     table
+}
+
+/// What ranks, and by which protocol.
+fn caption(ranking: &Ranking) -> String {
+    let reward = if ranking.by == By::Reward { "reward with " } else { "" };
+    let caption = format!(
+        "Best by {reward}the {} evaluator in space {}",
+        word(&ranking.evaluator),
+        word(&ranking.space)
+    );
+    if ranking.fidelity.is_null() {
+        caption
+    } else {
+        format!("{caption}, {}", word(&ranking.fidelity))
+    }
+}
+
+/// Fewest and most epochs behind the scores, where these differ.
+fn epochs(ranking: &Ranking) -> Option<(u64, u64)> {
+    let epochs = || ranking.networks.iter().map(|network| network.epochs);
+    let (fewest, most) = (epochs().min()?, epochs().max()?);
+    (fewest < most).then_some((fewest, most))
+}
+
+/// What a reader must know of how these networks came to stand in one list.
+fn protocol_note(ranking: &Ranking) -> String {
+    let mut note = String::new();
+    if ranking.by == By::Reward {
+        note.push_str(" Ranked by reward, since the search's reward has a cost.");
+    }
+    if let Some((fewest, most)) = epochs(ranking) {
+        let text = format!(
+            " Scores come from trainings of {fewest} to {most} epochs: one after fewer epochs says less \
+             than it would after more."
+        );
+        note.push_str(&text);
+    }
+    note
 }
 
 /// A measured value as it is, in whatever unit it has.

@@ -35,6 +35,8 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     for (i, group) in groups.iter().enumerate() {
         blocks.extend(comparison::blocks(group, i));
     }
+    let unequal = comparison::of_unequal_fidelity(&long);
+    blocks.extend(unequal.iter().enumerate().map(|(i, group)| comparison::fidelities(group, i)));
     let mut curves = long.iter().take(CURVES).enumerate();
     // One curve is always in sight; beside a comparison, single curves are details.
     if groups.is_empty() {

@@ -169,7 +169,7 @@ impl Space for NasnetSpace {
     }
 
     /// A cell, then with probability 2/5 another input, 2/5 another operation, 1/5 the other combiner of
-    /// one of its blocks (Real et al. 2019, sec. 3.2, whose space only adds).
+    /// one of its blocks. The shares are ours: the cells of Real et al. 2019 (sec. 3.2) only add.
     fn mutate(&self, genotype: &Genotype, stream: &mut Stream) -> Option<Genotype> {
         edit::change(&self.process, genotype, stream)
     }

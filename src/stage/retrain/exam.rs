@@ -5,7 +5,7 @@ use std::path::Path;
 use super::finals::{Model, Trained};
 use super::folder;
 use crate::dataset::Testset;
-use crate::results::{Chosen, MODELS_FORMAT, ModelSummary, ModelsSummary, Signature};
+use crate::results::{By, Chosen, MODELS_FORMAT, ModelSummary, ModelsSummary, Signature};
 use crate::stage::{Job, Outcome, StageError};
 use crate::statistics::wilson;
 use crate::train::{Examples, Scores, TrainError, predict};
@@ -50,7 +50,10 @@ pub(super) fn sit(
         .iter()
         .zip(&scores)
         .enumerate()
-        .map(|(place, (model, scores))| model.summary(place + 1, scores.as_ref(), &labels))
+        .map(|(place, (model, scores))| ModelSummary {
+            search_reward: (trained.by == By::Reward).then_some(model.is.ranked.mean_reward),
+            ..model.summary(place + 1, scores.as_ref(), &labels)
+        })
         .collect();
     let best = &models[trained.chosen];
     let sat = (1..).zip(scores).filter_map(|(rank, scores)| Some((rank, scores?)));
@@ -66,6 +69,7 @@ pub(super) fn sit(
         ensemble: is_ensemble.then(|| ensemble(&sat, &labels)),
         ensemble_ranks: if is_ensemble { ranks } else { Vec::new() },
         models,
+        by: trained.by,
         test_images: labels.len() as u64,
         test_images_by_class: by_class(&labels, trained.signature.classes.len()),
         classes: trained.signature.classes.clone(),
@@ -108,6 +112,7 @@ impl Model {
             rank,
             genotype: self.is.ranked.genotype.clone(),
             search_score: self.is.ranked.mean_score,
+            search_reward: None,
             parameters: network.parameters(),
             multiply_adds: network.multiply_adds(),
             epochs: history.len() as u64,

@@ -9,7 +9,7 @@ use super::{RetrainConfig, Validation};
 use crate::dataset::Dataset;
 use crate::event::{Emit, Event};
 use crate::net::{Drawing, Network};
-use crate::results::{Ranked, Signature, Trials, TrialsCard, top};
+use crate::results::{By, Ranked, Signature, Trials, TrialsCard, top};
 use crate::space::SpaceConfig;
 use crate::stage::lanes::{lanes, side_by_side};
 use crate::stage::{Job, StageError, memory, profile};
@@ -21,6 +21,7 @@ use crate::train::{
 /// The networks to be trained, best first, and what they learn from.
 pub(super) struct Finals {
     pub(super) networks: Vec<Final>,
+    by: By,
     data: Dataset,
     standard: Standard,
 }
@@ -35,7 +36,9 @@ pub(super) struct Final {
 /// All finals after their training, with the one that was chosen. Only this can sit an exam.
 pub(super) struct Trained {
     pub(super) models: Vec<Model>,
-    /// Place of the best by search score that could be trained.
+    /// What they are ranked by.
+    pub(super) by: By,
+    /// Place of the first by rank that could be trained.
     pub(super) chosen: usize,
     pub(super) standard: Standard,
     pub(super) signature: Signature,
@@ -47,7 +50,7 @@ pub(super) struct Model {
     pub(super) fitted: Fitted,
 }
 
-/// Ranks the genotypes of all trials by mean score and builds the best.
+/// Ranks the genotypes of all trials and builds the best.
 pub(super) fn choose(config: &RetrainConfig, job: &Job<'_>) -> Result<Finals, StageError> {
     let inputs = job.inputs("trials").iter().map(|input| Trials::read(&input.path));
     let searches = inputs
@@ -70,8 +73,10 @@ pub(super) fn choose(config: &RetrainConfig, job: &Job<'_>) -> Result<Finals, St
     })?;
     let space = space.with(&config.space).and_then(|space| space.open(image, classes));
     let space = space.map_err(|error| StageError::caused_by(&error))?;
+    let by = By::of(config.by, searches.iter().map(|search| &search.card))
+        .map_err(|error| StageError::caused_by(&error))?;
     let trials: Vec<_> = searches.into_iter().map(|search| search.trials).collect();
-    let networks = top(&trials, config.top)
+    let networks = top(&trials, by, config.top)
         .into_iter()
         .map(|ranked| {
             let genotype =
@@ -88,7 +93,7 @@ pub(super) fn choose(config: &RetrainConfig, job: &Job<'_>) -> Result<Finals, St
     }
     let standard = Standard::of(&data.card, config.recipe.preprocessing)
         .map_err(|error| StageError::caused_by(&error))?;
-    Ok(Finals { networks, data, standard })
+    Ok(Finals { networks, by, data, standard })
 }
 
 /// The card of all searches, which must agree on the space: a text means another network in another.
@@ -138,7 +143,7 @@ impl Finals {
             StageError::Failed(format!("no network could be trained; the best by search {reason}"))
         })?;
         let signature = self.standard.signature(&self.data.card);
-        Ok(Trained { models, chosen, standard: self.standard, signature })
+        Ok(Trained { by: self.by, models, chosen, standard: self.standard, signature })
     }
 
     /// What a final is trained on, and how.
