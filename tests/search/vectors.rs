@@ -17,7 +17,7 @@ use phytotron::space::nasbench201::{
 };
 use phytotron::space::nasnet::{Cell, CellOp, NasnetConfig, NasnetSpace, Size, Stem};
 use phytotron::space::{Features, Genotype, Space, StateId};
-use phytotron::stage::evaluators::{Retries, proxy};
+use phytotron::stage::evaluators::{Retries, Score, proxy};
 use phytotron::statistics;
 use phytotron::train::{Codes, Recipe, Schedule as LrSchedule, Values};
 use serde_json::Value;
@@ -557,9 +557,9 @@ fn gradient_proxies(v: &Vector<'_>) {
 }
 
 fn cubed_reward(v: &Vector<'_>) {
-    let config = RewardConfig { last_epochs: Some(5), power: 3.0, cost: None };
+    let config = RewardConfig { power: 3.0, cost: None };
     let curve = reals(&v.input["val_accuracies"]);
-    let score = *curve.last().expect("some epochs");
+    let score = Score::MaxLast5.of(&curve).expect("some epochs");
     let evaluation =
         Evaluation { score, failure: None, epochs: 7, steps: 70, curve, measures: BTreeMap::new() };
     let features = Chain::parse("[SM(10)]").expect("canonical").features(square(32), false);

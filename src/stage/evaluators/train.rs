@@ -113,8 +113,9 @@ struct Effort {
 }
 
 impl Score {
-    /// The accuracy that counts; nothing when no epoch has ended.
-    fn of(self, curve: &[f64]) -> Option<f64> {
+    /// The accuracy of a curve that counts; nothing when no epoch has ended.
+    #[must_use]
+    pub fn of(self, curve: &[f64]) -> Option<f64> {
         let counted = match self {
             Self::Last => &curve[curve.len().saturating_sub(1)..],
             Self::Best => curve,
