@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::announce::Announcer;
 use super::evaluators::{EvaluatorConfig, Scorer, Subject};
 use super::forecast;
-use super::mistakes::of_evaluator;
+use super::mistakes::{of_changes, of_evaluator};
 use super::search::{interrupted_or_broken, trial_of, write};
 use super::task::{DATA, Task, sentence};
 use super::trial_log::{Resumed, TrialLog};
@@ -80,7 +80,8 @@ impl Config for EvaluateConfig {
     const SUMMARY: &'static str = "scores found architectures again with another evaluator";
 
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
-        let mut mistakes = Vec::from_iter(of_evaluator(&self.evaluator, with, "evaluator"));
+        let mut mistakes = of_changes(with, "space");
+        mistakes.extend(of_evaluator(&self.evaluator, with, "evaluator"));
         let (Some(_), Some(_), Some(sample)) = (self.top, self.sample, with.get("sample")) else {
             return mistakes;
         };
@@ -116,7 +117,7 @@ impl Stage for EvaluateConfig {
 
     fn components(&self) -> Vec<Component> {
         let mut components = vec![Component { name: "evaluate", version: VERSION }];
-        let spaces = space::COMPONENTS.map(|(name, version)| Component { name, version });
+        let spaces = space::COMPONENTS.iter().map(|&(name, version)| Component { name, version });
         components.extend(spaces);
         components.extend(self.evaluator.components());
         components
