@@ -116,6 +116,7 @@ impl Config for SearchConfig {
         mistakes::of_space(&self.space, with, "space")
             .into_iter()
             .chain(mistakes::of_strategy(&self.strategy, with, "strategy"))
+            .chain(mistakes::of_given(&self.strategy, &self.space, self.image, with))
             .chain(mistakes::of_evaluator(&self.evaluator, with, "evaluator"))
             .chain(self.of_fidelity(with))
             .collect()
