@@ -59,6 +59,32 @@ fn a_search_trains_as_its_papers_score_does() {
     assert_eq!((&zoph["score"], &zoph["recipe"]["lr"]), (&"max_last_5".into(), &0.1.into()));
 }
 
+/// A comment on its line, on the line of the map that it stands in, or on the line above.
+#[test]
+fn every_number_of_a_preset_has_a_source() {
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    for file in yaml_files("stages") {
+        let text = fs::read_to_string(&file).unwrap();
+        let (_, with) = text.split_once("\nwith:\n").unwrap();
+        let lines: Vec<&str> = with.lines().collect();
+        for (place, line) in lines.iter().enumerate() {
+            let value = line.split_once(": ").map_or(*line, |(_, value)| value);
+            let has_number =
+                value.split([' ', ',', '[', ']']).any(|word| word.parse::<f64>().is_ok());
+            let above = lines[..place].iter().rev();
+            let parent = above.clone().find(|above| depth(above) < depth(line));
+            let before =
+                lines[..place].last().filter(|before| before.trim_start().starts_with('#'));
+            let has_source = [Some(line), parent, before].into_iter().flatten();
+            assert!(
+                !has_number || has_source.into_iter().any(|line| line.contains('#')),
+                "{}: {line}",
+                stem(&file)
+            );
+        }
+    }
+}
+
 /// Trains with every preset in turn, on few small images and with few filters.
 const EVERY: &str = "\
 name: every-preset
