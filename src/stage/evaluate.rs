@@ -163,7 +163,7 @@ impl Stage for EvaluateConfig {
         let space = found.open(task.as_ref())?;
         let chosen = self.choose(job, &found);
         let data = task.and_then(|task| task.data);
-        let scorer = self.evaluator.open(job, data, space.classes())?;
+        let scorer = self.evaluator.open(job, data, &*space)?;
         let (log, resumed) = TrialLog::open(job)?;
         let announcer = Announcer::new(job, chosen.len() as u64 * self.seeds);
         let mut rescoring = Rescoring {

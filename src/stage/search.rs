@@ -26,15 +26,15 @@ use crate::diagnostic::Diagnostic;
 use crate::manifest::{Change, Manifest};
 use crate::results::{self, TRIALS_FORMAT, Trial, TrialsCard, write_card};
 use crate::search::{
-    Bracket, EvaluateError, Evaluation, FidelityConfig, Proposal, RewardConfig, SavedSearch,
-    Search, StrategyConfig,
+    Bracket, EvaluateError, Evaluation, FidelityConfig, Knowledge, Proposal, RewardConfig, Search,
+    StrategyConfig,
 };
 use crate::space::{Space, SpaceConfig};
 use crate::spec::Node;
 use crate::statistics::{Bar, Medians};
 
 /// Version of the kind: raised when the same search gives other files.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Name of the file about the controller.
 const CONTROLLER_FILE: &str = "controller.json";
@@ -184,7 +184,7 @@ impl Stage for SearchConfig {
         let failed = |error: &dyn std::error::Error| StageError::Failed(sentence(error));
         let space = self.space.open(task.image, task.classes).map_err(|e| failed(&e))?;
         let search = self.search(&*space, job)?;
-        let scorer = self.evaluator.open(job, task.data, task.classes)?;
+        let scorer = self.evaluator.open(job, task.data, &*space)?;
         let (log, resumed) = TrialLog::open(job)?;
         let mut course = Course {
             config: self,
@@ -217,9 +217,11 @@ struct Course<'a> {
 }
 
 impl Course<'_> {
-    /// Goes on where an earlier attempt saved.
-    fn resume(&mut self, resumed: Resumed<SavedSearch>) -> Result<(), StageError> {
-        let restored = self.search.restore(resumed.state);
+    /// Goes on where an earlier attempt saved: its lines have the networks, so that a checkpoint need not.
+    fn resume(&mut self, resumed: Resumed<Knowledge>) -> Result<(), StageError> {
+        let networks = continuation::networks(&resumed.trials, self.search.space());
+        let networks = networks.map_err(StageError::Failed)?;
+        let restored = self.search.restore(resumed.state.with(networks));
         restored.map_err(|error| StageError::Failed(sentence(&error)))?;
         self.count(&resumed.trials);
         if self.search.trials() == self.announcer.trials() {
@@ -255,11 +257,11 @@ impl Course<'_> {
     fn run(&mut self) -> Result<(), StageError> {
         while self.search.trials() < self.config.budget.trials && !self.search.is_exhausted() {
             if self.job.stop.is_requested() {
-                self.log.save(&self.search.save())?;
+                self.log.save(&self.search.knowledge())?;
                 return Err(StageError::Interrupted);
             }
             if self.log.is_due() {
-                self.log.save(&self.search.save())?;
+                self.log.save(&self.search.knowledge())?;
             }
             self.batch()?;
         }

@@ -134,7 +134,7 @@ impl EvaluatorConfig {
         }
     }
 
-    /// The evaluator for a job.
+    /// The evaluator of networks of `space` for a job.
     ///
     /// # Errors
     /// When it needs data and there is none, or the data does not allow it.
@@ -142,12 +142,14 @@ impl EvaluatorConfig {
         &'a self,
         job: &'a Job<'a>,
         data: Option<Dataset>,
-        classes: usize,
+        space: &dyn Space,
     ) -> Result<Scorer<'a>, StageError> {
         match (self, data) {
-            (Self::Mock(config), _) => Ok(Scorer::Mock(MockEvaluator::new(config, classes))),
+            (Self::Mock(config), _) => {
+                Ok(Scorer::Mock(MockEvaluator::new(config, space.classes())))
+            }
             (Self::Train(config), Some(data)) => Ok(Scorer::Networks(config.open(job, data)?)),
-            (Self::Table(config), _) => Ok(Scorer::Table(Table::read(config, job)?)),
+            (Self::Table(config), _) => Ok(Scorer::Table(Table::read(config, job, space)?)),
             (Self::Proxy(config), data) => Ok(Scorer::Networks(config.open(job, data)?)),
             (Self::Train(_), None) => Err(StageError::Failed(
                 "the evaluator `train` needs a dataset on `data`".to_owned(),
