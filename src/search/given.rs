@@ -6,12 +6,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::strategy::Parameters;
 use super::{Controller, Finished, Progress, SearchError};
-use crate::seed::Stream;
+use crate::seed::{Seed, Stream};
 use crate::space::{Genotype, Space};
 
 /// Version of the strategy: raised when the same list gives other trials.
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// Networks by their texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +41,21 @@ impl Given {
     pub(super) fn new(config: &GivenConfig, space: &dyn Space) -> Result<Self, SearchError> {
         let genotypes = config.networks.iter().map(|text| read(text, space));
         Ok(Self { genotypes: genotypes.collect::<Result<_, _>>()?, named: 0 })
+    }
+}
+
+impl Parameters for GivenConfig {
+    fn component(&self) -> (&'static str, u32) {
+        ("strategy.given", VERSION)
+    }
+
+    fn controller(
+        &self,
+        space: &dyn Space,
+        _: u64,
+        _: Seed,
+    ) -> Result<Box<dyn Controller>, SearchError> {
+        Ok(Box::new(Given::new(self, space)?))
     }
 }
 
