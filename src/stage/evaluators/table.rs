@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, HashMap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{ProjectFiles, csv};
+use super::{Parameters, Scorer};
+use crate::dataset::{Dataset, ProjectFiles, csv};
 use crate::search::{EvaluateError, Evaluation};
 use crate::space::Space;
-use crate::stage::{Job, StageError};
+use crate::stage::{Arity, Component, Job, StageError};
 use crate::wording;
 
 /// Version of how tables are read.
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// Looks scores up in a CSV file whose first line names its columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +53,29 @@ fn score() -> String {
 
 fn one() -> f64 {
     1.0
+}
+
+impl Parameters for TableConfig {
+    fn components(&self) -> Vec<Component> {
+        vec![Component { name: "evaluator.table", version: VERSION }]
+    }
+
+    fn files(&self) -> Vec<String> {
+        vec![self.file.clone()]
+    }
+
+    fn data(&self) -> Arity {
+        Arity::Optional
+    }
+
+    fn scorer<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        _: Option<Dataset>,
+        space: &dyn Space,
+    ) -> Result<Scorer<'a>, StageError> {
+        Ok(Scorer::Table(Table::read(self, job, space)?))
+    }
 }
 
 /// A table in memory.
