@@ -55,8 +55,8 @@ pub struct EvaluateConfig {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub sample: Option<usize>,
-    /// Times that each genotype is scored, each with a seed of its own; a ranking takes the mean. Finals
-    /// chosen after a second look with three seeds owe less to luck.
+    /// Times that each genotype is scored, each with a seed of its own; a ranking takes the mean. To rescore the
+    /// best 30 with `{ top: 30, seeds: 3 }` before the finals makes them owe less to luck.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     #[schemars(range(min = 1, max = 100))]
     pub seeds: u64,

@@ -54,6 +54,8 @@ const SMALLEST: &[(&str, &[&str])] = &[
             "children=2",
             "fraction=0.5",
             "epochs=1",
+            "rescored=1",
+            "seeds=2",
             "top=1",
             "final_epochs=1",
         ],
