@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use phytotron::artifact::{Coordinates, StageId};
-use phytotron::dataset::{Card, Images};
+use phytotron::dataset::{Card, Fit, Images};
 use phytotron::event::Silent;
 use phytotron::net::{Network, Shape};
 use phytotron::seed::Seed;

@@ -16,7 +16,7 @@ pub struct Finished<'a> {
     pub genotype: &'a Genotype,
     /// What the search makes of its score; finite.
     pub reward: f64,
-    /// Networks that were proposed and whose reward is not known yet.
+    /// Draws of networks that were proposed before this one's reward was presented and whose own was not yet.
     pub pending: usize,
 }
 

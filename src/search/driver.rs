@@ -2,7 +2,8 @@
 //!
 //! - A network is evaluated once. Proposed again it is not a trial: its reward is presented to the
 //!   controller again, and another episode is walked. So Q-learning replays it once more, a policy gradient
-//!   counts one more draw of its policy, and evolution bears one more child, at no cost.
+//!   counts one more draw of its policy, and evolution bears one more child, at no cost. One of the running
+//!   batch is presented again when the batch's rewards are known, in the order of the draws.
 //! - A network beyond the space's limits is not a trial either: no reward, drawn again, counted. (A
 //!   made-up low reward would make other such networks attractive to a table that starts high.)
 //! - In a space that grows ([`Space::grown`]) the number of different networks proposed before says how
@@ -90,6 +91,9 @@ pub struct Search<'s> {
     evaluated: Vec<(Genotype, f64)>,
     /// Proposed and not yet observed.
     pending: Vec<Genotype>,
+    /// The networks that were drawn since the last observation and have no reward yet, by number: each of
+    /// `pending` once, and again whenever it was drawn again.
+    draws: Vec<usize>,
     /// Number of each network: its place in `evaluated`, or behind it in `pending`.
     numbers: HashMap<Genotype, usize>,
 }
@@ -106,6 +110,7 @@ impl<'s> Search<'s> {
             counts: Counts::default(),
             evaluated: Vec::new(),
             pending: Vec::new(),
+            draws: Vec::new(),
             numbers: HashMap::new(),
         }
     }
@@ -188,12 +193,12 @@ impl<'s> Search<'s> {
     pub fn observe(&mut self, rewards: &[f64]) {
         assert_eq!(rewards.len(), self.pending.len(), "BUG: a reward for each proposal");
         let pending = std::mem::take(&mut self.pending);
-        for (left, (genotype, &reward)) in
-            (0..pending.len()).rev().zip(pending.into_iter().zip(rewards))
-        {
+        for (genotype, &reward) in pending.into_iter().zip(rewards) {
             assert!(reward.is_finite(), "BUG: the reward {reward} passed the evaluator");
-            let network = self.evaluated.len();
             self.evaluated.push((genotype, reward));
+        }
+        let draws = std::mem::take(&mut self.draws);
+        for (left, network) in (0..draws.len()).rev().zip(draws) {
             self.present(network, left);
         }
     }
@@ -235,6 +240,7 @@ impl<'s> Search<'s> {
         self.counts = saved.counts;
         self.evaluated = saved.networks;
         self.pending.clear();
+        self.draws.clear();
         Ok(())
     }
 
@@ -262,18 +268,21 @@ impl<'s> Search<'s> {
         }
         self.counts.rejected_in_a_row = 0;
         self.counts.repeats_in_a_row = 0;
+        self.draws.push(self.numbers.len());
         self.numbers.insert(genotype.clone(), self.numbers.len());
         self.pending.push(genotype.clone());
         Some(Proposal { genotype, features, epsilon })
     }
 
-    /// A network came up again. One of the running batch has no reward yet and teaches nothing.
+    /// A network came up again. One of the running batch has no reward yet and waits for it.
     fn repeat(&mut self, network: usize) {
         self.counts.rejected_in_a_row = 0;
         self.counts.repeats += 1;
         self.counts.repeats_in_a_row += 1;
         if network < self.evaluated.len() {
-            self.present(network, self.pending.len());
+            self.present(network, self.draws.len());
+        } else {
+            self.draws.push(network);
         }
     }
 

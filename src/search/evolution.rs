@@ -12,12 +12,13 @@ use std::collections::VecDeque;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::strategy::Parameters;
 use super::{Controller, Finished, Progress, SearchError};
-use crate::seed::Stream;
+use crate::seed::{Seed, Stream};
 use crate::space::{Genotype, Space};
 
 /// Version of the algorithm: raised when the same seed and rewards give other networks.
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// Regularized evolution. For small budgets the literature takes a population of 30 and samples of 10
 /// (`NASLib`, `naszilla`), or 10 and 3 (NATS-Bench).
@@ -58,6 +59,21 @@ struct Member {
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
     population: Vec<usize>,
+}
+
+impl Parameters for EvolutionConfig {
+    fn component(&self) -> (&'static str, u32) {
+        ("strategy.evolution", VERSION)
+    }
+
+    fn controller(
+        &self,
+        _: &dyn Space,
+        _: u64,
+        _: Seed,
+    ) -> Result<Box<dyn Controller>, SearchError> {
+        Ok(Box::new(Evolution::new(self)))
+    }
 }
 
 impl Evolution {

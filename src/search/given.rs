@@ -6,12 +6,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::strategy::Parameters;
 use super::{Controller, Finished, Progress, SearchError};
-use crate::seed::Stream;
+use crate::seed::{Seed, Stream};
 use crate::space::{Genotype, Space};
 
 /// Version of the strategy: raised when the same list gives other trials.
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// Networks by their texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,24 +39,50 @@ impl Given {
     /// A network that is not of this space, or beyond its limits: left out in silence it would be missed in a
     /// comparison. Any list in a space that grows, whose first networks may not be as deep as those of the list.
     pub(super) fn new(config: &GivenConfig, space: &dyn Space) -> Result<Self, SearchError> {
-        if space.grown(0).is_some() {
-            return Err(SearchError::GivenGrows);
-        }
-        let read = |text: &String| {
-            let not = |reason| SearchError::NotGiven { text: text.clone(), reason };
-            let genotype = space.parse(text).map_err(|error| not(error.to_string()))?;
-            let features = space.features(&genotype);
-            if space.limits().allow(&features) {
-                return Ok(genotype);
-            }
-            Err(not(format!(
-                "{} parameters and {} multiply-adds are more than the space allows: raise its `_max` parameters",
-                features.parameters, features.multiply_adds
-            )))
-        };
-        let genotypes = config.networks.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Self { genotypes, named: 0 })
+        let genotypes = config.networks.iter().map(|text| read(text, space));
+        Ok(Self { genotypes: genotypes.collect::<Result<_, _>>()?, named: 0 })
     }
+}
+
+impl Parameters for GivenConfig {
+    fn component(&self) -> (&'static str, u32) {
+        ("strategy.given", VERSION)
+    }
+
+    fn controller(
+        &self,
+        space: &dyn Space,
+        _: u64,
+        _: Seed,
+    ) -> Result<Box<dyn Controller>, SearchError> {
+        Ok(Box::new(Given::new(self, space)?))
+    }
+}
+
+impl GivenConfig {
+    /// What is wrong with the networks in `space`, each with its place in the list.
+    #[must_use]
+    pub fn mistakes(&self, space: &dyn Space) -> Vec<(usize, SearchError)> {
+        let read = |(place, text): (usize, &String)| Some((place, read(text, space).err()?));
+        self.networks.iter().enumerate().filter_map(read).collect()
+    }
+}
+
+/// The network that `text` names, when `space` has it and allows it.
+fn read(text: &str, space: &dyn Space) -> Result<Genotype, SearchError> {
+    if space.grown(0).is_some() {
+        return Err(SearchError::GivenGrows);
+    }
+    let not = |reason| SearchError::NotGiven { text: text.to_owned(), reason };
+    let genotype = space.parse(text).map_err(|error| not(error.to_string()))?;
+    let features = space.features(&genotype);
+    if space.limits().allow(&features) {
+        return Ok(genotype);
+    }
+    Err(not(format!(
+        "{} parameters and {} multiply-adds are more than the space allows: raise its `_max` parameters",
+        features.parameters, features.multiply_adds
+    )))
 }
 
 impl Controller for Given {

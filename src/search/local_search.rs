@@ -7,12 +7,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::strategy::Parameters;
 use super::{Controller, Finished, Progress, SearchError};
-use crate::seed::Stream;
+use crate::seed::{Seed, Stream};
 use crate::space::{Genotype, Space};
 
 /// Version of the algorithm: raised when the same seed and rewards give other networks.
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// Local search from random starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +66,21 @@ impl Climb {
             }
             _ => *self = Self::begin(starts),
         }
+    }
+}
+
+impl Parameters for LocalSearchConfig {
+    fn component(&self) -> (&'static str, u32) {
+        ("strategy.local_search", VERSION)
+    }
+
+    fn controller(
+        &self,
+        _: &dyn Space,
+        _: u64,
+        _: Seed,
+    ) -> Result<Box<dyn Controller>, SearchError> {
+        Ok(Box::new(LocalSearch::new(self)))
     }
 }
 

@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::policy_gradient::{Ingredients, PolicyGradient, Rule};
 use super::reinforce::Published;
-use super::{Baseline, BaselineKind, Controller, LstmConfig};
+use super::strategy::Parameters;
+use super::{Baseline, BaselineKind, Controller, LstmConfig, SearchError};
 use crate::seed::Seed;
-use crate::space::Process;
+use crate::space::{Process, Space};
 
 /// Version of the algorithm: raised when the same seed and rewards give other networks.
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// Proximal policy optimization with a recurrent controller.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +126,25 @@ impl PpoConfig {
             entropy_weight: self.entropy_weight,
             baseline: Baseline::new(self.baseline, self.baseline_decay),
         }))
+    }
+}
+
+impl Parameters for PpoConfig {
+    fn component(&self) -> (&'static str, u32) {
+        ("strategy.ppo", VERSION)
+    }
+
+    fn mistakes(&self) -> Vec<(&'static str, String)> {
+        self.check()
+    }
+
+    fn controller(
+        &self,
+        space: &dyn Space,
+        _: u64,
+        seed: Seed,
+    ) -> Result<Box<dyn Controller>, SearchError> {
+        Ok(self.open(space.process(), seed))
     }
 }
 

@@ -16,12 +16,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::controller::Table;
+use super::strategy::Parameters;
 use super::{Controller, Finished, Progress, SearchError};
-use crate::seed::Stream;
+use crate::seed::{Seed, Stream};
 use crate::space::{Genotype, Process, RowId, Space, StateId};
 
 /// Version of the algorithm: raised when the same seed and rewards give other networks.
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// Name of the table's file.
 const TABLE_FILE: &str = "q_table.csv";
@@ -39,8 +40,8 @@ pub struct QLearningConfig {
     /// Value of what was never tried: near an average network's accuracy, rather below it.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub initial_value: f64,
-    /// Walks replayed after each network.
-    #[schemars(range(max = 100_000))]
+    /// Walks replayed after each network; all that is learned is learned from them.
+    #[schemars(range(min = 1, max = 100_000))]
     pub replay: u32,
     /// Exploration rates and how many new networks each proposes.
     #[schemars(length(min = 1, max = 1000))]
@@ -101,6 +102,32 @@ impl QLearningConfig {
             })
             .into_iter()
             .collect()
+    }
+}
+
+impl Parameters for QLearningConfig {
+    fn component(&self) -> (&'static str, u32) {
+        ("strategy.q_learning", VERSION)
+    }
+
+    fn mistakes(&self) -> Vec<(&'static str, String)> {
+        self.check()
+    }
+
+    fn depends_on_budget(&self) -> Option<&'static str> {
+        let is_stretched = self.scale.is_none();
+        is_stretched.then_some(
+            "the epsilon schedule is stretched to the budget (`strategy.scale` fixes it)",
+        )
+    }
+
+    fn controller(
+        &self,
+        space: &dyn Space,
+        trials: u64,
+        _: Seed,
+    ) -> Result<Box<dyn Controller>, SearchError> {
+        Ok(Box::new(QLearning::new(self, space.process(), trials)))
     }
 }
 

@@ -3,12 +3,13 @@
 //! Two laws, because they differ: a walk with uniform decisions favours short networks, a uniform draw
 //! over networks favours long ones, of which there are more.
 
+use super::strategy::Parameters;
 use super::{Controller, Finished, Progress, SearchError};
-use crate::seed::Stream;
+use crate::seed::{Seed, Stream};
 use crate::space::{Genotype, Space};
 
 /// Version of both laws: raised when the same seed gives other networks.
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// What is drawn uniformly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,25 @@ pub enum Law {
     Decisions,
     /// The network, among all that there are.
     Networks,
+}
+
+impl Parameters for Law {
+    fn component(&self) -> (&'static str, u32) {
+        let name = match self {
+            Self::Decisions => "strategy.random",
+            Self::Networks => "strategy.random_uniform",
+        };
+        (name, VERSION)
+    }
+
+    fn controller(
+        &self,
+        space: &dyn Space,
+        _: u64,
+        _: Seed,
+    ) -> Result<Box<dyn Controller>, SearchError> {
+        Ok(Box::new(Random::new(*self, space)?))
+    }
 }
 
 /// Draws networks and learns nothing.

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::policy::{Policy, Recurrent, Sizes, Softmax, Squash, Start};
 use super::policy_gradient::{Ingredients, PolicyGradient, Rule};
-use super::{Baseline, BaselineKind, Controller};
+use super::strategy::Parameters;
+use super::{Baseline, BaselineKind, Controller, SearchError};
 use crate::seed::Seed;
-use crate::space::Process;
+use crate::space::{Process, Space};
 
 /// Version of the algorithm: raised when the same seed and rewards give other networks.
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// Policy gradient with a moving-average baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -141,6 +142,21 @@ impl LstmConfig {
         let range = self.init_range.unwrap_or(published.init_range);
         let mut start = Start { range, stream: &mut seed.stream("controller", 0) };
         Box::new(Recurrent::new(process, sizes, squash, &mut start))
+    }
+}
+
+impl Parameters for ReinforceConfig {
+    fn component(&self) -> (&'static str, u32) {
+        ("strategy.reinforce", VERSION)
+    }
+
+    fn controller(
+        &self,
+        space: &dyn Space,
+        _: u64,
+        seed: Seed,
+    ) -> Result<Box<dyn Controller>, SearchError> {
+        Ok(self.open(space.process(), seed))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a controller learns from: the reward that is made of a trial's accuracy and the network's size.
 //!
-//! A trial's score stays its accuracy; only the controller sees the reward. A failed child is worth chance,
-//! whatever its curve says, and no reward is ever NaN.
+//! A trial's score stays its accuracy; only the controller sees the reward. A failed child is worth its score
+//! and never more than chance, whatever its curve says, and no reward is ever NaN.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,15 +11,12 @@ use crate::space::Features;
 
 /// How the reward follows from a trial; by default it is the score.
 ///
-/// Zoph & Le (2017, sec. 4.2) take `{ last_epochs: 5, power: 3 }`: the cube of the best accuracy of the last
-/// five epochs.
+/// Zoph & Le (2017, sec. 4.1) take `{ power: 3 }`: the cube of the score, which is the best accuracy of the last
+/// five epochs there (`evaluator: { kind: train, score: max_last_5 }`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardConfig {
-    /// The accuracy that counts is the best of so many last epochs. Without it, it is the score.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub last_epochs: Option<usize>,
-    /// Power that the accuracy is raised to: above 1 differences among good networks weigh more.
+    /// Power that the score is raised to: above 1 differences among good networks weigh more.
     #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 0.0))]
     pub power: f64,
     /// What large networks lose.
@@ -68,7 +65,7 @@ fn soft() -> f64 {
 
 impl Default for RewardConfig {
     fn default() -> Self {
-        Self { last_epochs: None, power: 1.0, cost: None }
+        Self { power: 1.0, cost: None }
     }
 }
 
@@ -78,24 +75,10 @@ impl RewardConfig {
     #[expect(clippy::cast_precision_loss, reason = "class counts are small")]
     pub fn of(&self, evaluation: &Evaluation, features: &Features, classes: usize) -> f64 {
         let chance = 1.0 / classes as f64;
-        let accuracy = if evaluation.failure.is_some() {
-            chance
-        } else {
-            Some(self.accuracy(evaluation)).filter(|a| a.is_finite()).unwrap_or(chance)
-        };
-        libm::pow(accuracy, self.power)
-            * self.cost.as_ref().map_or(1.0, |cost| cost.factor(features))
-    }
-
-    /// The accuracy that counts.
-    fn accuracy(&self, evaluation: &Evaluation) -> f64 {
-        let Some(epochs) = self.last_epochs.filter(|_| !evaluation.curve.is_empty()) else {
-            return evaluation.score;
-        };
-        let first = evaluation.curve.len().saturating_sub(epochs);
-        // Not `f64::max`, which passes over NaN.
-        let larger = |best: f64, a: f64| if a > best || a.is_nan() { a } else { best };
-        evaluation.curve[first..].iter().copied().fold(f64::NEG_INFINITY, larger)
+        let score = if evaluation.score.is_finite() { evaluation.score } else { chance };
+        // Not chance itself: a measure that is no accuracy has valid scores below it, and a failed one ranks last.
+        let worth = if evaluation.failure.is_some() { score.min(chance) } else { score };
+        libm::pow(worth, self.power) * self.cost.as_ref().map_or(1.0, |cost| cost.factor(features))
     }
 }
 
@@ -170,10 +153,19 @@ mod tests {
 
     #[test]
     fn a_failed_or_broken_child_is_worth_chance() {
-        let config = RewardConfig { last_epochs: Some(2), power: 2.0, cost: None };
+        let config = RewardConfig { power: 2.0, cost: None };
         let failed = Evaluation { failure: Some("diverged".to_owned()), ..evaluation(0.9, &[0.9]) };
-        for broken in [failed, evaluation(f64::NAN, &[]), evaluation(0.1, &[0.5, f64::NAN])] {
+        for broken in [failed, evaluation(f64::NAN, &[])] {
             assert!((reward(&config, &broken) - 0.01).abs() < 1e-15, "{broken:?}");
         }
+    }
+
+    /// A proxy that is no number scores 0, and valid ones far below chance.
+    #[test]
+    fn what_ranks_last_is_worth_least() {
+        let config = RewardConfig::default();
+        let failed = Evaluation { failure: Some("NaN".to_owned()), ..evaluation(0.0, &[]) };
+        let valid = reward(&config, &evaluation(3e-5, &[]));
+        assert!(reward(&config, &failed) < valid, "a valid measure of {valid} is worth more");
     }
 }

@@ -5,35 +5,102 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::chain::{self, ChainConfig, ChainSpace};
-use super::layerwise::{self, LayerwiseConfig, LayerwiseSpace};
-use super::nasbench201::{self, Nasbench201Config, Nasbench201Space};
-use super::nasnet::{self, NasnetConfig, NasnetSpace};
+use super::chain::ChainConfig;
+use super::layerwise::LayerwiseConfig;
+use super::nasbench201::Nasbench201Config;
+use super::nasnet::NasnetConfig;
 use super::{Space, SpaceError};
 use crate::net::Shape;
 
-/// Name and version of every space, for stages that build networks from genotypes they are given: which
-/// space those are of is known only when they run.
-pub const COMPONENTS: [(&str, u32); 4] = [
-    ("space.chain", chain::VERSION),
-    ("space.layerwise", layerwise::VERSION),
-    ("space.nasbench201", nasbench201::VERSION),
-    ("space.nasnet", nasnet::VERSION),
-];
+/// The parameters of one space; what [`SpaceConfig`] asks of them.
+pub trait Parameters: Clone + Default {
+    /// Name and version of the space as a component of results: `space.` and its `kind`.
+    const COMPONENT: (&'static str, u32);
 
-/// The search space and its tables.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(tag = "kind")]
-pub enum SpaceConfig {
+    /// What a schema cannot say of the values.
+    fn mistakes(&self) -> Vec<ConfigMistake> {
+        Vec::new()
+    }
+
+    /// The same parameters, each said once, so that others can be put over them.
+    #[must_use]
+    fn resolved(&self) -> Self {
+        self.clone()
+    }
+
+    /// Opens the space for images of shape `image` and `classes` classes.
+    ///
+    /// # Errors
+    /// When the images do not suit it.
+    fn open(&self, image: Shape, classes: usize) -> Result<Box<dyn Space>, SpaceError>;
+}
+
+/// Makes the enum of all spaces, and of each of its functions the one that the space in question has.
+macro_rules! spaces {
+    ($($(#[$doc:meta])* $variant:ident($config:ty);)*) => {
+        /// Name and version of every space, for stages that build networks from genotypes they are given:
+        /// which space those are of is known only when they run.
+        pub const COMPONENTS: &[(&str, u32)] = &[$(<$config>::COMPONENT),*];
+
+        /// The search space and its tables.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[schemars(tag = "kind")]
+        pub enum SpaceConfig {
+            $($(#[$doc])* $variant($config),)*
+        }
+
+        impl SpaceConfig {
+            /// Every space with its default parameters.
+            #[must_use]
+            pub fn all() -> Vec<Self> {
+                vec![$(Self::$variant(<$config>::default())),*]
+            }
+
+            /// Name and version of the space as a component of results.
+            #[must_use]
+            pub fn component(&self) -> (&'static str, u32) {
+                match self {
+                    $(Self::$variant(_) => <$config>::COMPONENT,)*
+                }
+            }
+
+            /// What a schema cannot say of the values.
+            #[must_use]
+            pub fn check(&self) -> Vec<ConfigMistake> {
+                match self {
+                    $(Self::$variant(config) => Parameters::mistakes(config),)*
+                }
+            }
+
+            fn resolved(&self) -> Self {
+                match self {
+                    $(Self::$variant(config) => Self::$variant(Parameters::resolved(config)),)*
+                }
+            }
+
+            /// Opens the space for images of shape `image` and `classes` classes.
+            ///
+            /// # Errors
+            /// When the images do not suit it.
+            pub fn open(&self, image: Shape, classes: usize) -> Result<Box<dyn Space>, SpaceError> {
+                match self {
+                    $(Self::$variant(config) => Parameters::open(config, image, classes),)*
+                }
+            }
+        }
+    };
+}
+
+spaces! {
     /// Chains of layers, as in MetaQNN (Baker et al. 2017).
-    Chain(ChainConfig),
+    Chain(ChainConfig);
     /// Pairs of cells in a fixed stack, as in `NASNet` (Zoph et al. 2018).
-    Nasnet(NasnetConfig),
+    Nasnet(NasnetConfig);
     /// Convolutions with free skip connections, layer by layer (Zoph & Le 2017).
-    Layerwise(LayerwiseConfig),
+    Layerwise(LayerwiseConfig);
     /// One cell of six edges in a residual skeleton, as in NAS-Bench-201 (Dong & Yang 2020).
-    Nasbench201(Nasbench201Config),
+    Nasbench201(Nasbench201Config);
 }
 
 /// A value that its schema allows and the space does not.
@@ -64,26 +131,9 @@ impl SpaceChanges {
 }
 
 impl SpaceConfig {
-    /// Name and version of the space as a component of results.
-    #[must_use]
-    pub fn component(&self) -> (&'static str, u32) {
-        match self {
-            Self::Chain(_) => ("space.chain", chain::VERSION),
-            Self::Nasnet(_) => ("space.nasnet", nasnet::VERSION),
-            Self::Layerwise(_) => ("space.layerwise", layerwise::VERSION),
-            Self::Nasbench201(_) => ("space.nasbench201", nasbench201::VERSION),
-        }
-    }
-
-    /// What a schema cannot say of the values.
-    #[must_use]
-    pub fn check(&self) -> Vec<ConfigMistake> {
-        match self {
-            Self::Chain(config) => config.check(),
-            Self::Nasnet(config) => config.check(),
-            Self::Layerwise(config) => config.check(),
-            Self::Nasbench201(_) => Vec::new(),
-        }
+    /// The words that `kind` may be.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        COMPONENTS.iter().map(|(component, _)| kind(component))
     }
 
     /// The space of `self` with the values of `changes` put over its own; what else the text of a genotype
@@ -92,11 +142,7 @@ impl SpaceConfig {
     /// # Errors
     /// When a key or value does not fit the space.
     pub fn with(&self, changes: &SpaceChanges) -> Result<Self, SpaceError> {
-        let own = match self {
-            // Said once: `size` would win over `cells` that are put beside it.
-            Self::Nasnet(config) => Self::Nasnet(config.resolved()),
-            other => other.clone(),
-        };
+        let own = self.resolved();
         let refused = |reason: String| SpaceError::Changes { space: own.name(), reason };
         let mut value = serde_json::to_value(&own).expect("configs are numbers and text");
         let fields = value.get_mut(own.name()).and_then(serde_json::Value::as_object_mut);
@@ -122,24 +168,13 @@ impl SpaceConfig {
 
     /// Its `kind` in a file.
     fn name(&self) -> &'static str {
-        let (component, _) = self.component();
-        component.trim_start_matches("space.")
+        kind(self.component().0)
     }
+}
 
-    /// Opens the space for images of shape `image` and `classes` classes.
-    ///
-    /// # Errors
-    /// When the images do not suit it.
-    pub fn open(&self, image: Shape, classes: usize) -> Result<Box<dyn Space>, SpaceError> {
-        match self {
-            Self::Chain(config) => Ok(Box::new(ChainSpace::open(config, image, classes)?)),
-            Self::Nasnet(config) => Ok(Box::new(NasnetSpace::open(config, image, classes)?)),
-            Self::Layerwise(config) => Ok(Box::new(LayerwiseSpace::open(config, image, classes)?)),
-            Self::Nasbench201(config) => {
-                Ok(Box::new(Nasbench201Space::open(config, image, classes)?))
-            }
-        }
-    }
+/// The `kind` of a component.
+fn kind(component: &'static str) -> &'static str {
+    component.trim_start_matches("space.")
 }
 
 /// A value that was seen before.
@@ -198,13 +233,7 @@ mod tests {
 
     #[test]
     fn every_name_is_that_of_its_component() {
-        let all = [
-            SpaceConfig::Chain(ChainConfig::default()),
-            SpaceConfig::Nasnet(NasnetConfig::default()),
-            SpaceConfig::Layerwise(LayerwiseConfig::default()),
-            SpaceConfig::Nasbench201(Nasbench201Config::default()),
-        ];
-        for config in all {
+        for config in SpaceConfig::all() {
             let value = serde_json::to_value(&config).unwrap();
             assert!(value.get(config.name()).is_some(), "{value}");
         }

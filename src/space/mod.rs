@@ -15,7 +15,7 @@ pub mod nasbench201;
 pub mod nasnet;
 mod process;
 
-pub use config::{COMPONENTS, ConfigMistake, SpaceChanges, SpaceConfig};
+pub use config::{COMPONENTS, ConfigMistake, Parameters, SpaceChanges, SpaceConfig};
 pub use error::{ParseError, SpaceError};
 pub use features::{Features, Limits};
 pub use process::{Action, Genotype, Process, RowId, Rules, StateId, Token};

@@ -39,8 +39,8 @@ pub const PRESETS: &[BuiltIn] = built_in!("stages":
 
 /// Ready studies of `pipelines/`, which `init` copies.
 pub const TEMPLATES: &[BuiltIn] = built_in!("pipelines":
-    "compare-strategies" "metaqnn-leaves" "metaqnn-paper" "mock-vs-real" "nasnet-leaves" "quickstart" "transfer"
-    "zoph-layerwise");
+    "compare-strategies" "fashion-mnist" "metaqnn-leaves" "metaqnn-paper" "mock-vs-real" "nasnet-leaves" "quickstart"
+    "transfer" "zoph-layerwise");
 
 /// The preset called `name`.
 #[must_use]

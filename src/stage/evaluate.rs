@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::announce::Announcer;
 use super::evaluators::{EvaluatorConfig, Scorer, Subject};
 use super::forecast;
-use super::mistakes::of_evaluator;
+use super::mistakes::{of_changes, of_evaluator};
 use super::search::{interrupted_or_broken, trial_of, write};
 use super::task::{DATA, Task, sentence};
 use super::trial_log::{Resumed, TrialLog};
@@ -62,8 +62,8 @@ pub struct EvaluateConfig {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub sample: Option<usize>,
-    /// Times that each genotype is scored, each with a seed of its own; a ranking takes the mean. Finals
-    /// chosen after a second look with three seeds owe less to luck.
+    /// Times that each genotype is scored, each with a seed of its own; a ranking takes the mean. To rescore the
+    /// best 30 with `{ top: 30, seeds: 3 }` before the finals makes them owe less to luck.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     #[schemars(range(min = 1, max = 100))]
     pub seeds: u64,
@@ -87,7 +87,8 @@ impl Config for EvaluateConfig {
     const SUMMARY: &'static str = "scores found architectures again with another evaluator";
 
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
-        let mut mistakes = Vec::from_iter(of_evaluator(&self.evaluator, with, "evaluator"));
+        let mut mistakes = of_changes(with, "space");
+        mistakes.extend(of_evaluator(&self.evaluator, with, "evaluator"));
         let (Some(_), Some(_), Some(sample)) = (self.top, self.sample, with.get("sample")) else {
             return mistakes;
         };
@@ -123,7 +124,7 @@ impl Stage for EvaluateConfig {
 
     fn components(&self) -> Vec<Component> {
         let mut components = vec![Component { name: "evaluate", version: VERSION }];
-        let spaces = space::COMPONENTS.map(|(name, version)| Component { name, version });
+        let spaces = space::COMPONENTS.iter().map(|&(name, version)| Component { name, version });
         components.extend(spaces);
         components.extend(self.evaluator.components());
         components
@@ -173,7 +174,7 @@ impl Stage for EvaluateConfig {
         let space = found.open(task.as_ref())?;
         let chosen = self.choose(job, &found)?;
         let data = task.and_then(|task| task.data);
-        let scorer = self.evaluator.open(job, data, space.classes())?;
+        let scorer = self.evaluator.open(job, data, &*space)?;
         let (log, resumed) = TrialLog::open(job)?;
         let announcer = Announcer::new(job, chosen.len() as u64 * self.seeds);
         let mut rescoring = Rescoring {

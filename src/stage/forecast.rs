@@ -179,7 +179,7 @@ pub(super) fn costs(
             Costs::of(chosen.iter().map(network).collect(), time).map(Some)
         }
         (EvaluatorConfig::Proxy(_), data) => {
-            let mut scorer = evaluator.open(job, data, space.classes())?;
+            let mut scorer = evaluator.open(job, data, space)?;
             let subject = |(trial, genotype): (&Trial, Genotype)| {
                 let (text, seed) = (trial.genotype.clone(), job.trial_seed(0, &trial.genotype));
                 (trial.multiply_adds, Subject::new(space, trial.trial, genotype, text, seed))

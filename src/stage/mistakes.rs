@@ -1,10 +1,11 @@
 //! What the rooms below say of a config's values, put under the words that say them.
 
 use super::evaluators::EvaluatorConfig;
+use super::task::ImageConfig;
 use crate::diagnostic::Diagnostic;
 use crate::search::StrategyConfig;
 use crate::space::SpaceConfig;
-use crate::spec::Node;
+use crate::spec::{self, Key, Node, Value};
 use crate::train::Kept;
 
 /// Mistakes in a space's values; `key` is where it stands in `with`.
@@ -23,6 +24,58 @@ pub(super) fn of_strategy(strategy: &StrategyConfig, with: &Node, key: &str) -> 
         place(with, &[key, parameter]).blame(diagnostic, "")
     };
     strategy.check().into_iter().map(mistake).collect()
+}
+
+/// Given networks that the space does not have, where the images that it is opened for are known.
+pub(super) fn of_given(
+    strategy: &StrategyConfig,
+    space: &SpaceConfig,
+    image: Option<ImageConfig>,
+    with: &Node,
+) -> Vec<Diagnostic> {
+    let (StrategyConfig::Given(given), Some(image)) = (strategy, image) else {
+        return Vec::new();
+    };
+    let (image, classes) = image.task();
+    // A space that cannot be opened has a mistake of its own.
+    let space = Some(space).filter(|space| space.check().is_empty());
+    let Some(Ok(space)) = space.map(|space| space.open(image, classes)) else {
+        return Vec::new();
+    };
+    let list = place(with, &["strategy", "networks"]);
+    let mistake = |(number, error): (usize, crate::search::SearchError)| {
+        let network = match &list.value {
+            Value::List(networks) => networks.get(number).unwrap_or(list),
+            _ => list,
+        };
+        network.blame(Diagnostic::error("search::given", error.to_string()), "")
+    };
+    given.mistakes(&*space).into_iter().map(mistake).collect()
+}
+
+/// Mistakes in values that are put over those of a space which only the trials name: what no space would take,
+/// said of the space that would take most of them.
+pub(super) fn of_changes(with: &Node, key: &str) -> Vec<Diagnostic> {
+    let Some((node, Value::Map(entries))) = with.get(key).map(|node| (node, &node.value)) else {
+        return Vec::new();
+    };
+    let kind = Key { name: "kind".to_owned(), span: node.span };
+    let mistakes = |name: &'static str| {
+        let word = Node { value: Value::Text(name.to_owned()), span: node.span, used: node.used };
+        let mut entries = entries.clone();
+        entries.retain(|(key, _)| *key.name != *kind.name);
+        entries.insert(0, (kind.clone(), word));
+        let alone = Node { value: Value::Map(entries), span: node.span, used: node.used };
+        spec::bind::<SpaceConfig>(&alone).err().unwrap_or_default()
+    };
+    let said = node.get("kind").map(|word| word.value.clone());
+    let kinds = SpaceConfig::kinds();
+    let kinds = kinds.filter(|kind| said.as_ref().is_none_or(|said| is_text(said, kind)));
+    kinds.map(mistakes).min_by_key(Vec::len).unwrap_or_default()
+}
+
+fn is_text(value: &Value, word: &str) -> bool {
+    matches!(value, Value::Text(text) if text == word)
 }
 
 /// Mistakes in an evaluator's values; `key` is where it stands in `with`.

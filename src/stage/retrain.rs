@@ -12,7 +12,7 @@ mod forecast;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::mistakes::place;
+use super::mistakes::{of_changes, place};
 use super::{
     Arity, Component, Config, Forecast, Job, Outcome, Output, Port, Ports, Stage, StageError,
 };
@@ -92,6 +92,26 @@ impl Config for RetrainConfig {
     const SUMMARY: &'static str = "train the best networks of a search in full, and test them once";
 
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
+        let mut mistakes = of_changes(with, "space");
+        mistakes.extend(self.of_ensemble(with));
+        mistakes.extend(self.of_validation(with));
+        mistakes
+    }
+}
+
+impl RetrainConfig {
+    /// More networks in the ensemble than are trained.
+    fn of_ensemble(&self, with: &Node) -> Option<Diagnostic> {
+        let ensemble = self.ensemble.filter(|ensemble| *ensemble > self.top)?;
+        let text =
+            format!("an ensemble of {ensemble} needs as many networks, and `top` is {}", self.top);
+        let diagnostic = Diagnostic::error("retrain::ensemble", text)
+            .help("raise `top`, or leave `ensemble` out: then all networks are in it");
+        Some(place(with, &["ensemble"]).blame(diagnostic, ""))
+    }
+
+    /// Words of the recipe that go by validation images, where there are none.
+    fn of_validation(&self, with: &Node) -> Vec<Diagnostic> {
         if self.validation == Validation::Watch {
             return Vec::new();
         }
@@ -136,7 +156,7 @@ impl Stage for RetrainConfig {
             Component { name: "train.recipe", version: RECIPE_VERSION },
         ];
         // The space is named by the trials; all of them count, or a corrected one would go unnoticed.
-        let spaces = space::COMPONENTS.map(|(name, version)| Component { name, version });
+        let spaces = space::COMPONENTS.iter().map(|&(name, version)| Component { name, version });
         own.into_iter().chain(spaces).collect()
     }
 

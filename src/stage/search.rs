@@ -26,8 +26,8 @@ use crate::diagnostic::Diagnostic;
 use crate::manifest::{Change, Manifest};
 use crate::results::{self, TRIALS_FORMAT, Trial, TrialsCard, write_card};
 use crate::search::{
-    Bracket, EvaluateError, Evaluation, FidelityConfig, Proposal, RewardConfig, SavedSearch,
-    Search, StrategyConfig,
+    Bracket, EvaluateError, Evaluation, FidelityConfig, Knowledge, Proposal, RewardConfig, Search,
+    StrategyConfig,
 };
 use crate::space::{Space, SpaceConfig};
 use crate::spec::Node;
@@ -117,6 +117,7 @@ impl Config for SearchConfig {
         mistakes::of_space(&self.space, with, "space")
             .into_iter()
             .chain(mistakes::of_strategy(&self.strategy, with, "strategy"))
+            .chain(mistakes::of_given(&self.strategy, &self.space, self.image, with))
             .chain(mistakes::of_evaluator(&self.evaluator, with, "evaluator"))
             .chain(self.of_fidelity(with))
             .collect()
@@ -188,7 +189,7 @@ impl Stage for SearchConfig {
         let failed = |error: &dyn std::error::Error| StageError::Failed(sentence(error));
         let space = self.space.open(task.image, task.classes).map_err(|e| failed(&e))?;
         let search = self.search(&*space, job)?;
-        let scorer = self.evaluator.open(job, task.data, task.classes)?;
+        let scorer = self.evaluator.open(job, task.data, &*space)?;
         let (log, resumed) = TrialLog::open(job)?;
         let mut course = Course {
             config: self,
@@ -221,9 +222,11 @@ struct Course<'a> {
 }
 
 impl Course<'_> {
-    /// Goes on where an earlier attempt saved.
-    fn resume(&mut self, resumed: Resumed<SavedSearch>) -> Result<(), StageError> {
-        let restored = self.search.restore(resumed.state);
+    /// Goes on where an earlier attempt saved: its lines have the networks, so that a checkpoint need not.
+    fn resume(&mut self, resumed: Resumed<Knowledge>) -> Result<(), StageError> {
+        let networks = continuation::networks(&resumed.trials, self.search.space());
+        let networks = networks.map_err(StageError::Failed)?;
+        let restored = self.search.restore(resumed.state.with(networks));
         restored.map_err(|error| StageError::Failed(sentence(&error)))?;
         self.count(&resumed.trials);
         if self.search.trials() == self.announcer.trials() {
@@ -259,11 +262,11 @@ impl Course<'_> {
     fn run(&mut self) -> Result<(), StageError> {
         while self.search.trials() < self.config.budget.trials && !self.search.is_exhausted() {
             if self.job.stop.is_requested() {
-                self.log.save(&self.search.save())?;
+                self.log.save(&self.search.knowledge())?;
                 return Err(StageError::Interrupted);
             }
             if self.log.is_due() {
-                self.log.save(&self.search.save())?;
+                self.log.save(&self.search.knowledge())?;
             }
             self.batch()?;
         }

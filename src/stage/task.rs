@@ -67,7 +67,8 @@ impl Task {
 }
 
 impl ImageConfig {
-    fn task(self) -> (Shape, usize) {
+    /// Shape of the images and number of classes.
+    pub(super) fn task(self) -> (Shape, usize) {
         let Self { side, channels, classes } = self;
         (Shape { channels, height: side, width: side }, classes)
     }

@@ -2,4 +2,6 @@
 
 mod floors;
 mod golden;
+mod heads;
+mod presets;
 mod shipped;

@@ -136,6 +136,18 @@ proptest! {
         prop_assert_ne!(history(seed), history(seed ^ 1));
     }
 
+    /// Also one that came up twice in a batch, before its reward was known.
+    #[test]
+    fn every_draw_is_presented_once(
+        strategy in 0..STRATEGIES.len(), seed: u64, batch in 1_usize..30,
+    ) {
+        let space = open(&two_layers());
+        let run = Run::new(&space, &STRATEGIES[strategy](), 150, seed).finished(150, batch);
+        let counts = run.search.counts();
+        prop_assert!(counts.repeats > 0, "150 of 206 networks");
+        prop_assert_eq!(counts.updates, counts.repeats + run.search.trials());
+    }
+
     #[test]
     fn a_saved_search_goes_on_as_if_nothing_had_happened(
         strategy in 0..STRATEGIES.len(), seed: u64, cut in 0_usize..60, batch in 1_usize..5,
@@ -182,13 +194,13 @@ fn a_small_space_is_exhausted_and_every_network_found_once() {
 #[test]
 fn a_policy_changes_only_when_all_rewards_are_known() {
     let space = open(&ChainConfig::default());
-    for strategy in &STRATEGIES[3..6] {
+    for (strategy, learns_from_one) in STRATEGIES[3..6].iter().zip([false, true, false]) {
         let weights = |trials, batch| {
             let run = Run::new(&space, &strategy(), 100, 1).finished(trials, batch);
             run.search.controller().weights(&space).expect("a policy has weights")
         };
         let fresh = weights(0, 1);
-        assert_eq!(weights(7, 7), weights(7, 7));
+        assert_eq!(weights(1, 1) != fresh, learns_from_one, "one reward is a batch of one alone");
         assert_ne!(weights(7, 1), fresh, "seven rewards are a batch");
         let mut run = Run::new(&space, &strategy(), 100, 1);
         assert_eq!(run.search.propose(20).len(), 20);

@@ -4,6 +4,7 @@ mod every;
 mod growing;
 mod invariants;
 mod policies;
+mod published;
 mod stages;
 mod table;
 mod toy;

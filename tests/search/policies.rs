@@ -155,10 +155,16 @@ fn table() -> (&'static str, StrategyConfig) {
 fn the_final_policy_of_a_learner_prefers_the_best_network() {
     let (toy, tree) = (Known::toy(Toy::new, 0.0), Known::toy(Toy::tree, 0.04));
     let chains = Known::chains();
-    let mut cases = vec![("tree", &tree, table())];
+    let mut cases = vec![("tree", &tree, table()), ("chains", &chains, table())];
     for learner in policy_gradients() {
         cases.push(("toy", &toy, learner.clone()));
         cases.push(("chains", &chains, learner));
+    }
+    for (space, known) in [("tree", &tree), ("toy", &toy), ("chains", &chains)] {
+        let random = known.found(&StrategyConfig::Random, 40);
+        println!(
+            "{space}: random finds it in two fifths of the space in {random} of {SEEDS} seeds"
+        );
     }
     for (space, known, (name, strategy)) in cases {
         let learned = known.learned(&strategy);

@@ -223,7 +223,7 @@ fn a_uniform_draw_gives_every_network_its_share() {
 
 #[test]
 fn components_name_every_space() {
-    let known: BTreeSet<(&str, u32)> = phytotron::space::COMPONENTS.into_iter().collect();
+    let known: BTreeSet<(&str, u32)> = phytotron::space::COMPONENTS.iter().copied().collect();
     let used: BTreeSet<(&str, u32)> = configs().iter().map(SpaceConfig::component).collect();
     assert_eq!(known, used);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use phytotron::artifact::{Coordinates, StageId};
-use phytotron::dataset::{Card, Images};
+use phytotron::dataset::{Card, Fit, Images};
 use phytotron::event::Silent;
 use phytotron::net::{Network, Shape};
 use phytotron::seed::Seed;

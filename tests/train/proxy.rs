@@ -57,7 +57,7 @@ fn score(
 ) -> Result<Vec<Evaluation>, EvaluateError> {
     let score =
         |scorer: Result<Scorer<'_>, StageError>| scorer.unwrap().score(space, &subjects(space));
-    bench.attempt(&Heard::default(), |job| score(config.open(job, data, 3))).0
+    bench.attempt(&Heard::default(), |job| score(config.open(job, data, space))).0
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn params_and_synflow_need_no_images_and_the_rest_say_that_they_do() {
     let config = proxy(Measure::Naswot);
     assert_eq!(config.data(), Arity::One);
     let refused =
-        |job: &phytotron::stage::Job<'_>| config.open(job, None, 3).map(drop).unwrap_err();
+        |job: &phytotron::stage::Job<'_>| config.open(job, None, &space).map(drop).unwrap_err();
     let text = Bench::new().attempt(&Heard::default(), refused).0.to_string();
     assert_eq!(text, "the measure `naswot` needs a dataset on `data`");
 }
@@ -135,8 +135,9 @@ fn a_missing_architecture_and_a_changed_table_end_the_stage() {
     let error = score(&mut bench, &table(), &space(true), None).unwrap_err().to_string();
     assert!(error.contains("1 architecture, but not `[C(8,3,1), P(2,2)"), "{error}");
     std::fs::write(bench.folder("bench.csv"), "genotype,accuracy,seconds\n").unwrap();
-    let config = table();
-    let open = |job: &phytotron::stage::Job<'_>| config.open(job, None, 3).map(drop).unwrap_err();
+    let (config, space) = (table(), space(true));
+    let open =
+        |job: &phytotron::stage::Job<'_>| config.open(job, None, &space).map(drop).unwrap_err();
     let error = bench.attempt(&Heard::default(), open).0;
     assert!(matches!(error, StageError::Changed { .. }), "{error}");
 }

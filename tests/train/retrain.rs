@@ -350,3 +350,69 @@ fn changes_of_the_space_are_in_the_network_and_in_the_manifest() {
     let network = fs::read_to_string(models.join("models/01/network.json")).unwrap();
     assert!(!network.contains("BatchNorm"), "the trials were of a space with it");
 }
+
+/// Which space was searched is known when it runs; what no space takes is a mistake before.
+#[test]
+fn changes_that_fit_no_space_are_mistakes() {
+    let mistakes = |space: serde_json::Value| {
+        let of = |kind: &str, evaluator: serde_json::Value| {
+            let mut with = serde_json::json!({ "space": space });
+            if kind == "evaluate" {
+                with["evaluator"] = evaluator;
+            }
+            bind_as(kind, &with).err().unwrap_or_default()
+        };
+        let [retrain, evaluate] = ["retrain", "evaluate"].map(|kind| of(kind, "mock".into()));
+        assert_eq!(retrain.len(), evaluate.len());
+        retrain
+    };
+    for fits in [
+        serde_json::json!({ "cells": 6, "filters": 32 }),
+        serde_json::json!({ "filters": [16, 32], "layers_max": 3 }),
+        serde_json::json!({ "size": "6 @ 768", "auxiliary": true }),
+        serde_json::json!({ "kind": "nasnet", "cells": 1 }),
+    ] {
+        assert!(mistakes(fits.clone()).is_empty(), "{fits}");
+    }
+    let unknown = mistakes(serde_json::json!({ "filterz": 3 }));
+    assert_eq!(unknown.len(), 1);
+    assert!(unknown[0].message.contains("filterz"), "{}", unknown[0].message);
+    // Each is a key of some space, but of none together.
+    assert!(!mistakes(serde_json::json!({ "cells": 6, "layers_max": 3 })).is_empty());
+    for wrong in [serde_json::json!({ "cells": "six" }), serde_json::json!({ "cells": 0 })] {
+        assert_eq!(mistakes(wrong.clone()).len(), 1, "{wrong}");
+    }
+    assert!(!mistakes(serde_json::json!({ "kind": "chain", "cells": 6 })).is_empty());
+}
+
+#[test]
+fn an_ensemble_of_more_networks_than_are_trained_is_a_mistake() {
+    let with = |ensemble: usize| serde_json::json!({ "top": 4, "ensemble": ensemble });
+    let mistakes = bind_as("retrain", &with(5)).unwrap_err();
+    assert_eq!(mistakes[0].code, "retrain::ensemble");
+    bind_as("retrain", &with(4)).unwrap();
+}
+
+#[test]
+fn given_networks_are_read_before_anything_runs_where_the_images_are_known() {
+    let with = |networks: &[&str], image: bool| {
+        let mut with = serde_json::json!({
+            "space": { "kind": "chain" },
+            "strategy": { "kind": "given", "networks": networks },
+            "evaluator": "mock",
+            "budget": { "trials": 2 },
+        });
+        if image {
+            with["image"] = serde_json::json!({ "side": 32, "classes": 10 });
+        }
+        with
+    };
+    let networks = ["[SM(10)]", "[P(2,2), SM(10)]", "[C(64,3,1), SM(9)]"];
+    let mistakes = bind_as("search", &with(&networks, true)).unwrap_err();
+    let found: Vec<&str> = mistakes.iter().map(|mistake| mistake.code).collect();
+    assert_eq!(found, ["search::given"; 2]);
+    assert!(mistakes[0].message.contains("P(2,2)"), "{}", mistakes[0].message);
+    bind_as("search", &with(&networks[..1], true)).unwrap();
+    // Without images nobody knows the classes yet.
+    bind_as("search", &with(&networks, false)).unwrap();
+}

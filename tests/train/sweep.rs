@@ -3,7 +3,7 @@
 //! `PHYTOTRON_GENOTYPES=200` asks for that many of each space.
 
 use phytotron::artifact::{Coordinates, StageId};
-use phytotron::dataset::{Card, Images};
+use phytotron::dataset::{Card, Fit, Images};
 use phytotron::event::Silent;
 use phytotron::net::Shape;
 use phytotron::seed::Seed;

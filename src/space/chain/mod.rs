@@ -14,7 +14,10 @@ pub use layer::{Chain, Layer};
 
 use rules::ChainRules;
 
-use super::{Features, Genotype, Limits, ParseError, Process, Rules, Space, SpaceError};
+use super::{
+    ConfigMistake, Features, Genotype, Limits, Parameters, ParseError, Process, Rules, Space,
+    SpaceError,
+};
 use crate::net::{Network, Shape};
 use crate::seed::Stream;
 
@@ -31,6 +34,18 @@ pub struct ChainSpace {
     process: Process,
     /// Canonical text of each token.
     texts: Vec<String>,
+}
+
+impl Parameters for ChainConfig {
+    const COMPONENT: (&'static str, u32) = ("space.chain", VERSION);
+
+    fn mistakes(&self) -> Vec<ConfigMistake> {
+        self.check()
+    }
+
+    fn open(&self, image: Shape, classes: usize) -> Result<Box<dyn Space>, SpaceError> {
+        Ok(Box::new(ChainSpace::open(self, image, classes)?))
+    }
 }
 
 impl ChainSpace {

@@ -13,7 +13,10 @@ pub use layer::Layer;
 
 use rules::{Decision, LayerRules};
 
-use super::{Features, Genotype, Limits, ParseError, Process, Space, SpaceError, edit};
+use super::{
+    ConfigMistake, Features, Genotype, Limits, Parameters, ParseError, Process, Space, SpaceError,
+    edit,
+};
 use crate::net::{Block, Builder, Diagram, Drawing, Network, Shape, Tally};
 use crate::seed::Stream;
 
@@ -30,6 +33,18 @@ pub struct LayerwiseSpace {
     process: Process,
     /// The space at each depth before the last, where networks grow.
     shallower: Vec<LayerwiseSpace>,
+}
+
+impl Parameters for LayerwiseConfig {
+    const COMPONENT: (&'static str, u32) = ("space.layerwise", VERSION);
+
+    fn mistakes(&self) -> Vec<ConfigMistake> {
+        self.check()
+    }
+
+    fn open(&self, image: Shape, classes: usize) -> Result<Box<dyn Space>, SpaceError> {
+        Ok(Box::new(LayerwiseSpace::open(self, image, classes)?))
+    }
 }
 
 impl LayerwiseSpace {

@@ -10,7 +10,8 @@ pub use config::Nasbench201Config;
 use cell::{EDGES, NODES};
 
 use super::{
-    Features, Genotype, Limits, ParseError, Process, Rules, Space, SpaceError, Token, edit,
+    Features, Genotype, Limits, Parameters, ParseError, Process, Rules, Space, SpaceError, Token,
+    edit,
 };
 use crate::net::{Block, Builder, Diagram, Drawing, Network, Shape, Tally};
 use crate::seed::Stream;
@@ -25,6 +26,14 @@ pub struct Nasbench201Space {
     image: Shape,
     classes: usize,
     process: Process,
+}
+
+impl Parameters for Nasbench201Config {
+    const COMPONENT: (&'static str, u32) = ("space.nasbench201", VERSION);
+
+    fn open(&self, image: Shape, classes: usize) -> Result<Box<dyn Space>, SpaceError> {
+        Ok(Box::new(Nasbench201Space::open(self, image, classes)?))
+    }
 }
 
 impl Nasbench201Space {

@@ -122,7 +122,7 @@ impl NasnetConfig {
         mistakes
     }
 
-    /// The same config with `size` put into `cells` and `filters`.
+    /// The same config with `size` put into `cells` and `filters`, which would not win over it.
     #[must_use]
     pub fn resolved(&self) -> Self {
         let size = self.size();

@@ -24,7 +24,10 @@ use rules::{CellRules, DECISIONS};
 use stack::Stack;
 use table::{Quick, Table};
 
-use super::{Features, Genotype, Limits, ParseError, Process, Space, SpaceError, edit};
+use super::{
+    ConfigMistake, Features, Genotype, Limits, Parameters, ParseError, Process, Space, SpaceError,
+    edit,
+};
 use crate::net::{Builder, Drawing, Network, Shape};
 use crate::seed::Stream;
 
@@ -41,6 +44,22 @@ pub struct NasnetSpace {
     rules: CellRules,
     process: Process,
     table: Table,
+}
+
+impl Parameters for NasnetConfig {
+    const COMPONENT: (&'static str, u32) = ("space.nasnet", VERSION);
+
+    fn mistakes(&self) -> Vec<ConfigMistake> {
+        self.check()
+    }
+
+    fn resolved(&self) -> Self {
+        self.resolved()
+    }
+
+    fn open(&self, image: Shape, classes: usize) -> Result<Box<dyn Space>, SpaceError> {
+        Ok(Box::new(NasnetSpace::open(self, image, classes)?))
+    }
 }
 
 impl NasnetSpace {

@@ -1,6 +1,6 @@
 //! Evaluators as a stage's parameters: `evaluator: { kind: mock }`.
 //!
-//! A new evaluator is one variant here and one file. Knows nothing of strategies.
+//! A new evaluator is one line here and one file. Knows nothing of strategies.
 
 pub mod proxy;
 mod table;
@@ -25,19 +25,71 @@ use crate::space::{Features, Genotype, Space};
 use crate::statistics::Bar;
 use crate::train::Device;
 
-/// What scores genotypes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(tag = "kind")]
-pub enum EvaluatorConfig {
+/// The parameters of one evaluator; what [`EvaluatorConfig`] asks of them.
+trait Parameters {
+    /// The versions that its scores depend on.
+    fn components(&self) -> Vec<Component>;
+
+    /// Project files that it reads, relative to the project's root.
+    fn files(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The engine whose bits its scores depend on.
+    fn numerics(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Epochs that it trains a network for, where more of them make its scores better.
+    fn epochs(&self) -> Option<u64> {
+        None
+    }
+
+    /// How many datasets it needs, when the shape of the images is known without.
+    fn data(&self) -> Arity;
+
+    /// The evaluator of networks of `space` for a job.
+    ///
+    /// # Errors
+    /// When it needs data and there is none, or the data does not allow it.
+    fn scorer<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        data: Option<Dataset>,
+        space: &dyn Space,
+    ) -> Result<Scorer<'a>, StageError>;
+}
+
+/// Makes the enum of all evaluators, and the way from each to its parameters.
+macro_rules! evaluators {
+    ($($(#[$doc:meta])* $variant:ident($config:ty);)*) => {
+        /// What scores genotypes.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[schemars(tag = "kind")]
+        pub enum EvaluatorConfig {
+            $($(#[$doc])* $variant($config),)*
+        }
+
+        impl EvaluatorConfig {
+            fn parameters(&self) -> &dyn Parameters {
+                match self {
+                    $(Self::$variant(config) => config,)*
+                }
+            }
+        }
+    };
+}
+
+evaluators! {
     /// A made-up accuracy by formula, in microseconds: for trying out studies and comparing strategies.
-    Mock(MockConfig),
+    Mock(MockConfig);
     /// The validation accuracy after a short real training.
-    Train(TrainConfig),
+    Train(TrainConfig);
     /// A number of a file of the project, looked up by the architecture's canonical text.
-    Table(TableConfig),
+    Table(TableConfig);
     /// A zero-cost proxy: a measure of the network at initialisation on one batch, without training.
-    Proxy(ProxyConfig),
+    Proxy(ProxyConfig);
 }
 
 /// A genotype to be scored, with what is known of it.
@@ -73,31 +125,19 @@ impl EvaluatorConfig {
     /// The versions that its scores depend on.
     #[must_use]
     pub fn components(&self) -> Vec<Component> {
-        match self {
-            Self::Mock(_) => vec![Component { name: "evaluator.mock", version: MOCK_VERSION }],
-            Self::Train(config) => config.components(),
-            Self::Table(_) => vec![Component { name: "evaluator.table", version: table::VERSION }],
-            Self::Proxy(config) => config.components(),
-        }
+        self.parameters().components()
     }
 
     /// Project files that it reads, relative to the project's root.
     #[must_use]
     pub fn files(&self) -> Vec<String> {
-        match self {
-            Self::Table(config) => vec![config.file.clone()],
-            Self::Mock(_) | Self::Train(_) | Self::Proxy(_) => Vec::new(),
-        }
+        self.parameters().files()
     }
 
     /// The engine whose bits its scores depend on.
     #[must_use]
     pub fn numerics(&self) -> Option<&'static str> {
-        match self {
-            Self::Mock(_) | Self::Table(_) => None,
-            Self::Train(config) => Some(config.numerics()),
-            Self::Proxy(config) => config.numerics(),
-        }
+        self.parameters().numerics()
     }
 
     /// What its networks are trained on.
@@ -114,12 +154,9 @@ impl EvaluatorConfig {
         Self::Mock(MockConfig::default())
     }
 
-    /// Epochs that it trains a network for; 1 where it knows none.
+    /// Epochs that it really trains a network for; 1 where it trains none.
     pub(super) fn epochs(&self) -> u64 {
-        match self {
-            Self::Train(config) => config.epochs,
-            Self::Mock(_) | Self::Table(_) | Self::Proxy(_) => 1,
-        }
+        self.parameters().epochs().filter(|_| !self.is_mock()).unwrap_or(1)
     }
 
     /// Whether its scores are made up.
@@ -131,20 +168,16 @@ impl EvaluatorConfig {
     /// Whether more epochs make its scores better, so that a search may ration them.
     #[must_use]
     pub fn has_epochs(&self) -> bool {
-        matches!(self, Self::Mock(_) | Self::Train(_))
+        self.parameters().epochs().is_some()
     }
 
     /// How many datasets it needs, when the shape of the images is known without.
     #[must_use]
     pub fn data(&self) -> Arity {
-        match self {
-            Self::Mock(_) | Self::Table(_) => Arity::Optional,
-            Self::Proxy(config) if !config.measure.needs_images() => Arity::Optional,
-            Self::Train(_) | Self::Proxy(_) => Arity::One,
-        }
+        self.parameters().data()
     }
 
-    /// The evaluator for a job.
+    /// The evaluator of networks of `space` for a job.
     ///
     /// # Errors
     /// When it needs data and there is none, or the data does not allow it.
@@ -152,17 +185,32 @@ impl EvaluatorConfig {
         &'a self,
         job: &'a Job<'a>,
         data: Option<Dataset>,
-        classes: usize,
+        space: &dyn Space,
     ) -> Result<Scorer<'a>, StageError> {
-        match (self, data) {
-            (Self::Mock(config), _) => Ok(Scorer::Mock(MockEvaluator::new(config, classes))),
-            (Self::Train(config), Some(data)) => Ok(Scorer::Networks(config.open(job, data)?)),
-            (Self::Table(config), _) => Ok(Scorer::Table(Table::read(config, job)?)),
-            (Self::Proxy(config), data) => Ok(Scorer::Networks(config.open(job, data)?)),
-            (Self::Train(_), None) => Err(StageError::Failed(
-                "the evaluator `train` needs a dataset on `data`".to_owned(),
-            )),
-        }
+        self.parameters().scorer(job, data, space)
+    }
+}
+
+impl Parameters for MockConfig {
+    fn components(&self) -> Vec<Component> {
+        vec![Component { name: "evaluator.mock", version: MOCK_VERSION }]
+    }
+
+    fn epochs(&self) -> Option<u64> {
+        Some(self.epochs.into())
+    }
+
+    fn data(&self) -> Arity {
+        Arity::Optional
+    }
+
+    fn scorer<'a>(
+        &'a self,
+        _: &'a Job<'a>,
+        _: Option<Dataset>,
+        space: &dyn Space,
+    ) -> Result<Scorer<'a>, StageError> {
+        Ok(Scorer::Mock(MockEvaluator::new(self, space.classes())))
     }
 }
 

@@ -8,7 +8,7 @@
 mod matrix;
 mod measures;
 
-pub use measures::{code_kernel, grad_norm, jacob_cov, naswot, snip, synflow};
+pub use measures::{Synflow, code_kernel, grad_norm, jacob_cov, naswot, snip, synflow};
 
 use measures::layers;
 
@@ -19,9 +19,11 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Parameters, Scorer};
 use crate::dataset::Dataset;
 use crate::search::{Candidate, Evaluate, EvaluateError, Evaluation};
-use crate::stage::{Component, Job, StageError};
+use crate::space::Space;
+use crate::stage::{Arity, Component, Job, StageError};
 use crate::train::{
     Batch, Child, Cpu, Engine, Examples, Init, Outline, Preprocessing, Recipe, Standard, TrainError,
 };
@@ -181,6 +183,29 @@ impl ProxyConfig {
     }
 }
 
+impl Parameters for ProxyConfig {
+    fn components(&self) -> Vec<Component> {
+        self.components()
+    }
+
+    fn numerics(&self) -> Option<&'static str> {
+        self.numerics()
+    }
+
+    fn data(&self) -> Arity {
+        if self.measure.needs_images() { Arity::One } else { Arity::Optional }
+    }
+
+    fn scorer<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        data: Option<Dataset>,
+        _: &dyn Space,
+    ) -> Result<Scorer<'a>, StageError> {
+        Ok(Scorer::Networks(self.open(job, data)?))
+    }
+}
+
 /// Measures candidates side by side.
 struct ProxyEvaluator<'a> {
     config: &'a ProxyConfig,
@@ -213,7 +238,7 @@ impl ProxyEvaluator<'_> {
         Ok(match self.config.measure {
             Measure::Params => network.parameters() as f64,
             Measure::Macs => network.multiply_adds() as f64,
-            Measure::Synflow => libm::log(synflow(network, &child()?.state()?.weights)),
+            Measure::Synflow => libm::log(synflow(network, &child()?.state()?.weights).score()),
             Measure::Naswot => naswot(&child()?.codes(&self.batch.images)?),
             Measure::JacobCov => {
                 let gradients = child()?.image_gradients(&self.batch.images)?;

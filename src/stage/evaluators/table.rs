@@ -1,5 +1,8 @@
 //! The `table` evaluator: scores of a benchmark's file, looked up by canonical text.
 //!
+//! The file may have texts in any form that the space reads: they are made canonical when it is opened. What is
+//! none of the space stays as it is, since a benchmark may have more than a study searches.
+//!
 //! Nothing is interpolated: an architecture that the table lacks is an error that names it, since a made-up
 //! score would look like a measured one.
 
@@ -8,13 +11,15 @@ use std::collections::{BTreeMap, HashMap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{ProjectFiles, csv};
+use super::{Parameters, Scorer};
+use crate::dataset::{Dataset, ProjectFiles, csv};
 use crate::search::{EvaluateError, Evaluation};
-use crate::stage::{Job, StageError};
+use crate::space::Space;
+use crate::stage::{Arity, Component, Job, StageError};
 use crate::wording;
 
 /// Version of how tables are read.
-pub(super) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// Looks scores up in a CSV file whose first line names its columns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,7 +27,7 @@ pub(super) const VERSION: u32 = 1;
 pub struct TableConfig {
     /// The file, relative to the project. Its content is part of the result's fingerprint.
     pub file: String,
-    /// Column with the architectures' canonical texts.
+    /// Column with the architectures' texts, in any form that the space reads.
     #[serde(default = "genotype")]
     pub key: String,
     /// Column with their scores.
@@ -50,6 +55,29 @@ fn one() -> f64 {
     1.0
 }
 
+impl Parameters for TableConfig {
+    fn components(&self) -> Vec<Component> {
+        vec![Component { name: "evaluator.table", version: VERSION }]
+    }
+
+    fn files(&self) -> Vec<String> {
+        vec![self.file.clone()]
+    }
+
+    fn data(&self) -> Arity {
+        Arity::Optional
+    }
+
+    fn scorer<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        _: Option<Dataset>,
+        space: &dyn Space,
+    ) -> Result<Scorer<'a>, StageError> {
+        Ok(Scorer::Table(Table::read(self, job, space)?))
+    }
+}
+
 /// A table in memory.
 #[derive(Debug)]
 pub struct Table {
@@ -65,19 +93,27 @@ struct Row {
 }
 
 impl Table {
-    /// Reads the table of a job, as it was planned.
+    /// Reads the table of a job, as it was planned, for networks of `space`.
     ///
     /// # Errors
     /// When the file has changed, a column is missing, a number is none or out of its range, or a text
     /// stands twice; the line is named.
-    pub(super) fn read(config: &TableConfig, job: &Job<'_>) -> Result<Self, StageError> {
+    pub(super) fn read(
+        config: &TableConfig,
+        job: &Job<'_>,
+        space: &dyn Space,
+    ) -> Result<Self, StageError> {
         let files = ProjectFiles::new(&job.file.paths.project, &job.file.files);
         let text = String::from_utf8(files.read(&config.file)?)
             .map_err(|_| StageError::Failed(format!("`{}` is not UTF-8 text", config.file)))?;
-        Self::parse(config, &text).map_err(StageError::Failed)
+        Self::parse(config, &text, |key| canonical(key, space)).map_err(StageError::Failed)
     }
 
-    fn parse(config: &TableConfig, text: &str) -> Result<Self, String> {
+    fn parse(
+        config: &TableConfig,
+        text: &str,
+        canonical: impl Fn(&str) -> String,
+    ) -> Result<Self, String> {
         let file = &config.file;
         let records = csv::records(text)
             .map_err(|line| format!("`{file}` line {line}: a quote that does not end its field"))?;
@@ -108,7 +144,7 @@ impl Table {
             let measures =
                 measures.iter().map(|(name, place)| Ok(((*name).clone(), number(*place)?)));
             let measures = measures.collect::<Result<_, String>>()?;
-            let text = record.fields.get(key).map_or("", |field| field.trim()).to_owned();
+            let text = canonical(record.fields.get(key).map_or("", |field| field.trim()));
             let row = Row { line: record.line, score: scaled, measures };
             if let Some(first) = rows.insert(text, row) {
                 return Err(format!(
@@ -134,6 +170,11 @@ impl Table {
     }
 }
 
+/// The text that `space` writes for the network that `key` names.
+fn canonical(key: &str, space: &dyn Space) -> String {
+    space.parse(key).map_or_else(|_| key.to_owned(), |genotype| space.text(&genotype))
+}
+
 /// A record's number in a column.
 fn number(file: &str, record: &csv::Record, column: &str, place: usize) -> Result<f64, String> {
     let text = record.fields.get(place).map_or("", |field| field.trim());
@@ -145,6 +186,8 @@ fn number(file: &str, record: &csv::Record, column: &str, place: usize) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Shape;
+    use crate::space::SpaceConfig;
 
     fn config() -> TableConfig {
         TableConfig {
@@ -161,22 +204,36 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_name_and_scores_scaled() {
-        let table = Table::parse(&config(), TEXT).unwrap();
+        let table = Table::parse(&config(), TEXT, str::to_owned).unwrap();
         let found = table.evaluate("[C(64,3,1), SM(10)]").unwrap();
         assert!((found.score - 0.940_664).abs() < 1e-12);
         assert_eq!(found.measures, BTreeMap::from([("seconds".to_owned(), 1.5)]));
     }
 
     #[test]
+    fn keys_are_the_networks_that_the_space_reads_in_them() {
+        let space: SpaceConfig = serde_json::from_str(r#"{"chain": {}}"#).unwrap();
+        let image = Shape { channels: 3, height: 32, width: 32 };
+        let space = space.open(image, 10).unwrap();
+        let table = |text: &str| Table::parse(&config(), text, |key| canonical(key, &*space));
+        let text =
+            "accuracy,seconds,cell\n50,1,\"[C(64,3,1),P(2,2),SM(10)]\"\n60,1,of another space\n";
+        let found = table(text).unwrap().evaluate("[C(64,3,1), P(2,2), SM(10)]").unwrap();
+        assert!((found.score - 0.5).abs() < 1e-12);
+        let twice = format!("{text}70,1,\"[C(64,3,1), P(2,2), SM(10)]\"\n");
+        assert!(table(&twice).unwrap_err().contains("one architecture in lines 2 and 4"));
+    }
+
+    #[test]
     fn an_architecture_that_is_missing_is_named() {
-        let table = Table::parse(&config(), TEXT).unwrap();
+        let table = Table::parse(&config(), TEXT, str::to_owned).unwrap();
         let error = table.evaluate("[GAP(10), SM(10)]").unwrap_err().to_string();
         assert_eq!(error, "`bench.csv` has 2 architectures, but not `[GAP(10), SM(10)]`");
     }
 
     #[test]
     fn mistakes_in_a_table_are_named_with_their_line() {
-        let mistake = |text: &str| Table::parse(&config(), text).unwrap_err();
+        let mistake = |text: &str| Table::parse(&config(), text, str::to_owned).unwrap_err();
         for (text, words) in [
             ("", "no line with columns"),
             ("cell,score\n", "no column `accuracy`; it has `cell`, `score`"),

@@ -12,13 +12,15 @@ use rayon::ThreadPool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Parameters, Scorer};
 use crate::dataset::Dataset;
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::manifest::Manifest;
 use crate::search::{Candidate, Evaluate, EvaluateError, Evaluation};
+use crate::space::Space;
 use crate::stage::lanes::{lanes, side_by_side};
-use crate::stage::{Component, Job, StageError, memory, profile};
+use crate::stage::{Arity, Component, Job, StageError, memory, profile};
 use crate::store::{Put, Store, StoreOptions};
 use crate::train::{
     Assignment, Checkpoint, Device, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION,
@@ -40,7 +42,7 @@ pub struct TrainConfig {
     #[schemars(range(min = 1, max = 100_000))]
     pub epochs: u64,
     /// Share of the training images that is used; smaller shares are part of larger ones.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0.0))]
     pub fraction: f64,
     /// Most training images that are used.
     #[schemars(range(min = 1))]
@@ -114,8 +116,9 @@ struct Effort {
 }
 
 impl Score {
-    /// The accuracy that counts; nothing when no epoch has ended.
-    fn of(self, curve: &[f64]) -> Option<f64> {
+    /// The accuracy of a curve that counts; nothing when no epoch has ended.
+    #[must_use]
+    pub fn of(self, curve: &[f64]) -> Option<f64> {
         let counted = match self {
             Self::Last => &curve[curve.len().saturating_sub(1)..],
             Self::Best => curve,
@@ -197,6 +200,36 @@ impl TrainConfig {
     fn images_of(&self, fraction: f64, all: usize) -> usize {
         let share = (fraction * all as f64).round() as usize;
         share.min(all).min(self.images.unwrap_or(all))
+    }
+}
+
+impl Parameters for TrainConfig {
+    fn components(&self) -> Vec<Component> {
+        self.components()
+    }
+
+    fn numerics(&self) -> Option<&'static str> {
+        Some(self.numerics())
+    }
+
+    fn epochs(&self) -> Option<u64> {
+        Some(self.epochs)
+    }
+
+    fn data(&self) -> Arity {
+        Arity::One
+    }
+
+    fn scorer<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        data: Option<Dataset>,
+        _: &dyn Space,
+    ) -> Result<Scorer<'a>, StageError> {
+        let data = data.ok_or_else(|| {
+            StageError::Failed("the evaluator `train` needs a dataset on `data`".to_owned())
+        })?;
+        Ok(Scorer::Networks(self.open(job, data)?))
     }
 }
 

@@ -7,7 +7,7 @@ use super::{STATE_FILE, SearchConfig};
 use crate::manifest::Change;
 use crate::results::{self, TRIALS_FILE, Trial};
 use crate::search::{Knowledge, SavedSearch};
-use crate::space::Space;
+use crate::space::{Genotype, Space};
 use crate::stage::{Continuation, rungs, trial_log};
 
 /// Whether the search, changed so, begins as it was before.
@@ -57,11 +57,20 @@ impl Earlier {
             serde_json::from_str(&state).map_err(|error| error.to_string())?;
         let lines = read(&format!("trials/{TRIALS_FILE}"))?;
         let trials = trial_log::parse(&lines)?;
-        let network = |trial: &Trial| {
-            let genotype = space.parse(&trial.genotype).map_err(|error| error.to_string())?;
-            Ok((genotype, trial.reward))
-        };
-        let networks = results::finished(&trials).map(network).collect::<Result<_, String>>()?;
+        let networks = networks(&trials, space)?;
         Ok(Self { lines, saved: knowledge.with(networks), trials })
     }
+}
+
+/// The networks of `trials` with their rewards, as a search keeps them; the error says which is none.
+pub(super) fn networks(
+    trials: &[Trial],
+    space: &dyn Space,
+) -> Result<Vec<(Genotype, f64)>, String> {
+    let network = |trial: &Trial| {
+        let genotype = space.parse(&trial.genotype);
+        let genotype = genotype.map_err(|error| format!("`{}`: {error}", trial.genotype))?;
+        Ok((genotype, trial.reward))
+    };
+    results::finished(trials).map(network).collect()
 }

@@ -33,10 +33,27 @@ pub fn snip<'a, F: Float>(layers: impl IntoIterator<Item = (&'a [F], &'a [F])>) 
     layers.into_iter().map(layer).sum()
 }
 
-/// Sum of |w · dR/dw| where all weights are their absolute values, batch norm is removed and R is the sum
-/// of the outputs for one image of ones; in 64 bits, since products over layers leave the range of 32.
+/// What flows through a network whose weights are all positive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Synflow {
+    /// Sum of the outputs: R.
+    pub output: f64,
+    /// Sum of |w · dR/dw| of each layer, in the order of their names; R where nothing is lost or biased.
+    pub layers: Vec<f64>,
+}
+
+impl Synflow {
+    /// The measure: the sum over all layers.
+    #[must_use]
+    pub fn score(&self) -> f64 {
+        self.layers.iter().sum()
+    }
+}
+
+/// The flow where all weights are their absolute values, batch norm is removed and R is the sum of the outputs for
+/// one image of ones; in 64 bits, since products over layers leave the range of 32.
 #[must_use]
-pub fn synflow(network: &Network, weights: &BTreeMap<String, Values>) -> f64 {
+pub fn synflow(network: &Network, weights: &BTreeMap<String, Values>) -> Synflow {
     let positive: BTreeMap<String, Vec<f64>> = weights
         .iter()
         .map(|(name, values)| {
@@ -47,8 +64,10 @@ pub fn synflow(network: &Network, weights: &BTreeMap<String, Values>) -> f64 {
     let maps = reference.forward(&vec![1.0; network.image().len()]);
     let logits = NodeId(maps.len() - 1);
     let ones = vec![1.0; maps[logits.0].len()];
+    let output = maps[logits.0].iter().sum();
     let gradients = reference.backward(&maps, vec![(logits, ones)]).weights;
-    snip(layers(&gradients).map(|(name, gradient)| (&*positive[name], &**gradient)))
+    let layer = |(name, gradient): (&String, &Vec<f64>)| snip([(&*positive[name], &**gradient)]);
+    Synflow { output, layers: layers(&gradients).map(layer).collect() }
 }
 
 /// In how many rectifiers each two images agree.
