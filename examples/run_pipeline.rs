@@ -44,6 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         pools: project.pools,
         keep_going: false,
         force: false,
+        profile: false,
     };
     let interrupt = Interrupt::new()?;
     let update = LockUse::Update;
