@@ -151,11 +151,14 @@ fn table() -> (&'static str, StrategyConfig) {
     ("q_learning", StrategyConfig::QLearning(config))
 }
 
+/// A table is asked where its states know the decisions before. Those of chains do not (Baker et al. 2017, sec. 4.1:
+/// layer, depth and size alone), so that after the second layer it cannot tell which the first was; tried on the
+/// chains here it misses the best network in more than one of ten seeds.
 #[test]
 fn the_final_policy_of_a_learner_prefers_the_best_network() {
     let (toy, tree) = (Known::toy(Toy::new, 0.0), Known::toy(Toy::tree, 0.04));
     let chains = Known::chains();
-    let mut cases = vec![("tree", &tree, table()), ("chains", &chains, table())];
+    let mut cases = vec![("tree", &tree, table())];
     for learner in policy_gradients() {
         cases.push(("toy", &toy, learner.clone()));
         cases.push(("chains", &chains, learner));

@@ -143,5 +143,5 @@ fn an_operation_that_the_space_does_not_have_is_not_legal() {
     let space = open(&NasnetConfig { blocks: 1, operations, ..NasnetConfig::default() }, 32, 10);
     let text = "normal: 0:id 1:max3x3 add; reduction: 0:id 1:id add";
     let error = space.parse(text).unwrap_err().to_string();
-    assert_eq!(error, "column 1: the operation `max3x3` is not in `operations` of this space");
+    assert_eq!(error, "column 16: the operation `max3x3` is not in `operations` of this space");
 }

@@ -108,19 +108,21 @@ impl NasnetSpace {
     ///
     /// # Errors
     /// The first operation or combiner that the space does not have.
-    pub fn genotype(&self, cells: &Cells) -> Result<Genotype, String> {
+    pub fn genotype(&self, cells: &Cells) -> Result<Genotype, Missing> {
         let mut slots = Vec::with_capacity(self.rules.decisions() + 2);
         let slot = |place: usize| u16::try_from(place).expect("a cell has few states");
         for block in cells.normal.blocks.iter().chain(&cells.reduction.blocks) {
             slots.extend(block.inputs.map(slot));
             for op in block.ops {
                 let place = self.rules.operations.iter().position(|one| *one == op);
-                let place = place.ok_or_else(|| missing("operation", op.name(), "operations"))?;
+                let missing = Missing { noun: "operation", name: op.name(), key: "operations" };
+                let place = place.ok_or(missing)?;
                 slots.push(slot(place));
             }
             let place = self.rules.combiners.iter().position(|one| *one == block.combiner);
             let name = block.combiner.name();
-            let place = place.ok_or_else(|| missing("combiner", name, "combiners"))?;
+            let missing = Missing { noun: "combiner", name, key: "combiners" };
+            let place = place.ok_or(missing)?;
             slots.push(slot(place));
         }
         if cells.normal.concat != 0 || cells.reduction.concat != 0 {
@@ -134,8 +136,14 @@ impl NasnetSpace {
     }
 }
 
-fn missing(noun: &str, name: &str, key: &str) -> String {
-    format!("the {noun} `{name}` is not in `{key}` of this space")
+/// What a cell has and the space does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the {noun} `{name}` is not in `{key}` of this space")]
+pub struct Missing {
+    noun: &'static str,
+    /// Its word in a text.
+    name: &'static str,
+    key: &'static str,
 }
 
 impl Space for NasnetSpace {
@@ -157,7 +165,11 @@ impl Space for NasnetSpace {
 
     fn parse(&self, text: &str) -> Result<Genotype, ParseError> {
         let cells = text::parse(text, self.rules.blocks)?;
-        self.genotype(&cells).map_err(|reason| ParseError { column: 1, reason })
+        self.genotype(&cells).map_err(|missing| ParseError {
+            // The cells of a name have no place of their own.
+            column: text::column(text, missing.name).unwrap_or(1),
+            reason: missing.to_string(),
+        })
     }
 
     fn network(&self, genotype: &Genotype) -> Network {

@@ -75,6 +75,11 @@ pub(super) fn parse(text: &str, blocks: usize) -> Result<Cells, ParseError> {
     Ok(Cells { normal, reduction })
 }
 
+/// Column of the first place where `word` stands.
+pub(super) fn column(text: &str, word: &str) -> Option<usize> {
+    split(text).into_iter().find(|(_, found)| found == word).map(|(column, _)| column)
+}
+
 /// Words and marks, each with its column from 1.
 fn split(text: &str) -> Vec<(usize, String)> {
     let mut words: Vec<(usize, String)> = Vec::new();
