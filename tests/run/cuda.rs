@@ -28,7 +28,7 @@ fn without_a_program_for_gpus_the_stage_says_what_to_do() {
     let space = TestSpace::new()
         .pipeline(STUDY)
         .file("phytotron.yaml", "cuda_program: bin/phytotron-cuda\n");
-    let ran = space.run(&["run", "pipeline.yaml"]).code(1);
+    let ran = space.run(&[]).code(1);
     let text = ran.text();
     assert!(text.contains("needs a phytotron built with CUDA"), "{text}");
     assert!(
@@ -47,7 +47,7 @@ fn without_a_driver_the_stage_says_so() {
         .file("phytotron-cuda", "#!/bin/sh\necho 'libcuda.so.1: cannot open' >&2\nexit 127\n");
     let program = space.path("phytotron-cuda");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let text = space.run(&["run", "pipeline.yaml"]).code(1).text();
+    let text = space.run(&[]).code(1).text();
     assert!(text.contains("is the NVIDIA driver installed"), "{text}");
     assert!(text.contains("libcuda.so.1: cannot open"), "{text}");
 }
@@ -59,13 +59,14 @@ fn a_program_without_cuda_is_refused_by_its_engine() {
     let space = TestSpace::new()
         .pipeline(STUDY)
         .file("phytotron.yaml", &format!("cuda_program: {program}\n"));
-    let text = space.run(&["run", "pipeline.yaml"]).code(1).text();
+    let text = space.run(&[]).code(1).text();
     assert!(text.contains("this phytotron was built without CUDA"), "{text}");
 }
 
 #[test]
 fn the_device_is_in_the_manifest_by_its_numerics() {
     let space = TestSpace::new().pipeline(STUDY);
-    let explained = space.run(&["explain", "pipeline.yaml", "train"]).text();
+    let explain = space.command(&["explain", "pipeline.yaml", "train"]).output().unwrap();
+    let explained = space.ran(explain).text();
     assert!(explained.contains("cuda-f32-sm80"), "{explained}");
 }

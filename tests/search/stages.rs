@@ -862,9 +862,9 @@ fn components_have_versions_of_their_own() {
         [
             "evaluate 2",
             "space.chain 2",
+            "space.nasnet 1",
             "space.layerwise 1",
             "space.nasbench201 1",
-            "space.nasnet 1",
             "evaluator.mock 1",
         ]
     );
