@@ -5,6 +5,8 @@
 //! cargo run --release --example loop_speed [THREADS]
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example shows what it found")]
+
 use std::time::Instant;
 
 use phytotron::artifact::{Coordinates, StageId};

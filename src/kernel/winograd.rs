@@ -574,7 +574,7 @@ mod tests {
         let winograd = Winograd::of(&slide(22)).unwrap();
         let xs = vec![0.0; 3 * winograd.input.len()];
         let bands: Vec<Range<usize>> = winograd.bands(&xs).collect();
-        assert!(bands.len() > 1 && bands[0].end % 11 != 0, "{bands:?}");
+        assert!(bands.len() > 1 && !bands[0].end.is_multiple_of(11), "{bands:?}");
         check(22, 20, (64, 64), (1, 1));
     }
 
@@ -588,7 +588,7 @@ mod tests {
         let mut scratch = Scratch::default();
         let bias = [0.5, -0.5];
         winograd.forward(&[1.0; 9], &kernels, Some(&bias), true, &mut ys, &mut scratch);
-        assert_eq!(ys, [0.5, 0.0].repeat(9).as_slice());
+        assert!(ys.chunks(2).all(|pixel| pixel == [0.5, 0.0]), "{ys:?}");
         winograd.forward(&[f32::NAN; 9], &kernels, Some(&bias), true, &mut ys, &mut scratch);
         assert!(ys.iter().all(|y| y.is_nan()));
     }

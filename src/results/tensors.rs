@@ -54,7 +54,7 @@ pub fn tensors_file(tensors: &BTreeMap<String, &Values>) -> io::Result<Vec<u8>> 
         .map_err(io::Error::other)
 }
 
-/// Replaces the file `path` by `tensors`, with entries of text in its head. Tensor by tensor, so that there are never
+/// Replaces the file `path` by `tensors`, with an entry of text in its head. Tensor by tensor, so that there are never
 /// all of them twice, into a file beside it that is then renamed: a kill leaves the old or the new one.
 ///
 /// # Errors
@@ -62,8 +62,9 @@ pub fn tensors_file(tensors: &BTreeMap<String, &Values>) -> io::Result<Vec<u8>> 
 pub fn replace_tensors(
     path: &Path,
     tensors: &BTreeMap<String, &Values>,
-    metadata: HashMap<String, String>,
+    (key, text): (&str, String),
 ) -> io::Result<()> {
+    let metadata = HashMap::from([(key.to_owned(), text)]);
     let tensors = tensors.iter().map(|(name, values)| (name, *values));
     safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(io::Error::other)
 }

@@ -65,7 +65,9 @@ fn table(timings: &[Timing]) -> String {
         // Writing to a string cannot fail.
         _ = writeln!(text, "{secs:10.3} s {:5.1} %  {}", share(secs), what.trim_end());
     };
-    operations.iter().for_each(|(operation, secs)| line(*secs, (*operation).to_owned()));
+    for (operation, secs) in &operations {
+        line(*secs, (*operation).to_owned());
+    }
     line(total, "all, and by phase, operation and layer:".to_owned());
     for Timing { phase, operation, path, secs } in instructions {
         line(*secs, format!("phase {phase:3} {operation} {path}"));

@@ -2,7 +2,7 @@
 //!
 //! A file that is missing, torn or of another training is no checkpoint: the training starts over.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -75,8 +75,7 @@ impl Checkpoint {
         tensors.extend(best.into_iter().flat_map(|best| prefixed("best", best)));
         let progress = Progress { content: Some(content(&tensors)), ..progress.clone() };
         let text = serde_json::to_string(&progress).map_err(|e| failed(e.into()))?;
-        let metadata = HashMap::from([(PROGRESS.to_owned(), text)]);
-        replace_tensors(&self.path, &tensors, metadata).map_err(failed)
+        replace_tensors(&self.path, &tensors, (PROGRESS, text)).map_err(failed)
     }
 
     /// The state of the training `identity`, when the file has it whole.

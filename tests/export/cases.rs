@@ -148,7 +148,7 @@ fn model(network: Network, scale: Scale, seed: u64) -> SavedModel {
             "scale" => draw(1.0, 0.2),
             // Deep cells multiply what a small variance lets grow, and two orders of f32 sums then differ by more.
             "variance" => {
-                values.values.iter_mut().for_each(|v| *v = (0.3 * stream.normal()).exp() as f32)
+                values.values.iter_mut().for_each(|v| *v = (0.3 * stream.normal()).exp() as f32);
             }
             _ => {}
         }

@@ -11,7 +11,9 @@ use crate::support::python;
 fn judge(mut python: std::process::Command, script: &str) {
     let folder = tempfile::tempdir().unwrap();
     let cases = cases::all();
-    cases.iter().for_each(|case| case.write(folder.path()));
+    for case in &cases {
+        case.write(folder.path());
+    }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export").join(script);
     let said =
         python::run(python.env("PYTHONDONTWRITEBYTECODE", "1").arg(script).arg(folder.path()));

@@ -65,7 +65,11 @@ fn a_program_without_cuda_is_refused_by_its_engine() {
 
 #[test]
 fn the_device_is_in_the_manifest_by_its_numerics() {
-    let space = TestSpace::new().pipeline(STUDY);
+    let space = TestSpace::new()
+        .pipeline(STUDY)
+        .file("phytotron.yaml", "cuda_program: bin/phytotron-cuda\n");
+    // A manifest is known once its inputs are.
+    space.run(&[]).code(1);
     let explain = space.command(&["explain", "pipeline.yaml", "train"]).output().unwrap();
     let explained = space.ran(explain).text();
     assert!(explained.contains("cuda-f32-sm80"), "{explained}");

@@ -819,19 +819,19 @@ fn bytes_change_with_a_version_only() {
     folders.run("evaluate", &json!({"evaluator": {"mock": {}}, "sample": 10}));
     found.push(("evaluate", digest(&folders)));
     let frozen = [
-        ("search, strategy.random, evaluator.mock", "e8b7ac546bbe"),
-        ("strategy.random_uniform", "08e8e9304d7d"),
-        ("strategy.q_learning", "e629929572db"),
-        ("strategy.reinforce", "dc3e47ca96d0"),
-        ("strategy.reinforce, a softmax", "160aa533034f"),
-        ("strategy.ppo", "e79e98166a90"),
-        ("strategy.evolution", "c9cb7458411e"),
-        ("strategy.local_search", "890a75165653"),
-        ("space.chain", "32619e560896"),
-        ("space.layerwise", "60f7ac21ae3c"),
-        ("space.nasbench201", "e02f9011cc37"),
-        ("space.nasnet", "1e15870d851a"),
-        ("evaluate", "5bffa5401f87"),
+        ("search, strategy.random, evaluator.mock", "f0847eb21109"),
+        ("strategy.random_uniform", "a2f1c9c80693"),
+        ("strategy.q_learning", "0f636fe6fce9"),
+        ("strategy.reinforce", "3262bd36abad"),
+        ("strategy.reinforce, a softmax", "80beab404fab"),
+        ("strategy.ppo", "95ce94c0174a"),
+        ("strategy.evolution", "231302c509ba"),
+        ("strategy.local_search", "3a6baae13907"),
+        ("space.chain", "c6c1900e64af"),
+        ("space.layerwise", "68b03bf02a53"),
+        ("space.nasbench201", "7e124ba68eaf"),
+        ("space.nasnet", "7370a88dbc57"),
+        ("evaluate", "49206b929091"),
     ];
     let frozen: Vec<_> = frozen.iter().map(|(name, hex)| (*name, (*hex).to_owned())).collect();
     assert_eq!(found, frozen);

@@ -492,9 +492,9 @@ fn reductions_at(size: &str) -> Vec<usize> {
     let network = space.network(&space.parse("NASNet-A").expect("published"));
     let paths: Vec<&str> = network.nodes().iter().map(|node| node.path.as_str()).collect();
     let first = |cell: &str| paths.iter().position(|path| path.starts_with(cell));
-    let cells: Vec<Option<usize>> =
-        (0..).map(|n| first(&format!("cell{n}."))).take_while(Option::is_some).collect();
-    let before = |reduction: Option<usize>| cells.iter().filter(|cell| **cell < reduction).count();
+    let cells: Vec<usize> = (0..100).map_while(|n| first(&format!("cell{n}."))).collect();
+    let before =
+        |reduction: Option<usize>| cells.iter().filter(|&&cell| Some(cell) < reduction).count();
     (0..2).map(|n| before(first(&format!("reduction{n}.")))).collect()
 }
 

@@ -19,6 +19,8 @@ use phytotron::train::{
 };
 
 const SHAPE: Shape = Shape { channels: 3, height: 32, width: 32 };
+/// Bytes in a mebibyte.
+const MIB: f64 = 1_048_576.0;
 /// Names a training to the process that measures it: `nasnet 64`.
 const CASE: &str = "PHYTOTRON_MEMORY_CASE";
 
@@ -91,7 +93,7 @@ fn assignment<'a>(
     }
 }
 
-fn watch<'a>(stage: &'a StageId, memory: Option<u64>) -> Watch<'a> {
+fn watch(stage: &StageId, memory: Option<u64>) -> Watch<'_> {
     Watch {
         events: &Silent,
         stage,
@@ -115,6 +117,7 @@ fn status(name: &str) -> u64 {
 }
 
 /// In a process of its own: trains an epoch and prints prediction and truth.
+#[expect(clippy::print_stdout, reason = "the test that started this process reads it")]
 fn measure(case: &str) {
     let (kind, batch) = case.split_once(' ').unwrap();
     let recipe = Recipe { batch: batch.parse().unwrap(), ..Recipe::default() };
@@ -129,7 +132,8 @@ fn measure(case: &str) {
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let fitted = pool.install(|| fit(&assignment, &watch(&stage(), Some(predicted)))).unwrap();
     assert_eq!(fitted.steps, 3);
-    println!("bytes {predicted} {}", status("VmHWM:") - before);
+    let peak = status("VmHWM:") - before;
+    println!("bytes {predicted} {peak}");
 }
 
 #[test]
@@ -152,12 +156,9 @@ fn the_peak_is_predicted_within_a_tenth() {
             let line = line.unwrap_or_else(|| panic!("{case}: {text}"));
             let numbers: Vec<f64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
             let share = numbers[0] / numbers[1];
-            println!(
-                "{case}: predicted {:.1} MiB, {share:.3} of the truth",
-                numbers[0] / 1048576.0
-            );
+            println!("{case}: predicted {:.1} MiB, {share:.3} of the truth", numbers[0] / MIB);
             if !(0.9..1.1).contains(&share) {
-                wrong.push(format!("{case}: {share:.3} of {:.1} MiB", numbers[1] / 1048576.0));
+                wrong.push(format!("{case}: {share:.3} of {:.1} MiB", numbers[1] / MIB));
             }
         }
     }
