@@ -20,6 +20,7 @@ pub mod statistics;
 pub mod event;
 pub mod record;
 pub mod results;
+pub mod s3;
 
 // F3: rooms that know one thing each.
 pub mod dataset;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 9] = [
     &["digest", "span", "wording"],
     &["artifact", "diagnostic", "manifest", "net", "seed", "statistics"],
-    &["event", "record", "results"],
+    &["event", "record", "results", "s3"],
     &["dataset", "kernel", "progress", "space", "spec", "store"],
     &["report", "search", "train"],
     &["stage"],
