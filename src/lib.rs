@@ -30,7 +30,8 @@ pub mod space;
 pub mod spec;
 pub mod store;
 
-// F4: the science on top of them.
+// F4: the science on top of them, and stores behind the store.
+pub mod remote;
 pub mod report;
 pub mod search;
 pub mod train;

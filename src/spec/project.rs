@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::files::Files;
+use super::remote::RemoteSettings;
 use super::settings::Amount;
 use super::{Value, bind};
 use crate::diagnostic::{Diagnostics, in_file_order};
@@ -36,6 +37,10 @@ pub struct Project {
     pub group_writable: bool,
     /// How many runs that computed something keep their results from `gc`.
     pub keep_runs: u32,
+    /// Places where results are shared, by name.
+    pub remotes: BTreeMap<String, RemoteSettings>,
+    /// Where every run puts its outputs for people: `s3://bucket/prefix`.
+    pub export_to: Option<String>,
 }
 
 /// How writes reach the disk.
@@ -63,6 +68,11 @@ pub(super) struct ProjectKeys {
     group_writable: bool,
     /// How many runs that computed something keep their results from `gc`; 20 when missing.
     keep_runs: Option<u32>,
+    /// Places where results are shared, by name: `lab: {kind: s3, bucket: nas-lab}`.
+    remote: BTreeMap<String, RemoteSettings>,
+    /// Where every run puts its outputs for people to open: `s3://bucket/prefix`.
+    #[schemars(pattern(r"^s3://[^/]+"))]
+    export_to: Option<String>,
 }
 
 impl Project {
@@ -116,6 +126,8 @@ impl Project {
             durability: keys.durability,
             group_writable: keys.group_writable,
             keep_runs: keys.keep_runs.unwrap_or(KEEP_RUNS),
+            remotes: keys.remote,
+            export_to: keys.export_to,
         }
     }
 }

@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 9] = [
     &["artifact", "diagnostic", "manifest", "net", "seed", "statistics"],
     &["event", "record", "results", "s3"],
     &["dataset", "kernel", "progress", "space", "spec", "store"],
-    &["report", "search", "train"],
+    &["remote", "report", "search", "train"],
     &["stage"],
     &["plan"],
     &["run"],
