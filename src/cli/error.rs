@@ -6,6 +6,7 @@ use super::diagnostics;
 use super::exit::Exit;
 use crate::diagnostic::Diagnostics;
 use crate::plan::PlanError;
+use crate::remote::RemoteError;
 use crate::run::RunError;
 use crate::store::StoreError;
 
@@ -24,6 +25,9 @@ pub(crate) enum CliError {
     /// No run could be made or found.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The remote failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// The request makes no sense here.
     #[error("{0}")]
     Usage(String),
@@ -60,9 +64,15 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Pipeline(_) => Exit::InvalidPipeline,
+            Self::Remote(RemoteError::Unknown { .. } | RemoteError::BadAddress { .. }) => {
+                Exit::Usage
+            }
             Self::Store(_)
-            | Self::Plan(PlanError::Store(_))
-            | Self::Run(RunError::Store(_) | RunError::Plan(PlanError::Store(_))) => Exit::Store,
+            | Self::Remote(_)
+            | Self::Plan(PlanError::Store(_) | PlanError::Remote(_))
+            | Self::Run(
+                RunError::Store(_) | RunError::Plan(PlanError::Store(_) | PlanError::Remote(_)),
+            ) => Exit::Store,
             Self::Plan(_) | Self::Run(_) | Self::Usage(_) | Self::Io { .. } => Exit::Usage,
         }
     }

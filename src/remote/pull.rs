@@ -54,7 +54,7 @@ impl Tier<'_> {
         results: &[Fingerprint],
         report: &mut Transferred,
     ) -> Result<Vec<Arc<Hit>>, RemoteError> {
-        let lookups = parallel::map(results, self.remote.width(), |result| self.lookup(result))?;
+        let lookups = parallel::map(results, self.remote()?.width(), |result| self.lookup(result))?;
         let mut hits = Vec::new();
         for (&fingerprint, lookup) in results.iter().zip(lookups) {
             let reason = match lookup {
@@ -91,7 +91,7 @@ impl Tier<'_> {
         let bytes = wanted.values().sum();
         let what = format!("pulling from {}", self.name());
         let meter = Meter::new(events, what, blobs.len() as u64, bytes);
-        let remote = self.remote.as_ref();
+        let remote = self.remote()?;
         let ends = parallel::map(&blobs, remote.width(), |(digest, size)| {
             match verified::blob(remote, self.store, digest, *size, &meter) {
                 Ok(()) => {
@@ -154,7 +154,7 @@ impl Tier<'_> {
         let here: BTreeSet<Digest> = self.store.trial_keys()?.into_iter().collect();
         let keys: Vec<Digest> = self.inventory()?.room(Room::Trials).map(|(key, _)| key).collect();
         let missing: Vec<Digest> = keys.into_iter().filter(|key| !here.contains(key)).collect();
-        let remote = self.remote.as_ref();
+        let remote = self.remote()?;
         let fetched = parallel::map(&missing, remote.width(), |key| {
             let trial = verified::small(remote, &Object::trial(*key), |text| read_trial(text, key));
             match trial {

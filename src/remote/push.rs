@@ -46,7 +46,7 @@ impl Tier<'_> {
         // `gc` must not sweep what is on its way.
         let _publishing = self.store.publishing()?;
         drop(self.inventory()?);
-        let checks = parallel::map(results, self.remote.width(), |result| self.check(result))?;
+        let checks = parallel::map(results, self.remote()?.width(), |result| self.check(result))?;
         let mut parcels = Vec::new();
         for check in checks {
             match check {
@@ -111,7 +111,7 @@ impl Tier<'_> {
 
     fn compare(&self, record: &StageRecord) -> Result<Comparison, RemoteError> {
         let fingerprint = record.fingerprint;
-        match verified::record(self.remote.as_ref(), &fingerprint) {
+        match verified::record(self.remote()?, &fingerprint) {
             Ok(Some(there)) => Ok(match first_difference(&there, record) {
                 None => Comparison::Same,
                 Some(output) => Comparison::Differs(Conflict { fingerprint, output }),
@@ -145,11 +145,11 @@ impl Tier<'_> {
         let bytes = blobs.iter().map(|(_, size, _)| size).sum();
         let what = format!("pushing to {}", self.name());
         let meter = Meter::new(events, what, blobs.len() as u64, bytes);
-        let ends = parallel::map(&blobs, self.remote.width(), |(digest, size, replace)| match self
-            .send_blob(digest, *size, *replace, &meter)
-        {
-            Err(error) if error.concerns_one() => Ok(Some(error.to_string())),
-            other => other.map(|()| None),
+        let ends = parallel::map(&blobs, self.remote()?.width(), |(digest, size, replace)| {
+            match self.send_blob(digest, *size, *replace, &meter) {
+                Err(error) if error.concerns_one() => Ok(Some(error.to_string())),
+                other => other.map(|()| None),
+            }
         });
         meter.end();
         let mut unsent = BTreeMap::new();
@@ -174,7 +174,7 @@ impl Tier<'_> {
         let object = Object::blob(*digest);
         let unsendable = || RemoteError::Unsendable { object: object.to_string() };
         let source = self.store.outgoing(digest)?.ok_or_else(unsendable)?;
-        let sent = self.remote.write(&object, size, &mut Metered { source, meter }, replace);
+        let sent = self.remote()?.write(&object, size, &mut Metered { source, meter }, replace);
         match sent {
             // That somebody else was quicker is as good: the name says what it is.
             Ok(Stored::Written | Stored::Taken) => {
@@ -206,7 +206,7 @@ impl Tier<'_> {
             .filter(|(digest, _)| !inventory.has_any(&Object::tree(*digest)))
             .collect();
         drop(inventory);
-        parallel::map(&missing, self.remote.width(), |(digest, tree)| {
+        parallel::map(&missing, self.remote()?.width(), |(digest, tree)| {
             self.send_small(Object::tree(*digest), tree.text().as_bytes(), false)
         })?;
         report.objects += missing.len() as u64;
@@ -218,7 +218,7 @@ impl Tier<'_> {
         parcels: &[Parcel],
         report: &mut Transferred,
     ) -> Result<(), RemoteError> {
-        let sent = parallel::map(parcels, self.remote.width(), |parcel| {
+        let sent = parallel::map(parcels, self.remote()?.width(), |parcel| {
             let object = Object::result(parcel.record.fingerprint);
             if self.inventory()?.has_any(&object) && !parcel.replace {
                 return Ok((false, None));
@@ -247,7 +247,7 @@ impl Tier<'_> {
         replace: bool,
     ) -> Result<Stored, RemoteError> {
         let size = text.len() as u64;
-        let stored = self.remote.write(&object, size, &mut &*text, replace)?;
+        let stored = self.remote()?.write(&object, size, &mut &*text, replace)?;
         self.note(object, size);
         Ok(stored)
     }
@@ -259,7 +259,7 @@ impl Tier<'_> {
         let missing: Vec<Digest> =
             keys.into_iter().filter(|key| !inventory.has_any(&Object::trial(*key))).collect();
         drop(inventory);
-        let sent = parallel::map(&missing, self.remote.width(), |key| {
+        let sent = parallel::map(&missing, self.remote()?.width(), |key| {
             let Some(trial) = self.store.trial(key)? else { return Ok(false) };
             self.send_small(Object::trial(*key), &trial_text(key, &trial), false)?;
             Ok(true)

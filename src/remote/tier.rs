@@ -3,21 +3,26 @@
 //! Lists the remote when it is first asked something that the store cannot answer, and never again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use super::{Held, Inventory, Object, Remote, RemoteError, verified};
 use crate::digest::Digest;
 use crate::manifest::Fingerprint;
 use crate::record::StageRecord;
+use crate::spec::RemoteSettings;
 use crate::store::{Store, Tree};
 
 /// A store with a remote behind it.
 pub struct Tier<'a> {
     pub(super) store: &'a Store,
-    pub(super) remote: Box<dyn Remote>,
+    /// Opened when something is first asked of it.
+    remote: OnceLock<Box<dyn Remote>>,
     name: String,
     pushes: bool,
+    /// How it is opened, and the root of the project.
+    settings: Option<(RemoteSettings, PathBuf)>,
     inventory: Mutex<Option<Inventory>>,
     /// Results that were asked for, as they were found.
     lookups: Mutex<HashMap<Fingerprint, Lookup>>,
@@ -78,14 +83,55 @@ impl<'a> Tier<'a> {
     /// `store` with `remote` behind it, which people call `name`. `pushes` sends there what runs compute.
     #[must_use]
     pub fn new(store: &'a Store, remote: Box<dyn Remote>, name: &str, pushes: bool) -> Self {
-        Self {
-            store,
-            remote,
-            name: name.to_owned(),
-            pushes,
-            inventory: Mutex::new(None),
-            lookups: Mutex::new(HashMap::new()),
+        Self::with(store, remote.into(), name, pushes, None)
+    }
+
+    /// `store` with the remote of `settings` behind it, for the project at `root`. It is opened when
+    /// something is first asked of it.
+    #[must_use]
+    pub fn of(
+        store: &'a Store,
+        settings: &RemoteSettings,
+        root: &Path,
+        name: &str,
+        pushes: bool,
+    ) -> Self {
+        let settings = Some((settings.clone(), root.to_owned()));
+        Self::with(store, OnceLock::new(), name, pushes, settings)
+    }
+
+    fn with(
+        store: &'a Store,
+        remote: OnceLock<Box<dyn Remote>>,
+        name: &str,
+        pushes: bool,
+        settings: Option<(RemoteSettings, PathBuf)>,
+    ) -> Self {
+        let name = name.to_owned();
+        let (inventory, lookups) = (Mutex::new(None), Mutex::new(HashMap::new()));
+        Self { store, remote, name, pushes, settings, inventory, lookups }
+    }
+
+    /// The remote itself.
+    pub(super) fn remote(&self) -> Result<&dyn Remote, RemoteError> {
+        if let Some(remote) = self.remote.get() {
+            return Ok(remote.as_ref());
         }
+        let (settings, root) = self.settings.as_ref().expect("BUG: a tier without a remote");
+        let opened = super::open(settings, root)?;
+        Ok(self.remote.get_or_init(|| opened).as_ref())
+    }
+
+    /// How other processes open the same remote.
+    #[must_use]
+    pub fn settings(&self) -> Option<&RemoteSettings> {
+        self.settings.as_ref().map(|(settings, _)| settings)
+    }
+
+    /// The store in front.
+    #[must_use]
+    pub fn store(&self) -> &'a Store {
+        self.store
     }
 
     /// What people call the remote.
@@ -127,7 +173,7 @@ impl<'a> Tier<'a> {
         if !self.inventory()?.has_any(&Object::tree(*digest)) {
             return Ok(None);
         }
-        verified::tree(self.remote.as_ref(), digest)
+        verified::tree(self.remote()?, digest)
     }
 
     /// What the remote has of a result. What proves damaged is a miss; that it cannot be reached is an error.
@@ -153,7 +199,7 @@ impl<'a> Tier<'a> {
         if !self.inventory()?.has_any(&Object::result(*fingerprint)) {
             return Ok(Lookup::Absent);
         }
-        let Some(record) = verified::record(self.remote.as_ref(), fingerprint)? else {
+        let Some(record) = verified::record(self.remote()?, fingerprint)? else {
             return Ok(Lookup::Absent);
         };
         let mut trees = Vec::with_capacity(record.outputs.len());
@@ -182,7 +228,7 @@ impl<'a> Tier<'a> {
     pub(super) fn inventory(&self) -> Result<Listing<'_>, RemoteError> {
         let mut inventory = self.inventory.lock().unwrap_or_else(PoisonError::into_inner);
         if inventory.is_none() {
-            *inventory = Some(Inventory::of(self.remote.as_ref())?);
+            *inventory = Some(Inventory::of(self.remote()?)?);
         }
         Ok(Listing(inventory))
     }

@@ -112,6 +112,7 @@ fn work(folder: &Path, word: &str) -> (WorkerEnd, serde_json::Value) {
             earlier: None,
         },
         threads: 1,
+        shared_trials: None,
     };
     fs::write(path("job.json"), serde_json::to_vec(&job).unwrap()).unwrap();
     let end = worker(&path("job.json"), &Registry::default().with(&KIND));

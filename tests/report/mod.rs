@@ -513,6 +513,7 @@ fn job(sources: &Sources, outputs: &Path, name: &str) -> JobFile {
             earlier: None,
         },
         threads: 1,
+        shared_trials: None,
     }
 }
 

@@ -80,6 +80,7 @@ impl Folders {
                 earlier: Some(self.path("earlier")).filter(|path| path.exists()),
             },
             threads: 1,
+            shared_trials: None,
         };
         stage.run(&Job { file: &file, events, stop })
     }

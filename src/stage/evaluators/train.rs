@@ -5,6 +5,7 @@
 //! from the trial cache and charged what it cost then, so a warm store changes nothing but time.
 
 mod pace;
+mod trials;
 
 use std::path::PathBuf;
 
@@ -14,15 +15,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::Dataset;
 use crate::digest::Digest;
-use crate::event::Event;
 use crate::manifest::Manifest;
 use crate::search::{Candidate, Evaluate, EvaluateError, Evaluation};
 use crate::stage::{Component, Job, StageError};
-use crate::store::{Put, Store, StoreOptions};
 use crate::train::{
     Assignment, Checkpoint, Cpu, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION, Recipe,
     Standard, TrainError, Watch, fit,
 };
+
+use trials::TrialCache;
 
 /// Version of what this evaluator makes of a training: retries, gate, score.
 const VERSION: u32 = 1;
@@ -153,13 +154,13 @@ impl TrainConfig {
         self.images(&data)?;
         let standard = Standard::of(&data.card, self.recipe.preprocessing)
             .map_err(|error| StageError::caused_by(&error))?;
-        let store = Store::open(&job.file.paths.store, StoreOptions::default());
+        let trials = TrialCache::open(job).map_err(|error| StageError::caused_by(&error))?;
         Ok(Box::new(TrainEvaluator {
             config: self,
             job,
             standard,
             pool: job.threads()?,
-            store: store.map_err(|error| StageError::caused_by(&error))?,
+            trials,
             data,
         }))
     }
@@ -200,7 +201,7 @@ struct TrainEvaluator<'a> {
     data: Dataset,
     standard: Standard,
     pool: ThreadPool,
-    store: Store,
+    trials: TrialCache<'a>,
 }
 
 impl Evaluate for TrainEvaluator<'_> {
@@ -222,7 +223,7 @@ impl TrainEvaluator<'_> {
     /// From the trial cache, or by training.
     fn score(&self, candidate: &Candidate, effort: Effort) -> Result<Evaluation, EvaluateError> {
         let key = self.key(candidate, effort);
-        if let Some(known) = self.known(&key) {
+        if let Some(known) = self.trials.known(&key) {
             return Ok(known);
         }
         if self.job.stop.is_requested() {
@@ -233,7 +234,7 @@ impl TrainEvaluator<'_> {
                 TrainError::Interrupted => EvaluateError::Interrupted,
                 other => EvaluateError::Broken(StageError::caused_by(&other).to_string()),
             })?;
-        self.keep(&key, &evaluation);
+        self.trials.keep(&key, &evaluation);
         Ok(evaluation)
     }
 
@@ -261,34 +262,6 @@ impl TrainEvaluator<'_> {
             manifest.section("bar", &candidate.bar);
         }
         manifest.fingerprint()
-    }
-
-    /// What the trial cache has; an entry that cannot be read is a miss.
-    fn known(&self, key: &Digest) -> Option<Evaluation> {
-        match self.store.trial(key) {
-            Ok(trial) => serde_json::from_value(trial?).ok(),
-            Err(error) => {
-                self.warn(format!("trial {} is trained again: {error}", key.short()));
-                None
-            }
-        }
-    }
-
-    /// Losing an entry loses time of a later run, not this result: a warning is enough.
-    fn keep(&self, key: &Digest, evaluation: &Evaluation) {
-        let value = serde_json::to_value(evaluation).expect("an evaluation has text and numbers");
-        match self.store.put_trial(key, &value) {
-            Ok(Put::Added | Put::Same) => {}
-            Ok(Put::Nondeterministic { .. }) => {
-                self.warn(format!("trial {} came out differently before", key.short()));
-            }
-            Err(error) => self.warn(format!("trial {} is not kept: {error}", key.short())),
-        }
-    }
-
-    fn warn(&self, text: String) {
-        let stage = Some(self.job.file.stage.clone());
-        self.job.events.emit(Event::Warning { stage, text });
     }
 
     /// Tries learning rates until the child learns. The cost of every try is charged.
