@@ -7,6 +7,7 @@ mod dataset;
 mod house;
 mod plan;
 mod progress;
+mod remote;
 mod report;
 mod run;
 mod search;

@@ -80,6 +80,11 @@ fn location(
     })
 }
 
+/// Refuses an address that no export can go to, before a run rather than after it.
+pub fn check_address(url: &str) -> Result<(), RemoteError> {
+    location(url, &BTreeMap::new()).map(drop)
+}
+
 /// Puts `pieces` under `url`, in the folder `pipeline`.
 #[cfg(feature = "s3")]
 pub fn export(

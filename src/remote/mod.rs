@@ -23,7 +23,7 @@ mod verified;
 
 pub use dir::Dir;
 pub use error::RemoteError;
-pub use export::{Content, Exported, Piece, export};
+pub use export::{Content, Exported, Piece, check_address, export};
 pub use gc::{RemoteGc, RemoteGcReport};
 pub use inventory::{Held, Inventory};
 pub use object::{Object, Room};

@@ -54,9 +54,20 @@ impl Tier<'_> {
         results: &[Fingerprint],
         report: &mut Transferred,
     ) -> Result<Vec<Arc<Hit>>, RemoteError> {
-        let lookups = parallel::map(results, self.remote()?.width(), |result| self.lookup(result))?;
+        let mut wanted = Vec::new();
+        for result in results {
+            if self.is_whole_here(result)? {
+                report.results += 1;
+            } else {
+                wanted.push(*result);
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lookups = parallel::map(&wanted, self.remote()?.width(), |result| self.lookup(result))?;
         let mut hits = Vec::new();
-        for (&fingerprint, lookup) in results.iter().zip(lookups) {
+        for (fingerprint, lookup) in wanted.into_iter().zip(lookups) {
             let reason = match lookup {
                 Lookup::Hit(hit) => {
                     hits.push(hit);
@@ -68,6 +79,17 @@ impl Tier<'_> {
             report.left.push(Unfetched { fingerprint, reason });
         }
         Ok(hits)
+    }
+
+    /// Whether the store has the result with all its content, so that nothing is to be asked.
+    fn is_whole_here(&self, result: &Fingerprint) -> Result<bool, RemoteError> {
+        let Some(record) = self.store.record(result)? else { return Ok(false) };
+        for output in record.outputs.values() {
+            if !self.store.is_present(&output.tree)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn wanted(&self, hits: &[Arc<Hit>]) -> Blobs {

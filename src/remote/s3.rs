@@ -18,6 +18,12 @@ impl Bucket {
         Ok(Self { client: Client::open(location).map_err(RemoteError::S3)? })
     }
 
+    /// [`Bucket::open`] with keys that the caller has, instead of those of the environment.
+    pub fn open_with_keys(location: Location, id: &str, secret: &str) -> Result<Self, RemoteError> {
+        let client = Client::open_with_keys(location, id, secret);
+        Ok(Self { client: client.map_err(RemoteError::S3)? })
+    }
+
     fn failed(&self, object: &Object, error: S3Error) -> RemoteError {
         match error {
             S3Error::Local(source) => RemoteError::local(object, self.place(), source),

@@ -6,7 +6,7 @@ use aws_sdk_s3::Client as Sdk;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Builder, ProvideCredentials, Region, ResponseChecksumValidation,
+    BehaviorVersion, Builder, Credentials, ProvideCredentials, Region, ResponseChecksumValidation,
     StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::primitives::DateTime;
@@ -69,13 +69,22 @@ pub struct MultipartLeft {
 impl Client {
     /// Opens a bucket: finds credentials and region. Asks nothing of the bucket itself yet.
     pub fn open(location: Location) -> Result<Self, S3Error> {
+        Self::connect(location, None)
+    }
+
+    /// Opens a bucket with keys that the caller has, instead of those of the environment.
+    pub fn open_with_keys(location: Location, id: &str, secret: &str) -> Result<Self, S3Error> {
+        Self::connect(location, Some(Credentials::new(id, secret, None, None, "keys")))
+    }
+
+    fn connect(location: Location, keys: Option<Credentials>) -> Result<Self, S3Error> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("s3")
             .enable_all()
             .build()
             .map_err(S3Error::Local)?;
-        let sdk = runtime.block_on(connect(&location))?;
+        let sdk = runtime.block_on(connect(&location, keys))?;
         let in_flight = std::sync::Arc::new(Semaphore::new(IN_FLIGHT_MIB));
         Ok(Self { runtime, sdk, location, in_flight })
     }
@@ -172,13 +181,16 @@ impl Client {
 }
 
 /// The SDK's client, after credentials were found: what is missing is said once and not by each request.
-async fn connect(location: &Location) -> Result<Sdk, S3Error> {
+async fn connect(location: &Location, keys: Option<Credentials>) -> Result<Sdk, S3Error> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest());
     if let Some(region) = &location.region {
         loader = loader.region(Region::new(region.clone()));
     }
     if let Some(endpoint) = &location.endpoint {
         loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(keys) = keys {
+        loader = loader.credentials_provider(keys);
     }
     let shared = loader.load().await;
     find_credentials(location, &shared).await?;
@@ -194,8 +206,8 @@ async fn connect(location: &Location) -> Result<Sdk, S3Error> {
             .force_path_style(path_style)
             .timeout_config(timeouts(location.timeout))
             .retry_config(retries(location.timeout))
-            // Downloads have a watch of their own, and blobs are verified by their digest.
-            .stalled_stream_protection(grace.download_enabled(false).build())
+            .stalled_stream_protection(grace.build())
+            // All content is verified by its own digest.
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .build(),
     ))

@@ -225,8 +225,23 @@ impl Client {
                 let sent = request.send().await.map(|_| Stored::Written);
                 sent.map_err(|error| failure(&self.location, "write", &error))
             }
+            // It was done and the answer was lost: trying again finds the parts gone.
+            Err(error) if is_done_already(&error) && self.is_there(upload).await => {
+                Ok(Stored::Written)
+            }
             Err(error) => Err(failure(&self.location, "write", &error)),
         }
+    }
+
+    /// Whether the object is there in the size of the upload.
+    async fn is_there(&self, upload: &Upload<'_>) -> bool {
+        let request = self
+            .sdk
+            .head_object()
+            .bucket(&self.location.bucket)
+            .key(self.location.key(upload.name));
+        let size = request.send().await.ok().and_then(|head| head.content_length());
+        size.and_then(|size| u64::try_from(size).ok()) == Some(upload.size)
     }
 
     /// Parts that were sent take room until somebody says that nothing comes of them.
@@ -285,6 +300,11 @@ fn is_taken<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 /// Whether the server does not know `If-None-Match` on uploads.
 fn is_unknown_condition<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     status(error) == Some(501)
+}
+
+/// Whether an upload in parts that is to be completed is not there, or not there any more.
+fn is_done_already<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    error.code() == Some("NoSuchUpload")
 }
 
 fn status<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<u16> {

@@ -4,6 +4,8 @@
 //! TestSpace::new().pipeline(YAML).run(&[]).success().stages("a done, b done");
 //! ```
 
+pub(crate) mod moto;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
@@ -194,6 +196,16 @@ impl Ran {
     #[track_caller]
     pub(crate) fn stages(self, expected: &str) -> Self {
         assert_eq!(self.endings(), expected, "{}", self.text());
+        self
+    }
+
+    /// Asserts how the stages ended, whatever their order; `expected` is sorted.
+    #[track_caller]
+    pub(crate) fn stages_in_any_order(self, expected: &[&str]) -> Self {
+        let endings = self.endings();
+        let mut sorted: Vec<&str> = endings.split(", ").collect();
+        sorted.sort_unstable();
+        assert_eq!(sorted, expected, "{}", self.text());
         self
     }
 

@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostics;
 use crate::event::Ending;
 use crate::plan::{NoOp, Study};
 use crate::progress::{self, Mode, SummaryRow};
-use crate::remote::Tier;
+use crate::remote::{self, Tier};
 use crate::run::{self, Interrupt, LockUse, PipelineReport, RunOptions, StageEnd, Stores};
 use crate::wording;
 
@@ -22,6 +22,8 @@ pub(super) fn run(
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
     let request = workplace.request(&args.pipeline, &args.selection)?;
+    let export_to = args.export.as_deref().or(workplace.project.export_to.as_deref());
+    export_to.map(remote::check_address).transpose()?;
     let store = workplace.store()?;
     let tier = args.remote.as_deref().map(|name| workplace.tier(&store, Some(name), args.push));
     let tier = tier.transpose()?;
@@ -59,8 +61,7 @@ pub(super) fn run(
     );
     let report = report?;
     view::write(&study, &store, &request, &report.run);
-    let url = args.export.as_deref().or(workplace.project.export_to.as_deref());
-    let exported = url.filter(|_| report.run.ok).map_or(Ok(()), |url| {
+    let exported = export_to.filter(|_| report.run.ok).map_or(Ok(()), |url| {
         export(workplace, url, &study, &store, &report.run, observer.as_ref(), terminal)
     });
     drop(observer);
