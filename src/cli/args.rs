@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::spec;
@@ -333,7 +333,7 @@ pub(crate) struct FsckArgs {
 
 /// `push` and `pull`.
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["pipeline", "run", "all"])]
+#[command(group(ArgGroup::new("what").required(true).args(["pipeline", "run", "all"])))]
 pub(crate) struct ShareArgs {
     /// The results of this pipeline
     pub(crate) pipeline: Option<PathBuf>,

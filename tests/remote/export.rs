@@ -8,7 +8,8 @@ name: show
 params: { word: leaf }
 stages:
   note: { use: command, with: { run: \"echo ${{ params.word }} > a.txt; echo '{}' > b.json; echo x > c.bin; echo > ${{ params.word }}.csv\", outputs: [a.txt, b.json, c.bin, \"*.csv\"] } }
-  search: { use: search, with: { space: { kind: chain }, strategy: random, budget: { trials: 20 }, evaluator: mock } }
+  leaves: { use: dataset, with: { source: { kind: leaves, images: 80, size: 16 }, split: { validation: 0.2, test: 20 } } }
+  search: { use: search, inputs: { data: leaves }, with: { space: { kind: chain }, strategy: random, budget: { trials: 20 }, evaluator: mock } }
   report: { use: report, inputs: { trials: search } }
 ";
 

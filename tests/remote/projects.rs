@@ -19,6 +19,7 @@ stages:
   search:
     use: search
     matrix: { repeat: [1, 2] }
+    inputs: { data: leaves }
     with: { space: { kind: chain }, strategy: random, seed: \"${{ matrix.repeat }}\", budget: { trials: \"${{ params.trials }}\" }, evaluator: mock }
   note: { use: command, publish: true, with: { run: \"echo pressed > leaf.txt; mkdir deep; head -c 100000 /dev/zero > deep/zero\", outputs: [leaf.txt, deep] } }
   count: { use: command, inputs: { x: note }, with: { run: \"wc -c inputs/x/deep/zero > count.txt\", outputs: [count.txt] } }
@@ -118,18 +119,18 @@ fn the_second_project_restores_everything_and_computes_nothing() {
 fn pull_brings_a_study_without_running_it() {
     Shared::each(|shared| {
         let first = shared.project();
-        let ran = ["run", "pipeline.yaml", "--only", "search"];
+        let ran = ["run", "pipeline.yaml", "--until", "search"];
         said(&first, &[&ran[..], &["--remote", "lab", "--push"]].concat()).success();
         let second = shared.project();
         said(&second, &["pull", "pipeline.yaml"])
             .success()
             .says("lab has no result of")
-            .says("2 results on both sides");
+            .says("3 results on both sides");
         said(&second, &ran)
             .success()
-            .stages("search[repeat=1] restored, search[repeat=2] restored");
+            .stages("leaves restored, search[repeat=1] restored, search[repeat=2] restored");
         let third = shared.project();
-        said(&third, &["pull", "--all"]).success().says("2 results on both sides");
+        said(&third, &["pull", "--all"]).success().says("3 results on both sides");
         said(&third, &["pull", "--all"]).success().says("nothing to pull");
         said(&second, &["push", "--run", "last"]).success().says("nothing to push");
     });
@@ -174,7 +175,7 @@ fn a_result_that_is_damaged_there_is_computed() {
         }
     }
     let second = shared.project();
-    said(&second, &["run", "pipeline.yaml", "--remote", "lab", "--only", "count"])
+    said(&second, &["run", "pipeline.yaml", "--remote", "lab", "--until", "count"])
         .success()
         .says("is damaged; computing it again")
         .stages_in_any_order(&["count restored", "note done"]);
