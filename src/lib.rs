@@ -20,6 +20,7 @@ pub mod statistics;
 pub mod event;
 pub mod record;
 pub mod results;
+pub mod s3;
 
 // F3: rooms that know one thing each.
 pub mod dataset;
@@ -29,8 +30,9 @@ pub mod space;
 pub mod spec;
 pub mod store;
 
-// F4: the science on top of them.
+// F4: the science on top of them, and stores behind the store.
 pub mod export;
+pub mod remote;
 pub mod report;
 pub mod search;
 pub mod train;

@@ -9,6 +9,7 @@ mod house;
 mod kernels;
 mod plan;
 mod progress;
+mod remote;
 mod report;
 mod run;
 mod search;

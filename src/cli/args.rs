@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::spec;
@@ -53,6 +53,24 @@ Examples:
   phytotron predict out/quickstart/retrain shirt.png    by the network that was chosen
   phytotron predict out/quickstart/retrain photos/      every PNG and JPEG image in a folder
   phytotron predict out/quickstart/retrain photos/ --top 1 --json";
+
+const PUSH_EXAMPLES: &str = "\
+Examples:
+  phytotron push study.yaml                  all results that the study has now
+  phytotron push --run last                  what the last run used and made
+  phytotron push --all --remote lab          everything in the store, with the trial cache
+
+Remotes are set up in phytotron.yaml:
+  remote:
+    lab: { kind: s3, bucket: nas-lab, prefix: leaves }
+    disk: { kind: dir, path: /mnt/lab/phytotron }";
+
+const PULL_EXAMPLES: &str = "\
+Examples:
+  phytotron pull study.yaml                  all results of the study that the remote has
+  phytotron pull --run last                  what the last run used, if it is gone here
+  phytotron pull --all --remote lab          everything, with the trial cache
+  phytotron run study.yaml --remote lab      fetch what is there and compute the rest";
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -111,6 +129,12 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Check every object of the store
     Fsck(FsckArgs),
+    /// Send results to a remote, only what is missing there
+    #[command(after_help = PUSH_EXAMPLES)]
+    Push(ShareArgs),
+    /// Fetch results from a remote, only what is missing here
+    #[command(after_help = PULL_EXAMPLES)]
+    Pull(ShareArgs),
     /// Free what no lock file and no recent run needs
     Gc(GcArgs),
     /// List the stage kinds with their parameters
@@ -191,6 +215,15 @@ pub(crate) struct RunArgs {
     /// Plan from the files instead of the last run's snapshot
     #[arg(long)]
     pub(crate) no_snapshot: bool,
+    /// Fetch results that this remote of phytotron.yaml has instead of computing them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remote: Option<String>,
+    /// With --remote: send there what it lacks, each result as soon as it is computed
+    #[arg(long, requires = "remote")]
+    pub(crate) push: bool,
+    /// Put the outputs into a bucket for people to open: `s3://bucket/prefix`
+    #[arg(long, value_name = "URL")]
+    pub(crate) export: Option<String>,
     /// Progress as bars, plain lines, or none [default: bars on a terminal]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) progress: Option<ProgressArg>,
@@ -214,6 +247,9 @@ pub(crate) struct PlanArgs {
     pub(crate) pipeline: PipelineArgs,
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
+    /// Look also at what this remote of phytotron.yaml has
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remote: Option<String>,
     /// Time a few networks of each stage for a few steps, and say what a run would cost
     #[arg(long)]
     pub(crate) calibrate: bool,
@@ -359,6 +395,26 @@ pub(crate) struct FsckArgs {
     pub(crate) quick: bool,
 }
 
+/// `push` and `pull`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["pipeline", "run", "all"])))]
+pub(crate) struct ShareArgs {
+    /// The results of this pipeline
+    pub(crate) pipeline: Option<PathBuf>,
+    /// Set a parameter of the pipeline
+    #[arg(short = 'p', long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+    /// The results that a run of this store used or made: its id, the beginning of one, or `last`
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Every result and the trial cache
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The remote [default: the only one in phytotron.yaml]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remote: Option<String>,
+}
+
 /// `gc`.
 #[derive(Debug, Args)]
 pub(crate) struct GcArgs {
@@ -368,9 +424,19 @@ pub(crate) struct GcArgs {
     /// Keep what the last N runs computed [default: `keep_runs` of phytotron.yaml, or 10]
     #[arg(long, value_name = "N")]
     pub(crate) keep_runs: Option<usize>,
-    /// Keep what is younger than this: 30m, 12h, 7d
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
-    pub(crate) grace: Time,
+    /// Keep what is younger than this: 30m, 12h, 7d [default: 1h, or 7d at a remote]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) grace: Option<Time>,
+    /// Sweep this remote instead: say what no result there needs; --delete removes it
+    #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
+    pub(crate) remote: Option<String>,
+    /// With --remote: remove it
+    #[arg(long, requires = "remote")]
+    pub(crate) delete: bool,
+    /// With --remote: also results that no lock file known here and no recent run names; other people's
+    /// lock files are not known here
+    #[arg(long, requires = "remote")]
+    pub(crate) results: bool,
 }
 
 /// `kinds`.

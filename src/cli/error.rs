@@ -7,6 +7,7 @@ use super::exit::Exit;
 use crate::dataset::DatasetError;
 use crate::diagnostic::Diagnostics;
 use crate::plan::PlanError;
+use crate::remote::RemoteError;
 use crate::results::ResultsError;
 use crate::run::RunError;
 use crate::stage::StageError;
@@ -40,6 +41,9 @@ pub(crate) enum CliError {
     /// A trained network could not be used.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The remote failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// The request makes no sense here.
     #[error("{0}")]
     Usage(String),
@@ -76,9 +80,15 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Pipeline(_) => Exit::InvalidPipeline,
+            Self::Remote(RemoteError::Unknown { .. } | RemoteError::BadAddress { .. }) => {
+                Exit::Usage
+            }
             Self::Store(_)
-            | Self::Plan(PlanError::Store(_))
-            | Self::Run(RunError::Store(_) | RunError::Plan(PlanError::Store(_))) => Exit::Store,
+            | Self::Remote(_)
+            | Self::Plan(PlanError::Store(_) | PlanError::Remote(_))
+            | Self::Run(
+                RunError::Store(_) | RunError::Plan(PlanError::Store(_) | PlanError::Remote(_)),
+            ) => Exit::Store,
             Self::Plan(_)
             | Self::Run(_)
             | Self::Stage(_)

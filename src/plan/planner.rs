@@ -27,6 +27,8 @@ pub struct Resolved {
     pub files: BTreeMap<String, Digest>,
     /// The record, when the store has it.
     pub record: Option<StageRecord>,
+    /// The remote that the record is at, when the store itself does not have it.
+    pub elsewhere: Option<String>,
     /// Whether the last run of this pipeline had this very result (cached) or not (restored).
     pub was_last: bool,
     /// Why it has to run or be restored: `with.budget.trials 200 → 300`; empty when cached.
@@ -96,15 +98,23 @@ impl<'a> Planner<'a> {
         let (manifest, files) = self.manifest(index)?;
         let fingerprint = manifest.fingerprint();
         let record = self.world.record(&fingerprint)?;
+        let elsewhere = self.elsewhere(record.as_ref());
         let was_last = self.last_fingerprint(index) == Some(fingerprint);
-        let reason = if record.is_some() && was_last {
-            Reason::default()
-        } else {
-            self.reason(index, &manifest, was_last, record.is_some())?
+        let reason = match &elsewhere {
+            Some(remote) => {
+                Reason { text: format!("`{remote}` has its result"), ..Reason::default() }
+            }
+            None if record.is_some() && was_last => Reason::default(),
+            None => self.reason(index, &manifest, was_last, record.is_some())?,
         };
         let (text, earlier) = (reason.text.clone(), reason.earlier);
         self.reasons[index.0] = reason;
-        Ok(Resolved { manifest, fingerprint, files, record, was_last, reason: text, earlier })
+        let reason = text;
+        Ok(Resolved { manifest, fingerprint, files, record, elsewhere, was_last, reason, earlier })
+    }
+
+    fn elsewhere(&self, record: Option<&StageRecord>) -> Option<String> {
+        self.world.elsewhere(&record?.fingerprint).map(str::to_owned)
     }
 
     /// Tells the outputs of a stage, so that those after it can be resolved.
@@ -180,6 +190,7 @@ impl<'a> Planner<'a> {
             manifest: record.manifest.clone(),
             fingerprint,
             files: BTreeMap::new(),
+            elsewhere: self.elsewhere(Some(&record)),
             record: Some(record),
             was_last,
             reason: reason.to_owned(),

@@ -22,6 +22,7 @@ mod pools;
 mod process;
 mod publish;
 mod scheduler;
+mod sharing;
 mod staging;
 mod start;
 mod states;
@@ -44,6 +45,7 @@ pub use journal::{
 pub use pipeline::{LockUse, PipelineReport, pipeline};
 pub use pools::{Pools, Shortage, Tokens, machine};
 pub use scheduler::{Finding, Resolve};
+pub use sharing::Stores;
 pub use states::{StageState, States};
 pub use tables::{details_text, diff_text, log_table};
 pub use worker::{WorkerEnd, worker};

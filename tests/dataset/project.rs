@@ -100,6 +100,7 @@ impl Project {
                 profile: None,
             },
             threads: run.threads,
+            shared_trials: None,
         };
         // Through the config, as a worker gets it.
         let revived = Registry::standard().get("dataset").unwrap().revive(&file.config).unwrap();

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 const FLOORS: [&[&str]; 9] = [
     &["digest", "span", "wording"],
     &["artifact", "diagnostic", "manifest", "net", "seed", "statistics"],
-    &["event", "record", "results"],
+    &["event", "record", "results", "s3"],
     &["dataset", "kernel", "progress", "space", "spec", "store"],
-    &["export", "report", "search", "train"],
+    &["export", "remote", "report", "search", "train"],
     &["stage"],
     &["plan"],
     &["run"],

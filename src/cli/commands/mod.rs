@@ -13,7 +13,9 @@ mod model;
 mod plan;
 mod predict;
 mod run;
+mod run_export;
 mod schema;
+mod share;
 mod verify;
 
 use clap::CommandFactory as _;
@@ -40,6 +42,8 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         Command::Log(args) => history::log(&at(None)?, args, terminal),
         Command::Show(args) => history::show(&at(None)?, args, terminal),
         Command::Diff(args) => history::diff(&at(None)?, args, terminal),
+        Command::Push(args) => share::push(&at(args.pipeline.as_deref())?, args, terminal),
+        Command::Pull(args) => share::pull(&at(args.pipeline.as_deref())?, args, terminal),
         Command::Gc(args) => gc::gc(&at(None)?, args, terminal),
         Command::Check(args) => check::check(&at(Some(&args.pipeline))?, args, terminal),
         Command::Get(args) => get::get(&at(Some(&args.pipeline.pipeline))?, args, terminal),

@@ -4,9 +4,8 @@ use crate::cli::args::{ExplainArgs, PlanArgs, SelectionArgs};
 use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
-use crate::plan::{Explanation, LockFile, Plan, Planner, Request, Study, lock_path};
+use crate::plan::{Explanation, LockFile, Plan, Planner, Request, Study, World, lock_path};
 use crate::run;
-use crate::store::Store;
 
 /// Says what a run would do with every stage.
 pub(super) fn plan(
@@ -18,7 +17,10 @@ pub(super) fn plan(
     let (study, _) = workplace.load(&args.pipeline)?;
     let store = workplace.store()?;
     let selected = request.selection.of(&study)?;
-    let plan = Plan::of(&mut planner(&request, &study, &store)?, &selected, &[])
+    let tier = args.remote.as_deref().map(|name| workplace.tier(&store, Some(name), false));
+    let tier = tier.transpose()?;
+    let world: &dyn World = tier.as_ref().map_or(&store, |tier| tier);
+    let plan = Plan::of(&mut planner(&request, &study, world)?, &selected, &[])
         .map_err(|error| workplace.explain(error, &study))?;
     let calibration = args.calibrate.then(|| {
         let threads = args.threads.map(|threads| threads as usize);
@@ -66,8 +68,8 @@ pub(super) fn explain(
 pub(super) fn planner<'a>(
     request: &Request,
     study: &'a Study,
-    store: &'a Store,
+    world: &'a dyn World,
 ) -> Result<Planner<'a>, CliError> {
     let lock = LockFile::read(&request.root.join(lock_path(&request.file)))?;
-    Ok(Planner::new(study, &request.root, store, request.last_run(), lock))
+    Ok(Planner::new(study, &request.root, world, request.last_run(), lock))
 }

@@ -47,8 +47,15 @@ pub(super) fn verify(
         Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;
     let _listening =
         interrupt.listen().map_err(CliError::io("cannot listen to signals for", &request.file))?;
-    let report =
-        run::pipeline(&request, &study, &store, &options, LockUse::Check, &interrupt, &Silent)?;
+    let report = run::pipeline(
+        &request,
+        &study,
+        (&store).into(),
+        &options,
+        LockUse::Check,
+        &interrupt,
+        &Silent,
+    )?;
     say(&report, terminal);
     Ok(if report.run.interrupted {
         Exit::Interrupted
