@@ -71,7 +71,8 @@ impl Table {
     /// When the file has changed, a column is missing, a number is none or out of its range, or a text
     /// stands twice; the line is named.
     pub(super) fn read(config: &TableConfig, job: &Job<'_>) -> Result<Self, StageError> {
-        let files = ProjectFiles::new(&job.file.paths.project, &job.file.files);
+        let files =
+            ProjectFiles::new(&job.file.paths.project, &job.file.files, &job.file.paths.scratch);
         let text = String::from_utf8(files.read(&config.file)?)
             .map_err(|_| StageError::Failed(format!("`{}` is not UTF-8 text", config.file)))?;
         Self::parse(config, &text).map_err(StageError::Failed)
