@@ -1,5 +1,6 @@
 //! What can be wrong with an archive.
 
+use std::error::Error;
 use std::io;
 
 /// Why an archive is refused.
@@ -48,18 +49,45 @@ impl ArchiveError {
     /// The error behind what a reader of an entry's content returned.
     #[must_use]
     pub fn reading(error: io::Error) -> Self {
-        match error.downcast::<Self>() {
-            Ok(own) => own,
-            Err(error) => match error.kind() {
-                io::ErrorKind::UnexpectedEof => Self::Damaged { reason: "it is cut off" },
-                // What decoders say of bytes that are not theirs.
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
-                    Self::Damaged { reason: "its bytes do not unpack" }
-                }
-                _ => Self::Io(error),
-            },
+        if let Some(own) = error.get_ref().and_then(|inner| buried(inner)) {
+            return own;
+        }
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Damaged { reason: "it is cut off" },
+            // What decoders say of bytes that are not theirs.
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
+                Self::Damaged { reason: "its bytes do not unpack" }
+            }
+            _ => Self::Io(error),
         }
     }
+
+    /// The same refusal once more; nothing of a failed read, which cannot be copied.
+    fn again(&self) -> Option<Self> {
+        Some(match self {
+            Self::Unknown => Self::Unknown,
+            Self::Entry { path, reason } => Self::Entry { path: path.clone(), reason },
+            Self::Damaged { reason } => Self::Damaged { reason },
+            Self::TooMuch { what, limit } => Self::TooMuch { what, limit: limit.clone() },
+            Self::Io(_) => return None,
+        })
+    }
+}
+
+/// A refusal of ours among the causes of an error: readers between us and the archive wrap what they pass on.
+fn buried(error: &(dyn Error + 'static)) -> Option<ArchiveError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(own) = error.downcast_ref::<ArchiveError>() {
+            return own.again();
+        }
+        // An I/O error names the cause of what it holds as its own, and so would hide ours.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 impl From<ArchiveError> for io::Error {

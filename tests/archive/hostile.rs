@@ -163,19 +163,19 @@ fn zst_window() -> Vec<u8> {
 
 /// Bombs are tried under limits of a megabyte: `refused.rs` says which.
 fn bombs() -> Vec<Hostile> {
-    let zeros = tar(&[file("a/zeros.png", vec![0; 8 << 20])]);
-    let many: Vec<_> = (0..3000).map(|i| file(&format!("a/{i}"), "")).collect();
+    const MEGABYTE: usize = 1 << 20;
+    let zeros: Vec<_> = (0..8).map(|i| file(&format!("a/{i}"), vec![0; MEGABYTE])).collect();
+    let zeros = tar(&zeros);
+    let zipped: Vec<_> = (0..8).map(|i| zip_file(&format!("a/{i}"), &vec![0; MEGABYTE])).collect();
+    let notes: Vec<_> = (0..2000).map(|_| global("comment", "x")).collect();
+    let many: Vec<_> = (0..1500).map(|i| file(&format!("a/{i}"), "")).collect();
     vec![
         hostile("gzip bomb", gz(&zeros), "unpacks to far more"),
         hostile("zstd bomb", zst(&zeros), "unpacks to far more"),
-        hostile("a bomb of headers", gz(&tar(&many)), "unpacks to far more"),
-        hostile("too many entries", tar(&many[..1500]), "too many entries"),
-        hostile(
-            "zip bomb",
-            zip(&[zip_file("a/zeros.png", &vec![0; 8 << 20])]),
-            "unpacks to far more",
-        ),
-        hostile("too large a file", tar(&[file("a/1", vec![1; 3 << 20])]), "too large a file"),
+        hostile("a bomb of headers", gz(&tar(&notes)), "unpacks to far more"),
+        hostile("too many entries", tar(&many), "too many entries"),
+        hostile("zip bomb", zip(&zipped), "unpacks to far more"),
+        hostile("too large a file", tar(&[file("a/1", vec![1; 3 * MEGABYTE])]), "too large a file"),
     ]
 }
 

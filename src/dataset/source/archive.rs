@@ -185,10 +185,10 @@ impl Unpacked {
             unpacked.outer.insert(folder.to_owned());
             let Some(path) = entry.path.strip_prefix(prefix) else { return Ok(()) };
             match entry.kind {
-                EntryKind::Folder if !path.contains('/') => {
-                    drop(unpacked.folders.insert(path.to_owned()))
+                EntryKind::Folder => {
+                    let first = path.split('/').next().unwrap_or_default();
+                    unpacked.folders.insert(first.to_owned());
                 }
-                EntryKind::Folder => {}
                 EntryKind::File { .. } => {
                     let size = unpacked.keep(content)?;
                     unpacked.places.insert(path.to_owned(), Place { offset, size });
