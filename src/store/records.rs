@@ -104,15 +104,24 @@ pub(super) fn parse(
     object: &Object,
     fingerprint: &Fingerprint,
 ) -> Result<Option<StageRecord>, StoreError> {
-    if !sealed::is_whole(&object.bytes) {
+    parse_bytes(path, &object.bytes, fingerprint)
+}
+
+/// The same from bytes of anywhere, which `path` stands for in errors.
+pub(super) fn parse_bytes(
+    path: &Path,
+    bytes: &[u8],
+    fingerprint: &Fingerprint,
+) -> Result<Option<StageRecord>, StoreError> {
+    if !sealed::is_whole(bytes) {
         return Ok(None);
     }
-    if let Ok(Head { format }) = serde_json::from_slice(&object.bytes)
+    if let Ok(Head { format }) = serde_json::from_slice(bytes)
         && format > RECORD_FORMAT
     {
         return Err(StoreError::Newer { path: path.to_owned(), format });
     }
-    let record: Option<StageRecord> = serde_json::from_slice(&object.bytes).ok();
+    let record: Option<StageRecord> = serde_json::from_slice(bytes).ok();
     Ok(record.filter(|record| {
         record.fingerprint == *fingerprint && record.manifest.fingerprint() == *fingerprint
     }))
