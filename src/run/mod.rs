@@ -9,6 +9,7 @@ mod calibrate;
 mod calibration;
 mod collect;
 mod compare;
+mod distance;
 mod error;
 mod execute;
 mod hardware;
@@ -27,6 +28,7 @@ mod start;
 mod states;
 mod sys;
 mod tables;
+mod verify;
 mod worker;
 
 pub use calibrate::calibrate;
@@ -46,6 +48,7 @@ pub use pools::{Pools, Shortage, Tokens, machine};
 pub use scheduler::{Finding, Resolve};
 pub use states::{StageState, States};
 pub use tables::{details_text, diff_text, log_table};
+pub use verify::{Sample, Verdict, Verification, VerifiedStage, Verify, verify};
 pub use worker::{WorkerEnd, worker};
 
 #[cfg(test)]
