@@ -42,7 +42,8 @@ pub mod stage;
 // F6: what has to run, and why.
 pub mod plan;
 
-// F7: running it.
+// F7: running it, and handing it over.
+pub mod bundle;
 pub mod run;
 
 // F8: talking to people.

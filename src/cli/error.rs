@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::diagnostics;
 use super::exit::Exit;
+use crate::bundle::BundleError;
 use crate::diagnostic::Diagnostics;
 use crate::plan::PlanError;
 use crate::run::RunError;
@@ -24,6 +25,9 @@ pub(crate) enum CliError {
     /// No run could be made or found.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A bundle could not be packed or unpacked.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The request makes no sense here.
     #[error("{0}")]
     Usage(String),
@@ -62,8 +66,14 @@ impl CliError {
             Self::Pipeline(_) => Exit::InvalidPipeline,
             Self::Store(_)
             | Self::Plan(PlanError::Store(_))
+            | Self::Bundle(BundleError::Store(_) | BundleError::Plan(PlanError::Store(_)))
             | Self::Run(RunError::Store(_) | RunError::Plan(PlanError::Store(_))) => Exit::Store,
-            Self::Plan(_) | Self::Run(_) | Self::Usage(_) | Self::Io { .. } => Exit::Usage,
+            Self::Bundle(BundleError::Archive { .. } | BundleError::Refused { .. }) => {
+                Exit::CheckFailed
+            }
+            Self::Plan(_) | Self::Run(_) | Self::Bundle(_) | Self::Usage(_) | Self::Io { .. } => {
+                Exit::Usage
+            }
         }
     }
 

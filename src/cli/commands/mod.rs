@@ -8,6 +8,7 @@ mod graph;
 mod history;
 mod init;
 mod kinds;
+mod pack;
 mod plan;
 mod run;
 mod schema;
@@ -41,8 +42,10 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         Command::Check(args) => check::check(&at(Some(&args.pipeline))?, args, terminal),
         Command::Get(args) => get::get(&at(Some(&args.pipeline.pipeline))?, args, terminal),
         Command::Verify(args) => {
-            verify::verify(&at(Some(&args.pipeline.pipeline))?, args, terminal)
+            verify::verify(|| at(Some(&args.pipeline.pipeline)), args, terminal)
         }
+        Command::Pack(args) => pack::pack(&at(Some(&args.pipeline))?, args, terminal),
+        Command::Unpack(args) => pack::unpack(args, terminal),
         Command::Fsck(args) => fsck::fsck(&at(None)?, args, terminal),
         Command::Kinds(args) => kinds::kinds(args, terminal),
         Command::Schema(args) => schema::schema(args, terminal),
