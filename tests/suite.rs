@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archive;
+mod bundle;
 mod cli;
 mod dataset;
+mod fuzz;
 mod house;
 mod plan;
 mod progress;

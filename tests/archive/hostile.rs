@@ -51,7 +51,7 @@ fn paths() -> Vec<Hostile> {
             "too deep",
         ),
         hostile("long part", tar(&long("x".repeat(300))), "too long a name"),
-        hostile("long path", tar(&long("abcdefg/".repeat(600))), "too long a path"),
+        hostile("long path", tar(&long("abcdefg/".repeat(600) + "evil")), "too long a path"),
     ]
 }
 

@@ -128,7 +128,6 @@ pub(crate) fn zip(entries: &[ZipEntry]) -> Vec<u8> {
         directory.extend(b"PK\x01\x02\x14\x03");
         directory.extend(common(entry, entry.name.len()));
         directory.extend([0; 6]);
-        directory.extend([0; 2]);
         directory.extend((entry.mode << 16).to_le_bytes());
         directory.extend(u32::try_from(offset).unwrap().to_le_bytes());
         directory.extend(&entry.name);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::PROGRAM;
 
 /// The smallest parameters of each ready study.
-const SMALLEST: &[(&str, &[&str])] = &[
+pub(super) const SMALLEST: &[(&str, &[&str])] = &[
     ("compare-strategies", &["trials=30", "repeats=[1, 2]"]),
     ("fashion-mnist", &["epochs=1", "filters=4", "cells=1"]),
     (
@@ -174,7 +174,7 @@ fn readme_commands() -> Vec<String> {
 }
 
 /// A copy of what a study needs, in a folder of its own.
-fn project() -> tempfile::TempDir {
+pub(super) fn project() -> tempfile::TempDir {
     let project = tempfile::tempdir().unwrap();
     for folder in ["pipelines", "stages", "data"] {
         copy(&root().join(folder), &project.path().join(folder));
@@ -226,6 +226,6 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-fn root() -> &'static Path {
+pub(super) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
