@@ -9,12 +9,14 @@ pub mod span;
 pub mod wording;
 
 // F1: facts without behaviour, and what they are made of.
+pub mod archive;
 pub mod artifact;
 pub mod diagnostic;
 pub mod manifest;
 pub mod net;
 pub mod seed;
 pub mod statistics;
+pub mod web;
 
 // F2: what is said and what is kept.
 pub mod event;
@@ -43,7 +45,8 @@ pub mod stage;
 // F6: what has to run, and why.
 pub mod plan;
 
-// F7: running it.
+// F7: running it, and handing it over.
+pub mod bundle;
 pub mod run;
 
 // F8: talking to people.

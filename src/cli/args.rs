@@ -115,7 +115,7 @@ pub(crate) enum Command {
     Log(LogArgs),
     /// Show one run: stages, costs, headline numbers
     Show(ShowArgs),
-    /// Compare two runs: parameters, artifacts, numbers, costs
+    /// Compare two runs (parameters, artifacts, numbers, costs) or two pipelines
     Diff(DiffArgs),
     /// Put a stage's outputs into a folder
     Get(GetArgs),
@@ -125,8 +125,12 @@ pub(crate) enum Command {
     /// Say which classes a trained network sees in images
     #[command(after_help = PREDICT_EXAMPLES)]
     Predict(PredictArgs),
-    /// Compute a pipeline again in a scratch store and compare with its lock file
+    /// Compute a pipeline or a bundle again in a scratch store and compare with its lock file
     Verify(VerifyArgs),
+    /// Put a study into one file: spec, lock, declared files, results
+    Pack(PackArgs),
+    /// Make a project from such a file; nothing in it is trusted
+    Unpack(UnpackArgs),
     /// Check every object of the store
     Fsck(FsckArgs),
     /// Send results to a remote, only what is missing there
@@ -319,9 +323,9 @@ pub(crate) struct ShowArgs {
 /// `diff`.
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// A run's id or its beginning
+    /// A run's id or its beginning, or a pipeline's file
     pub(crate) before: String,
-    /// The run to compare with
+    /// The run or pipeline to compare with
     pub(crate) after: String,
 }
 
@@ -385,6 +389,48 @@ pub(crate) struct VerifyArgs {
     /// Stages running at once [default: number of cores]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) jobs: Option<u32>,
+    /// Compute only this share of the stages, above 0 and below 1; the others' results are taken as they are
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) sample: Option<f64>,
+    /// Which stages a sample holds: another seed, others
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "sample")]
+    pub(crate) seed: u64,
+}
+
+/// `pack`.
+#[derive(Debug, Args)]
+pub(crate) struct PackArgs {
+    /// The pipeline's file
+    pub(crate) pipeline: PathBuf,
+    /// The file to write: NAME.tar.zst, or NAME.tar [default: PIPELINE.tar.zst]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Whose outputs to pack: those of every stage, of the final and published ones, or none
+    #[arg(long, value_enum, default_value = "all")]
+    pub(crate) outputs: OutputsArg,
+    /// Leave out results and data: kilobytes, for handing in
+    #[arg(long, conflicts_with = "outputs")]
+    pub(crate) spec_only: bool,
+}
+
+/// Whose outputs to pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputsArg {
+    /// Every stage's.
+    All,
+    /// Those of final and published stages.
+    Final,
+    /// Nobody's.
+    None,
+}
+
+/// `unpack`.
+#[derive(Debug, Args)]
+pub(crate) struct UnpackArgs {
+    /// The bundle
+    pub(crate) bundle: PathBuf,
+    /// The project's folder, new or empty [default: the bundle's name]
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// `fsck`.
@@ -492,6 +538,12 @@ fn format(text: &str) -> Result<Format, String> {
 fn at_least_one(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| format!("`{text}` is no whole number above 0"))
+}
+
+/// Reads a share such as `0.3`.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| format!("`{text}` is no share: write 0.3 for three stages of ten"))
 }
 
 /// Splits `key=value`.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::diagnostics;
 use super::exit::Exit;
+use crate::bundle::BundleError;
 use crate::dataset::DatasetError;
 use crate::diagnostic::Diagnostics;
 use crate::plan::PlanError;
@@ -44,6 +45,9 @@ pub(crate) enum CliError {
     /// The remote failed.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// A bundle could not be packed or unpacked.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The request makes no sense here.
     #[error("{0}")]
     Usage(String),
@@ -86,11 +90,18 @@ impl CliError {
             Self::Store(_)
             | Self::Remote(_)
             | Self::Plan(PlanError::Store(_) | PlanError::Remote(_))
+            | Self::Bundle(
+                BundleError::Store(_) | BundleError::Plan(PlanError::Store(_) | PlanError::Remote(_)),
+            )
             | Self::Run(
                 RunError::Store(_) | RunError::Plan(PlanError::Store(_) | PlanError::Remote(_)),
             ) => Exit::Store,
+            Self::Bundle(BundleError::Archive { .. } | BundleError::Refused { .. }) => {
+                Exit::CheckFailed
+            }
             Self::Plan(_)
             | Self::Run(_)
+            | Self::Bundle(_)
             | Self::Stage(_)
             | Self::Results(_)
             | Self::Dataset(_)

@@ -30,6 +30,13 @@ impl Workplace {
         Ok(Self { project, store })
     }
 
+    /// The project at `folder` with its own store, whatever the command line says.
+    pub(crate) fn alone(folder: &Path) -> Result<Self, CliError> {
+        let project = Project::find(folder)?;
+        let store = project.store.clone();
+        Ok(Self { project, store })
+    }
+
     /// Opens the store, making it when it is missing.
     pub(crate) fn store(&self) -> Result<Store, CliError> {
         Ok(Store::open(&self.store, self.options())?)

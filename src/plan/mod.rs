@@ -6,7 +6,9 @@
 
 mod absent;
 mod checks;
+mod compare;
 mod contents;
+mod drift;
 mod error;
 mod explain;
 mod findings;
@@ -32,6 +34,8 @@ mod wire;
 mod world;
 
 pub use absent::absent;
+pub use compare::{ComparedStage, SpecDiff, Standing};
+pub use drift::drift;
 pub use error::PlanError;
 pub use explain::{ExplainedLine, Explanation, Since};
 pub use folder::{of_stage as stage_folder, safe as safe_name};

@@ -122,6 +122,16 @@ impl<'a> Planner<'a> {
         self.known[index.0] = Some(trees(outputs));
     }
 
+    /// Tells the outputs of a stage by their trees alone, as a lock file has them.
+    pub(super) fn know_trees(&mut self, index: StageIndex, outputs: &BTreeMap<String, Digest>) {
+        self.known[index.0] = Some(outputs.clone());
+    }
+
+    /// The stage's manifest without its inputs, which need not be known.
+    pub(super) fn own_manifest(&mut self, index: StageIndex) -> Result<Manifest, PlanError> {
+        Ok(self.manifest_with(index, Vec::new())?.0)
+    }
+
     /// The project files that the stage reads, each with its digest.
     pub fn files(&mut self, index: StageIndex) -> Result<BTreeMap<String, Digest>, PlanError> {
         let files = self.read_files(index)?;
@@ -203,17 +213,23 @@ impl<'a> Planner<'a> {
         &mut self,
         index: StageIndex,
     ) -> Result<(Manifest, BTreeMap<String, Digest>), PlanError> {
+        let inputs = self.input_trees(index)?;
+        self.manifest_with(index, inputs)
+    }
+
+    fn manifest_with(
+        &mut self,
+        index: StageIndex,
+        inputs: Vec<Vec<Digest>>,
+    ) -> Result<(Manifest, BTreeMap<String, Digest>), PlanError> {
         let stage = self.study.get(index);
         let launch = stage.stage.launch();
         let tools: &[String] = match &launch {
             Launch::Command(command) => &command.tools,
             Launch::Worker => &[],
         };
-        let facts = Facts {
-            inputs: self.input_trees(index)?,
-            files: self.read_files(index)?,
-            tools: self.read_tools(index, tools)?,
-        };
+        let facts =
+            Facts { inputs, files: self.read_files(index)?, tools: self.read_tools(index, tools)? };
         let manifest = contents::manifest(self.study, stage, &launch, &facts);
         let files = facts.files.into_iter().map(|(path, file)| (path, file.digest)).collect();
         Ok((manifest, files))

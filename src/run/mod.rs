@@ -9,6 +9,7 @@ mod calibrate;
 mod calibration;
 mod collect;
 mod compare;
+mod distance;
 mod error;
 mod execute;
 mod hardware;
@@ -28,6 +29,7 @@ mod start;
 mod states;
 mod sys;
 mod tables;
+mod verify;
 mod worker;
 
 pub use calibrate::calibrate;
@@ -48,6 +50,7 @@ pub use scheduler::{Finding, Resolve};
 pub use sharing::Stores;
 pub use states::{StageState, States};
 pub use tables::{details_text, diff_text, log_table};
+pub use verify::{Sample, Verdict, Verification, VerifiedStage, Verify, verify};
 pub use worker::{WorkerEnd, worker};
 
 #[cfg(test)]

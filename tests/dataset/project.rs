@@ -93,7 +93,7 @@ impl Project {
             paths: Paths {
                 project: self.dir.path().to_owned(),
                 store: PathBuf::new(),
-                scratch: PathBuf::new(),
+                scratch: dir.path().to_owned(),
                 outputs: dir.path().to_owned(),
                 checkpoint: PathBuf::new(),
                 earlier: None,

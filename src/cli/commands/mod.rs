@@ -10,6 +10,7 @@ mod history;
 mod init;
 mod kinds;
 mod model;
+mod pack;
 mod plan;
 mod predict;
 mod run;
@@ -50,8 +51,10 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         Command::Export(args) => export::export(&cli.global, args, terminal),
         Command::Predict(args) => predict::predict(args, terminal),
         Command::Verify(args) => {
-            verify::verify(&at(Some(&args.pipeline.pipeline))?, args, terminal)
+            verify::verify(|| at(Some(&args.pipeline.pipeline)), args, terminal)
         }
+        Command::Pack(args) => pack::pack(&at(Some(&args.pipeline))?, args, terminal),
+        Command::Unpack(args) => pack::unpack(args, terminal),
         Command::Fsck(args) => fsck::fsck(&at(None)?, args, terminal),
         Command::Kinds(args) => kinds::kinds(args, terminal),
         Command::Schema(args) => schema::schema(args, terminal),
