@@ -91,7 +91,8 @@ impl CliError {
             | Self::Remote(_)
             | Self::Plan(PlanError::Store(_) | PlanError::Remote(_))
             | Self::Bundle(
-                BundleError::Store(_) | BundleError::Plan(PlanError::Store(_) | PlanError::Remote(_)),
+                BundleError::Store(_)
+                | BundleError::Plan(PlanError::Store(_) | PlanError::Remote(_)),
             )
             | Self::Run(
                 RunError::Store(_) | RunError::Plan(PlanError::Store(_) | PlanError::Remote(_)),

@@ -194,8 +194,8 @@ impl Inner {
         });
         let mut head: String = lines.flat_map(|line| [line, "\r\n"]).collect();
         head = head.replacen("HTTP/1.0", "HTTP/1.1", 1);
-        head.push_str(&format!("Content-Length: {}\r\n\r\n", answer.body.len()));
         client.write_all(head.as_bytes())?;
+        write!(client, "Content-Length: {}\r\n\r\n", answer.body.len())?;
         match fault {
             Fault::Cut => {
                 client.write_all(&answer.body[..half])?;

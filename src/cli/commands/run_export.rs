@@ -40,14 +40,15 @@ pub(super) fn export(
     let remotes = &workplace.project.remotes;
     let exported = remote::export(url, remotes, &pipeline, &pieces, store, events)?;
     if !terminal.json {
-        let sent = wording::count(exported.sent, "file");
-        let mut text = format!("exported to {}: {sent} sent", exported.place);
-        for (n, what) in [(exported.same, "as before"), (exported.removed, "removed")] {
-            if n > 0 {
-                text.push_str(&format!(", {} {what}", wording::thousands(n as u64)));
-            }
-        }
-        terminal.say(&text);
+        let others = [(exported.same, "as before"), (exported.removed, "removed")];
+        let others = others.into_iter().filter(|&(n, _)| n > 0);
+        let others: String = others
+            .flat_map(|(n, what)| {
+                [", ".to_owned(), wording::thousands(n as u64), format!(" {what}")]
+            })
+            .collect();
+        let (place, sent) = (&exported.place, wording::count(exported.sent, "file"));
+        terminal.say(&format!("exported to {place}: {sent} sent{others}"));
     }
     Ok(())
 }
