@@ -301,6 +301,7 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use crate::manifest::Fingerprint;
+    use crate::plan::PlanError;
     use crate::record::StageRecord;
     use crate::store::Tree;
 

@@ -37,7 +37,7 @@ impl Shared {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("shared").display().to_string();
         let settings = format!("remote: {{ lab: {{ kind: dir, path: {path} }} }}\n");
-        Self { settings, folder: folder }
+        Self { settings, folder }
     }
 
     #[cfg(feature = "s3")]
