@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Broken, Group, Item, Opened, PictureError, Pictures, classes};
 use crate::archive::{self, ArchiveError, Entry, EntryKind, Limits};
 use crate::dataset::files::normal;
+use crate::dataset::image_file::decode;
 use crate::dataset::{DatasetError, Picture, ProjectFiles};
 use crate::web::{self, Sha256};
 
