@@ -19,7 +19,7 @@ const ATTEMPTS: u32 = 4;
 /// Wait before the second attempt; it doubles before each further one.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Silence of the other side after which a connection is taken for dead.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 const PIECE_BYTES: usize = 128 << 10;
 
 /// SHA-256 of some bytes, the digest that people publish with data; shown as 64 hexadecimal digits.
@@ -71,7 +71,14 @@ pub enum WebError {
 /// # Errors
 /// When it cannot be had or has more than `bytes_max` bytes.
 pub fn download(url: &str, file: &mut File, bytes_max: u64) -> Result<Sha256, WebError> {
-    let agent = agent()?;
+    let config = Agent::config_builder()
+        .timeout_connect(Some(SILENCE_MAX))
+        .timeout_recv_response(Some(SILENCE_MAX))
+        .timeout_per_read(Some(SILENCE_MAX))
+        .user_agent(concat!("phytotron/", env!("CARGO_PKG_VERSION")));
+    #[cfg(feature = "https")]
+    let config = config.tls_config(tls::config()?);
+    let agent: Agent = config.build().into();
     let mut pause = PAUSE;
     let mut reason = String::new();
     for attempt in 0..ATTEMPTS {
@@ -161,17 +168,6 @@ fn judge(error: ureq::Error) -> Failure {
         }
         other => Failure::Final(WebError::Address { reason: other.to_string() }),
     }
-}
-
-fn agent() -> Result<Agent, WebError> {
-    let config = Agent::config_builder()
-        .timeout_connect(Some(SILENCE_MAX))
-        .timeout_recv_response(Some(SILENCE_MAX))
-        .timeout_per_read(Some(SILENCE_MAX))
-        .user_agent(concat!("phytotron/", env!("CARGO_PKG_VERSION")));
-    #[cfg(feature = "https")]
-    let config = config.tls_config(tls::config()?);
-    Ok(config.build().into())
 }
 
 /// TLS by the library that the S3 client brings, trusting whom the machine trusts.

@@ -47,7 +47,7 @@ pub(super) fn read<E: From<ArchiveError>>(
         match note(&header, size, &mut entry)? {
             Note::Path(path) => noted = Some(path),
             Note::Nothing => {}
-            Note::NoNote => {
+            Note::Entry => {
                 let raw = noted.take().unwrap_or_else(|| header.path_bytes().into_owned());
                 let Some(entry_found) = admit(&mut paths, &header, &raw, size, limits)? else {
                     continue;
@@ -66,13 +66,13 @@ enum Note {
     /// Nothing that matters here.
     Nothing,
     /// It is an entry.
-    NoNote,
+    Entry,
 }
 
 fn note(header: &Header, size: u64, content: &mut impl Read) -> Result<Note, ArchiveError> {
     let kind = header.entry_type();
     if !matches!(kind, EntryType::GNULongName | EntryType::XHeader | EntryType::XGlobalHeader) {
-        return Ok(Note::NoNote);
+        return Ok(Note::Entry);
     }
     if size > NOTE_BYTES_MAX {
         return Err(ArchiveError::entry(header.path_bytes(), "has too long a header"));

@@ -102,9 +102,7 @@ fn admit(paths: &mut Paths, file: &Listed, limits: &Limits) -> Result<Option<Ent
         let limit = wording::bytes(limits.file_bytes);
         return Err(ArchiveError::TooMuch { what: "has too large a file", limit });
     }
-    let kind = match is_folder {
-        true => EntryKind::Folder,
-        false => EntryKind::File { size: file.size, executable: file.mode & 0o100 != 0 },
-    };
+    let file_kind = EntryKind::File { size: file.size, executable: file.mode & 0o100 != 0 };
+    let kind = if is_folder { EntryKind::Folder } else { file_kind };
     Ok(paths.admit(&file.name, is_folder)?.map(|path| Entry { path, kind }))
 }

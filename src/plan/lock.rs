@@ -6,6 +6,7 @@
 //! inside a block: git draws conflicts together over up to three equal lines.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -126,15 +127,16 @@ impl LockFile {
                 .map(|(name, tree)| format!("{}: {tree}", key_in_braces(name)))
                 .collect();
             let (id, fingerprint, outputs) = (key(id), stage.fingerprint, outputs.join(", "));
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "  {id}:\n    fingerprint: {fingerprint}\n    outputs: {{{outputs}}}\n\n"
-            ));
+            );
         }
         if !self.sources.is_empty() {
             text.push_str("sources:\n");
         }
         for (address, pin) in &self.sources {
-            text.push_str(&format!("  {}: {}\n\n", quoted(address), quoted(pin)));
+            let _ = write!(text, "  {}: {}\n\n", quoted(address), quoted(pin));
         }
         text
     }

@@ -58,7 +58,7 @@ fn contents(entry: &Entry, other: &Entry, old: Place<'_>, new: Place<'_>) -> Str
     let (Some(before), Some(after)) = (read(old), read(new)) else {
         return "other content".to_owned();
     };
-    numbers(&before, &after).map_or_else(|| bytes(&before, &after), |distance| distance.text())
+    numbers(&before, &after).map_or_else(|| bytes(&before, &after), Distance::text)
 }
 
 /// How far apart the numbers of two files are that differ in nothing else.
@@ -181,7 +181,7 @@ fn bytes(before: &[u8], after: &[u8]) -> String {
     if std::str::from_utf8(before).is_err() || std::str::from_utf8(after).is_err() {
         return format!("other bytes from {} on", wording::thousands(at as u64));
     }
-    let line = before[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = before[..at].split(|byte| *byte == b'\n').count();
     format!("other text from line {line} on")
 }
 
@@ -191,8 +191,7 @@ mod tests {
 
     fn check(before: &str, after: &str, expected: &str) {
         let (before, after) = (before.as_bytes(), after.as_bytes());
-        let said =
-            numbers(before, after).map_or_else(|| bytes(before, after), |distance| distance.text());
+        let said = numbers(before, after).map_or_else(|| bytes(before, after), Distance::text);
         assert_eq!(said, expected);
     }
 

@@ -52,7 +52,7 @@ pub(super) struct Listed {
 
 /// A little-endian number of up to eight bytes.
 pub(super) fn number(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    bytes.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
 fn damaged(reason: &'static str) -> ArchiveError {
@@ -150,7 +150,7 @@ impl Listed {
         /// The system that packed the file, in the upper byte of the version.
         const UNIX: u8 = 3;
         /// Bits of the flags: encrypted, strongly encrypted, header masked.
-        const ENCRYPTED: u64 = 1 | 1 << 6 | 1 << 13;
+        const ENCRYPTED: u64 = 1 | (1 << 6) | (1 << 13);
         let mut head = [0; LISTED_BYTES];
         source.read_exact(&mut head).map_err(ArchiveError::reading)?;
         if !head.starts_with(LISTED) {

@@ -1,6 +1,8 @@
 //! `log`, `show` and `diff`: what happened before.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -58,7 +60,8 @@ pub(super) fn diff(
     args: &DiffArgs,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
-    let is_pipeline = |name: &String| name.ends_with(".yaml") || name.ends_with(".yml");
+    let ending = |name: &String| Path::new(name).extension().map(OsStr::to_owned);
+    let is_pipeline = |name: &String| ending(name).is_some_and(|it| it == "yaml" || it == "yml");
     if is_pipeline(&args.before) && is_pipeline(&args.after) {
         return diff_pipelines(workplace, args, terminal);
     }
