@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::Client as Sdk;
-use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Builder, Credentials, ProvideCredentials, Region, ResponseChecksumValidation,
@@ -206,6 +206,7 @@ async fn connect(location: &Location, keys: Option<Credentials>) -> Result<Sdk, 
             .force_path_style(path_style)
             .timeout_config(timeouts(location.timeout))
             .retry_config(retries(location.timeout))
+            .retry_partition(own_budget())
             .stalled_stream_protection(grace.build())
             // All content is verified by its own digest.
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
@@ -240,6 +241,12 @@ fn retries(timeout: Duration) -> RetryConfig {
         .with_max_attempts(TRIES)
         .with_initial_backoff(timeout / 40)
         .with_max_backoff(timeout)
+}
+
+/// Tries are counted for each request. The SDK's budget is one for all clients of a process: what one of
+/// them spends on a bad network would leave the next, on a good one, without a second try.
+fn own_budget() -> RetryPartition {
+    RetryPartition::custom("phytotron").token_bucket(TokenBucket::unlimited()).build()
 }
 
 fn time(time: Option<&DateTime>) -> SystemTime {

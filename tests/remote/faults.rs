@@ -19,10 +19,16 @@ fn runs() -> u64 {
     std::env::var("PHYTOTRON_FAULT_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(16)
 }
 
+/// A bucket behind a bad network, and somebody who is in a hurry.
 fn through(port: u16, bucket: &str) -> Box<dyn Remote> {
     let mut location = location(port, bucket);
     location.timeout = TIMEOUT;
     Box::new(open_bucket(location))
+}
+
+/// The bucket itself, with the patience that people have.
+fn straight(port: u16, bucket: &str) -> Box<dyn Remote> {
+    Box::new(open_bucket(location(port, bucket)))
 }
 
 /// A few small files, and now and then one that goes in parts.
@@ -85,21 +91,27 @@ fn a_bad_network_costs_time_and_never_a_byte() {
         let (here, there) = (Room::new(), Room::new());
         let results = fill(&here, run);
         let n = results.len();
-        let send = |port| {
-            let tier = Tier::new(&here.store, through(port, &bucket), "lab", true);
+        let send = |remote| {
+            let tier = Tier::new(&here.store, remote, "lab", true);
             tier.send(&results, &Silent)
         };
-        let fetch = |port| {
-            let tier = Tier::new(&there.store, through(port, &bucket), "lab", false);
+        let fetch = |remote| {
+            let tier = Tier::new(&there.store, remote, "lab", false);
             tier.fetch(&results, &Silent)
         };
-        complete += u64::from(is_complete(send(bad.port), n));
+        complete += u64::from(is_complete(send(through(bad.port, &bucket)), n));
         assert_whole(server, &bucket);
-        assert!(is_complete(send(server.port), n), "run {run}: the next push completes");
+        assert!(
+            is_complete(send(straight(server.port, &bucket)), n),
+            "run {run}: the next push completes"
+        );
         assert_whole(server, &bucket);
-        complete += u64::from(is_complete(fetch(bad.port), n));
+        complete += u64::from(is_complete(fetch(through(bad.port, &bucket)), n));
         there.assert_clean();
-        assert!(is_complete(fetch(server.port), n), "run {run}: the next pull completes");
+        assert!(
+            is_complete(fetch(straight(server.port, &bucket)), n),
+            "run {run}: the next pull completes"
+        );
         for result in &results {
             there.assert_has(result);
         }

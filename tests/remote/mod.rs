@@ -109,11 +109,14 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
+/// Writes an object by its name, or removes it.
+type Spoil = dyn Fn(&str, Option<&[u8]>);
+
 /// A place of one kind, for as many openings as a test likes.
 struct Place {
     open: Box<dyn Fn() -> Box<dyn Remote>>,
     /// Changes or removes an object behind the remote's back.
-    spoil: Box<dyn Fn(&str, Option<&[u8]>)>,
+    spoil: Box<Spoil>,
 }
 
 /// Runs a test at a folder and, where a server can be had, in a bucket.

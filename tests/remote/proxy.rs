@@ -137,7 +137,7 @@ impl Inner {
                 request.head.starts_with("GET ") && !request.head.contains("list-type=2");
             match (self.plan)(number) {
                 Fault::Error500 => {
-                    answer(&mut client, "500 Internal Server Error", "InternalError")?
+                    answer(&mut client, "500 Internal Server Error", "InternalError")?;
                 }
                 Fault::SlowDown => answer(&mut client, "503 Slow Down", "SlowDown")?,
                 Fault::Denied => answer(&mut client, "403 Forbidden", "SignatureDoesNotMatch")?,
