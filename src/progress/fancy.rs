@@ -161,6 +161,7 @@ impl Fancy {
         let (done_text, total_text) = (wording::thousands(done), wording::thousands(total));
         bar.set_message(format!("{}, {done_text} of {total_text} files", line::clean(what)));
         if done >= total {
+            bar.finish_and_clear();
             self.bars.remove(bar);
             state.transfer = None;
         }

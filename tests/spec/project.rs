@@ -103,7 +103,7 @@ fn mistakes_in_remotes_are_told_with_what_was_meant() {
     let space = Space::new("").file(
         "phytotron.yaml",
         "remote:\n  a: {kind: s3, buket: b}\n  b: {kind: ftp}\n  c: {kind: dir, path: x, region: y}\n  \
-         d: {kind: s3, bucket: b, secret: x}\n  e: {kind: s3, bucket: b, timeout: soon}\n",
+         d: {kind: s3, bucket: b, secret: x}\n",
     );
     let mistakes = Project::open(&space.path("")).unwrap_err();
     let told: Vec<(&str, String)> = mistakes
@@ -120,8 +120,16 @@ fn mistakes_in_remotes_are_told_with_what_was_meant() {
             "spec::unknown_kind",
             "spec::unknown_key",
             "spec::unknown_key",
-            "spec::bad_value",
         ]
     );
     assert!(told[1].1.contains("did you mean `bucket`"), "{told:?}");
+}
+
+#[test]
+fn a_remotes_timeout_is_a_time() {
+    let text = "remote: {e: {kind: s3, bucket: b, timeout: soon}}\n";
+    let space = Space::new("").file("phytotron.yaml", text);
+    let mistakes = Project::open(&space.path("")).unwrap_err();
+    assert_eq!(mistakes.list[0].code, "spec::bad_value");
+    assert!(mistakes.list[0].message.contains("`soon` is no time"), "{:?}", mistakes.list[0]);
 }
