@@ -104,7 +104,9 @@ fn kinds() -> Vec<Hostile> {
 
 fn pax(key: &str, value: &str) -> super::pack::TarEntry {
     let rest = format!(" {key}={value}\n");
-    let len = (rest.len()..).find(|len| len.to_string().len() + rest.len() == *len).unwrap();
+    let len = (rest.len()..rest.len() + 9)
+        .find(|len| len.to_string().len() + rest.len() == *len)
+        .unwrap();
     let mut entry = file("pax", format!("{len}{rest}"));
     entry.kind = b'x';
     entry
@@ -188,7 +190,7 @@ fn zips() -> Vec<Hostile> {
     };
     let named = |name: &str| zip(&[zip_file(name, b"evil")]);
     let overlap = ZipEntry { overlaps: true, ..honest.clone() };
-    let mut lost = zip(&[honest.clone()]);
+    let mut lost = zip(std::slice::from_ref(&honest));
     lost.truncate(lost.len() - 22);
     vec![
         hostile("zip: absolute", named("/evil"), "absolute path"),

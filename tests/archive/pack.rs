@@ -62,7 +62,9 @@ impl TarEntry {
 /// A tar of the entries.
 pub(crate) fn tar(entries: &[TarEntry]) -> Vec<u8> {
     let mut tar = Vec::new();
-    entries.iter().for_each(|entry| entry.write(&mut tar));
+    for entry in entries {
+        entry.write(&mut tar);
+    }
     tar.resize(tar.len() + 1024, 0);
     tar
 }

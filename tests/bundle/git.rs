@@ -9,8 +9,11 @@ use crate::support::{TestSpace, skip};
 
 const PLAIN: &str = "name: plain\nstages:\n";
 
-fn pipeline(stages: &[(&str, u32)]) -> String {
-    let line = |(name, number): &(&str, u32)| {
+/// A stage and the number that it writes.
+type Numbered = (&'static str, u32);
+
+fn pipeline(stages: &[Numbered]) -> String {
+    let line = |(name, number): &Numbered| {
         format!(
             "  {name}: {{ use: command, with: {{ run: \"echo {number} > o; echo > p\", outputs: {{ o: o, p: p }} }} }}\n\n\n"
         )
@@ -27,7 +30,7 @@ fn git(folder: &Path, arguments: &str) -> bool {
 }
 
 /// Two branches, each with its pipeline run, merged; whether git could, and what stands in the lock file then.
-fn merged(base: &[(&str, u32)], ours: &[(&str, u32)], theirs: &[(&str, u32)]) -> (bool, String) {
+fn merged(base: &[Numbered], ours: &[Numbered], theirs: &[Numbered]) -> (bool, String) {
     let space = TestSpace::new().pipeline(&pipeline(base));
     let folder = space.path("");
     space.run(&[]).success();
@@ -57,7 +60,7 @@ fn branches_that_changed_different_stages_merge() {
         return;
     }
     let base = [("a", 1), ("b", 1), ("c", 1)];
-    let cases: [(&[(&str, u32)], &[(&str, u32)]); 5] = [
+    let cases: [(&[Numbered], &[Numbered]); 5] = [
         (&[("a", 2), ("b", 1), ("c", 1)], &[("a", 1), ("b", 2), ("c", 1)]),
         (&[("a", 1), ("b", 2), ("c", 1)], &[("a", 1), ("b", 1), ("c", 2)]),
         // One adds a stage beside the one that the other changes.
