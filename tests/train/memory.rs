@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use phytotron::artifact::{Coordinates, StageId};
-use phytotron::dataset::{Card, Fit, Images};
+use phytotron::dataset::Images;
 use phytotron::event::Silent;
 use phytotron::net::{Network, Shape};
 use phytotron::seed::Seed;
@@ -14,36 +14,15 @@ use phytotron::space::chain::ChainConfig;
 use phytotron::space::layerwise::LayerwiseConfig;
 use phytotron::space::nasnet::NasnetConfig;
 use phytotron::statistics::Bar;
-use phytotron::train::{
-    Assignment, Cpu, Examples, Preprocessing, Recipe, Standard, TrainError, Watch, fit,
-};
+use phytotron::train::{Assignment, Cpu, Examples, Recipe, Standard, TrainError, Watch, fit};
+
+use super::noise;
 
 const SHAPE: Shape = Shape { channels: 3, height: 32, width: 32 };
 /// Bytes in a mebibyte.
 const MIB: f64 = 1_048_576.0;
 /// Names a training to the process that measures it: `nasnet 64`.
 const CASE: &str = "PHYTOTRON_MEMORY_CASE";
-
-fn images(count: usize) -> Images {
-    let pixels = (0..count * SHAPE.len()).map(|i| u8::try_from(i * 37 % 251).unwrap()).collect();
-    let labels = (0..count).map(|i| u16::try_from(i % 10).unwrap()).collect();
-    Images { pixels, labels, shape: SHAPE }
-}
-
-fn standard() -> Standard {
-    let card = Card {
-        format: 1,
-        source: "numbers".to_owned(),
-        synthetic: true,
-        image: SHAPE,
-        classes: (0..10).map(|class| class.to_string()).collect(),
-        mean: vec![125.0; 3],
-        deviation: vec![70.0; 3],
-        broken: Vec::new(),
-        fit: Fit::default(),
-    };
-    Standard::of(&card, Preprocessing::Standard).unwrap()
-}
 
 fn network(kind: &str) -> Network {
     let config = match kind {
@@ -121,8 +100,11 @@ fn status(name: &str) -> u64 {
 fn measure(case: &str) {
     let (kind, batch) = case.split_once(' ').unwrap();
     let recipe = Recipe { batch: batch.parse().unwrap(), ..Recipe::default() };
-    let (network, standard) = (network(kind), standard());
-    let (training, validation) = (images(3 * recipe.batch), images(128));
+    let (network, standard) = (network(kind), noise::standard(SHAPE));
+    let (training, validation) = (
+        noise::images("training", 3 * recipe.batch, SHAPE),
+        noise::images("validation", 128, SHAPE),
+    );
     let assignment = assignment(&network, &recipe, &standard, &training, &validation);
     let predicted = assignment.memory().unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
@@ -168,8 +150,9 @@ fn the_peak_is_predicted_within_a_tenth() {
 #[test]
 fn too_little_memory_is_refused_before_the_first_step_with_a_part_that_fits() {
     let recipe = Recipe { batch: 64, ..Recipe::default() };
-    let (network, standard) = (network("chain"), standard());
-    let (training, validation) = (images(64), images(20));
+    let (network, standard) = (network("chain"), noise::standard(SHAPE));
+    let (training, validation) =
+        (noise::images("training", 64, SHAPE), noise::images("validation", 20, SHAPE));
     let whole = assignment(&network, &recipe, &standard, &training, &validation);
     let needed = whole.memory().unwrap();
     whole.fits(needed).unwrap();

@@ -3,8 +3,11 @@
 mod engines;
 mod evaluator;
 mod fit;
+mod gate;
 mod job;
+mod leaves;
 mod memory;
+mod noise;
 mod proxy;
 mod retrain;
 mod sweep;

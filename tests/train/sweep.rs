@@ -3,44 +3,20 @@
 //! `PHYTOTRON_GENOTYPES=200` asks for that many of each space.
 
 use phytotron::artifact::{Coordinates, StageId};
-use phytotron::dataset::{Card, Fit, Images};
 use phytotron::event::Silent;
 use phytotron::net::Shape;
 use phytotron::seed::Seed;
 use phytotron::space::{Genotype, Space};
 use phytotron::statistics::Bar;
 use phytotron::train::{
-    Assignment, Augmentation, Cpu, Examples, Fitted, Outcome, Preprocessing, Recipe, Standard,
-    Watch, fit,
+    Assignment, Augmentation, Cpu, Examples, Fitted, Outcome, Recipe, Watch, fit,
 };
 
+use super::noise;
 use crate::space::small;
 
 const SIDE: usize = 16;
 const SHAPE: Shape = Shape { channels: 3, height: SIDE, width: SIDE };
-
-fn images(name: &str, count: usize) -> Images {
-    let mut stream = Seed::root(8).stream(name, 0);
-    let mut byte = || u8::try_from(stream.below(256)).unwrap();
-    let pixels = (0..count * SHAPE.len()).map(|_| byte()).collect();
-    let labels = (0..count).map(|i| u16::try_from(i % 10).unwrap()).collect();
-    Images { pixels, labels, shape: SHAPE }
-}
-
-fn standard() -> Standard {
-    let card = Card {
-        format: 1,
-        source: "noise".to_owned(),
-        synthetic: true,
-        image: SHAPE,
-        classes: (0..10).map(|class| class.to_string()).collect(),
-        mean: vec![127.5; 3],
-        deviation: vec![74.0; 3],
-        broken: Vec::new(),
-        fit: Fit::default(),
-    };
-    Standard::of(&card, Preprocessing::Standard).unwrap()
-}
 
 /// An epoch of a network, with everything that a recipe may ask of it.
 fn train(space: &dyn Space, genotype: &Genotype, number: u64) -> Fitted {
@@ -52,8 +28,11 @@ fn train(space: &dyn Space, genotype: &Genotype, number: u64) -> Fitted {
         augment: vec![Augmentation::Mirror, Augmentation::Shift { pixels: 2 }],
         ..Recipe::default()
     };
-    let (training, validation, standard) =
-        (images("training", 50), images("validation", 10), standard());
+    let (training, validation, standard) = (
+        noise::images("training", 50, SHAPE),
+        noise::images("validation", 10, SHAPE),
+        noise::standard(SHAPE),
+    );
     let assignment = Assignment {
         engine: &Cpu,
         network: &network,

@@ -93,6 +93,17 @@ impl Default for Retries {
     }
 }
 
+impl Retries {
+    /// What a try must reach, and when: the accuracy that `chance` stands for many times over, after 350 steps or a
+    /// quarter of the training, whichever is less, but never within the first epoch. One try has nothing to pass.
+    #[must_use]
+    pub fn gate(&self, assignment: &Assignment<'_>, chance: f64) -> Option<Gate> {
+        let quarter = assignment.steps() / 4;
+        let step = assignment.steps_per_epoch().max(GATE_STEPS.min(quarter));
+        (self.tries > 1).then(|| Gate { step, threshold: self.threshold * chance })
+    }
+}
+
 /// Which validation accuracy is a child's score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -395,12 +406,7 @@ impl TrainEvaluator<'_> {
             bar: candidate.bar.clone(),
             seed: candidate.seed.child("training").nth(u64::from(try_number)),
         };
-        if self.config.retries.tries > 1 {
-            let quarter = assignment.steps() / 4;
-            let step = assignment.steps_per_epoch().max(GATE_STEPS.min(quarter));
-            let threshold = self.config.retries.threshold * self.chance();
-            assignment.gate = Some(Gate { step, threshold });
-        }
+        assignment.gate = self.config.retries.gate(&assignment, self.chance());
         assignment
     }
 
