@@ -541,15 +541,17 @@ fn run_facts_are_added_to_a_page_and_stay_out_of_the_artifact() {
     }
 }
 
-/// Writes the example reports for looking at them in a browser.
+/// Example reports as files; in the folder that `REPORT_EXAMPLES` names they can be looked at.
 #[test]
-#[ignore = "writes example reports into the folder that REPORT_EXAMPLES names"]
-fn example_reports_for_looking_at() {
-    let folder = PathBuf::from(std::env::var("REPORT_EXAMPLES").expect("REPORT_EXAMPLES is set"));
+fn example_reports_are_written_for_looking_at() {
     let bench = Bench::new();
+    let temporary = tempfile::tempdir().unwrap();
+    let named = std::env::var_os("REPORT_EXAMPLES").map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| temporary.path().to_owned());
     write(&bench.example().sources(), &folder.join("study"));
     write(&bench.example().matrix(), &folder.join("matrix"));
     let page = fs::read_to_string(folder.join("study/report.html")).unwrap();
-    let page = report::page::with_run_facts(&page, &run_facts());
-    fs::write(folder.join("view.html"), page).unwrap();
+    let view = report::page::with_run_facts(&page, &run_facts());
+    assert!(view.len() > page.len());
+    fs::write(folder.join("view.html"), view).unwrap();
 }

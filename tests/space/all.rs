@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use phytotron::net::{Network, Op};
 use phytotron::seed::Seed;
-use phytotron::space::chain::ChainConfig;
 use phytotron::space::layerwise::LayerwiseConfig;
 use phytotron::space::nasbench201::Nasbench201Config;
 use phytotron::space::nasnet::{CellOp, Combiner, NasnetConfig, Stem};
@@ -239,39 +238,5 @@ fn networks_beyond_a_guard_rail_are_not_allowed() {
         assert!(limits.allow(&features));
         limits.memory_max -= 1;
         assert!(!limits.allow(&features));
-    }
-}
-
-/// How many trials a second: `cargo test --release -- --ignored speed --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn speed_of_draws_features_and_mutations() {
-    let default = [
-        SpaceConfig::Chain(ChainConfig::default()),
-        SpaceConfig::Nasnet(NasnetConfig::default()),
-        SpaceConfig::Layerwise(LayerwiseConfig::default()),
-        SpaceConfig::Nasbench201(Nasbench201Config::default()),
-    ];
-    for config in default {
-        let space = open(&config, 32);
-        let mut stream = Seed::root(1).stream("draw", 0);
-        let mut genotype = Genotype::default();
-        let mut time = |name: &str, what: &mut dyn FnMut(&mut Genotype)| {
-            let start = std::time::Instant::now();
-            (0..20_000).for_each(|_| what(&mut genotype));
-            let each = start.elapsed() / 20_000;
-            eprintln!("{} {name}: {each:?}", config.component().0);
-        };
-        time("draw", &mut |genotype| space.process().draw(&mut stream, genotype));
-        time("features", &mut |genotype| {
-            std::hint::black_box(space.features(genotype));
-        });
-        time("text", &mut |genotype| {
-            std::hint::black_box(space.text(genotype));
-        });
-        let mut stream = Seed::root(2).stream("mutate", 0);
-        time("mutate", &mut |genotype| {
-            *genotype = space.mutate(genotype, &mut stream).expect("there are neighbours");
-        });
     }
 }
