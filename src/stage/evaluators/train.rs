@@ -100,7 +100,7 @@ impl Retries {
     pub fn gate(&self, assignment: &Assignment<'_>, chance: f64) -> Option<Gate> {
         let quarter = assignment.steps() / 4;
         let step = assignment.steps_per_epoch().max(GATE_STEPS.min(quarter));
-        (self.tries > 1).then(|| Gate { step, threshold: self.threshold * chance })
+        (self.tries > 1).then_some(Gate { step, threshold: self.threshold * chance })
     }
 }
 
