@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::trial_field::{Bound, Field};
 use crate::spec;
 use crate::stage::{Format, Which};
 use crate::wording;
@@ -40,6 +41,16 @@ Examples:
   phytotron run study.yaml --until search        everything up to the stage `search`
   phytotron run study.yaml -j 1 --threads 8      one stage at a time, with eight threads
   phytotron run study.yaml --locked              for CI: fail where a result differs from the lock file";
+
+const TRIALS_EXAMPLES: &str = "\
+Examples:
+  phytotron trials study.yaml --sort accuracy                  the twenty best of all searches
+  phytotron trials study.yaml search --where 'parameters<1e6'  small networks of one stage
+  phytotron trials study.yaml --failed                         what did not train, and why
+  phytotron trials study.yaml --csv > trials.csv               everything, for a spreadsheet
+
+Names of numbers: trial, score (or accuracy), reward, parameters, multiply_adds (or macs), epochs, steps, epsilon,
+rung, and whatever an evaluator measured.";
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -95,10 +106,13 @@ pub(crate) enum Command {
     Graph(GraphArgs),
     /// List the runs
     Log(LogArgs),
-    /// Show one run: stages, costs, headline numbers
+    /// Show one run: stages, costs, headline numbers, curves
     Show(ShowArgs),
     /// Compare two runs: parameters, artifacts, numbers, costs
     Diff(DiffArgs),
+    /// List the networks that the searches of a pipeline looked at
+    #[command(after_help = TRIALS_EXAMPLES)]
+    Trials(TrialsArgs),
     /// Put a stage's outputs into a folder
     Get(GetArgs),
     /// Write trained networks as files for other programs: ONNX and torch
@@ -299,6 +313,36 @@ pub(crate) struct GetArgs {
     /// Where to put the files [default: out/PIPELINE/STAGE]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// `trials`.
+#[derive(Debug, Args)]
+pub(crate) struct TrialsArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Only of this stage, or one cell of it [default: of all that have some]
+    pub(crate) stage: Option<String>,
+    /// Sort by a number: gains from the largest, costs from the smallest
+    #[arg(long, value_name = "NUMBER", value_parser = |name: &str| Ok::<_, String>(Field::of(name)))]
+    pub(crate) sort: Option<Field>,
+    /// Sort the other way round
+    #[arg(long, requires = "sort")]
+    pub(crate) reverse: bool,
+    /// Only where a number is so: `score>=0.9`; all of them where given several times
+    #[arg(long = "where", value_name = "CONDITION", value_parser = Bound::parse)]
+    pub(crate) bounds: Vec<Bound>,
+    /// Only networks with this in their text
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) contains: Option<String>,
+    /// Only those that failed
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// At most so many [default: 20 in a table]
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<usize>,
+    /// As comma-separated values, with every number
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
 }
 
 /// `export`.

@@ -4,11 +4,13 @@
 //! this file prints them and ends the program.
 
 mod args;
+mod chart;
 mod commands;
 pub mod diagnostics;
 mod error;
 mod exit;
 mod project;
+mod trial_field;
 mod view;
 
 pub use exit::Exit;

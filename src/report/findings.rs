@@ -166,7 +166,7 @@ fn read_finals(source: &Source) -> Result<Finals, ReportError> {
     check_confusions(&artifact, &summary)?;
     let mut histories = Vec::new();
     for model in &summary.models {
-        let file = format!("{}/history.jsonl", results::model_folder(model.rank));
+        let file = format!("{}/{}", results::model_folder(model.rank), results::HISTORY_FILE);
         if artifact.has(&file) {
             histories.push((model.rank, artifact.json_lines(&file)?));
         }

@@ -15,6 +15,8 @@ pub const SUMMARY_FILE: &str = "summary.json";
 pub const NETWORK_FILE: &str = "network.json";
 /// Name of the file of trained tensors, inside a network's folder.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
+/// Name of the file with an epoch a line, inside a network's folder.
+pub const HISTORY_FILE: &str = "history.jsonl";
 /// Name of the file of diagrams, inside a network's folder.
 pub const DRAWING_FILE: &str = "drawing.json";
 

@@ -86,18 +86,29 @@ impl Trials {
         let card = TrialsCard::read(&folder.join(CARD_FILE))?;
         let path = folder.join(TRIALS_FILE);
         let text = read_text(&path)?;
-        let trials = text.lines().enumerate().map(|(i, line)| {
-            let malformed =
-                |reason| ResultsError::Malformed { path: path.clone(), line: i + 1, reason };
-            let trial: Trial = serde_json::from_str(line).map_err(|e| malformed(e.to_string()))?;
-            if (0.0..=1.0).contains(&trial.score) {
-                Ok(trial)
-            } else {
-                Err(malformed(format!("score {} is not between 0 and 1", trial.score)))
-            }
-        });
-        Ok(Self { card, trials: trials.collect::<Result<_, _>>()? })
+        let trials = trials_in(&text).map_err(|(line, reason)| ResultsError::Malformed {
+            path,
+            line,
+            reason,
+        })?;
+        Ok(Self { card, trials })
     }
+}
+
+/// The trials of a [`TRIALS_FILE`]'s text, a line each.
+///
+/// # Errors
+/// The first line (from 1) that is no trial with a score between 0 and 1, and why.
+pub fn trials_in(text: &str) -> Result<Vec<Trial>, (usize, String)> {
+    let trial = |line| {
+        let trial: Trial = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        if (0.0..=1.0).contains(&trial.score) {
+            Ok(trial)
+        } else {
+            Err(format!("score {} is not between 0 and 1", trial.score))
+        }
+    };
+    (1..).zip(text.lines()).map(|(number, line)| trial(line).map_err(|why| (number, why))).collect()
 }
 
 impl Trial {

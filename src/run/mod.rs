@@ -45,7 +45,7 @@ pub use pipeline::{LockUse, PipelineReport, pipeline};
 pub use pools::{Pools, Shortage, Tokens, machine};
 pub use scheduler::{Finding, Resolve};
 pub use states::{StageState, States};
-pub use tables::{details_text, diff_text, log_table};
+pub use tables::{details_text, diff_text, log_table, text_table};
 pub use worker::{WorkerEnd, worker};
 
 #[cfg(test)]

@@ -164,6 +164,21 @@ fn stage_diff(diff: &StageDiff) -> String {
     text
 }
 
+/// A table with columns as wide as they need to be; `numbers` are set to the right.
+#[must_use]
+pub fn text_table(
+    header: &[&str],
+    rows: impl Iterator<Item = Vec<String>>,
+    numbers: &[usize],
+) -> String {
+    let mut table = plain(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    align_right(&mut table, numbers);
+    text_of(&table)
+}
+
 fn counts(run: &PastRun) -> String {
     let counts = run.stages.iter().map(|(word, count)| format!("{count} {word}"));
     counts.collect::<Vec<_>>().join(", ")

@@ -312,3 +312,61 @@ fn json_events_are_lines() {
     }
     assert!(lines.contains("\"run_started\""));
 }
+
+const SEARCHES: &str = "name: searches\nstages:\n  search:\n    use: search\n    \
+    matrix: { strategy: [random, evolution] }\n    with:\n      space: { kind: chain }\n      \
+    strategy: ${{ matrix.strategy }}\n      image: { side: 32, classes: 10 }\n      \
+    budget: { trials: 60 }\n      evaluator: { kind: mock, fail_rate: 0.2 }\n";
+
+#[test]
+fn trials_are_listed_chosen_and_sorted() {
+    let space = TestSpace::new().pipeline(SEARCHES);
+    space.phytotron("trials pipeline.yaml").code(2).says("phytotron run pipeline.yaml");
+    space.run(&[]).success();
+    let all = space.phytotron("trials pipeline.yaml").success();
+    assert_eq!(all.stdout().lines().count(), 21, "a head and twenty lines");
+    let all = all.says("20 of 120 trials").says("search[strategy=evolution]");
+    all.says("[C(");
+
+    let csv = |arguments: &str| {
+        let text =
+            space.phytotron(&format!("trials pipeline.yaml --csv {arguments}")).success().stdout();
+        let lines = text.lines().skip(1).map(|line| {
+            // The text of a network is quoted, and its commas with it.
+            let numbers = line.rsplit('"').next().unwrap();
+            numbers.rsplit(',').nth(7).unwrap().parse::<f64>().unwrap()
+        });
+        lines.collect::<Vec<f64>>()
+    };
+    assert_eq!(csv("").len(), 120);
+    let sorted = csv("search --sort accuracy --top 30");
+    assert!(sorted.len() == 30 && sorted.is_sorted_by(|a, b| a >= b), "{sorted:?}");
+    assert!(csv("--sort accuracy --reverse").is_sorted());
+    let good = csv("search[strategy=random] --where score>=0.9 --where parameters<5e6");
+    assert!(!good.is_empty() && good.len() < 60 && good.iter().all(|&score| score >= 0.9));
+    assert!((5..60).contains(&csv("--failed").len()));
+    assert_eq!(csv("--contains C(999").len(), 0);
+
+    let json = space
+        .phytotron("trials pipeline.yaml search --sort trial --top 1 --json")
+        .success()
+        .stdout();
+    let answer: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&answer[0]["trial"], answer.as_array().unwrap().len()), (&0.into(), 1));
+    assert!(answer[0]["stage"].as_str().unwrap().starts_with("search["), "{json}");
+
+    space.phytotron("trials pipeline.yaml --sort scor").code(2).says("did you mean `score`?");
+    space.phytotron("trials pipeline.yaml --where score>many").code(2).says("`many` is no number");
+    space.phytotron("trials pipeline.yaml serch").code(2).says("did you mean");
+    two().phytotron("trials pipeline.yaml").code(2).says("`search` and `evaluate` do");
+}
+
+#[test]
+fn show_draws_the_curves_of_searches() {
+    let space = TestSpace::new().pipeline(SEARCHES);
+    space.run(&[]).success();
+    let shown = space.phytotron("show").success();
+    shown
+        .says("search[strategy=random]: mean score of the latest 3 trials, 60 trials, best 0.9")
+        .says("⣀");
+}

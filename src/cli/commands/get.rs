@@ -1,5 +1,6 @@
 //! `get`: put a stage's outputs into a folder.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::artifact::StageId;
@@ -51,8 +52,8 @@ pub(super) fn find_result(
     let (study, _) = workplace.load(pipeline)?;
     let store = workplace.store()?;
     let (index, output) = find(&study, stage)?;
-    let record = record(workplace, pipeline, &study, &store, index)?;
-    let trees = wanted(&record, output.as_deref(), &study.get(index).id)?;
+    let records = records(workplace, pipeline, &study, &store, &[index])?;
+    let trees = wanted(&records[0], output.as_deref(), &study.get(index).id)?;
     Ok(Found { study, store, index, trees })
 }
 
@@ -69,26 +70,25 @@ fn find(study: &Study, text: &str) -> Result<(StageIndex, Option<String>), CliEr
     super::find_stage(study, text).map(|index| (index, None))
 }
 
-/// The stage's record, resolving everything above it.
-fn record(
+/// The records of stages, resolving everything above them.
+pub(super) fn records(
     workplace: &Workplace,
     pipeline: &PipelineArgs,
     study: &Study,
     store: &Store,
-    wanted: StageIndex,
-) -> Result<StageRecord, CliError> {
+    wanted: &[StageIndex],
+) -> Result<Vec<StageRecord>, CliError> {
     let request = workplace.request(pipeline, &SelectionArgs::default())?;
     let mut planner = super::plan::planner(&request, study, store)?;
-    let mut needed = vec![wanted];
-    let mut above = Vec::new();
+    let mut needed = wanted.to_vec();
+    let mut above = BTreeSet::new();
     while let Some(index) = needed.pop() {
-        above.push(index);
-        let feeds = study.get(index).inputs.iter().flat_map(|(_, feeds)| feeds);
-        needed.extend(feeds.map(|feed| feed.stage));
+        if above.insert(index) {
+            let feeds = study.get(index).inputs.iter().flat_map(|(_, feeds)| feeds);
+            needed.extend(feeds.map(|feed| feed.stage));
+        }
     }
-    above.sort_unstable();
-    above.dedup();
-    let mut last = None;
+    let mut found = BTreeMap::new();
     for index in above {
         let resolved = planner.resolve(index)?;
         let Some(record) = resolved.record else {
@@ -99,9 +99,10 @@ fn record(
             )));
         };
         planner.know(index, &record.outputs);
-        last = Some(record);
+        found.insert(index, record);
     }
-    Ok(last.expect("BUG: the wanted stage was resolved last"))
+    let record = |index| found[index].clone();
+    Ok(wanted.iter().map(record).collect())
 }
 
 fn wanted(

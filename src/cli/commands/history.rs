@@ -35,7 +35,7 @@ pub(super) fn log(
     Ok(Exit::Done)
 }
 
-/// Shows one run, or the log of one of its stages.
+/// Shows one run with its curves, or the log of one of its stages.
 pub(super) fn show(
     workplace: &Workplace,
     args: &ShowArgs,
@@ -47,7 +47,8 @@ pub(super) fn show(
     } else if terminal.json {
         terminal.say_json(&json!(details));
     } else {
-        terminal.say(&run::details_text(&details));
+        let curves = super::curves::curves(&details, &workplace.store()?);
+        terminal.say(&format!("{}{curves}", run::details_text(&details)));
     }
     Ok(Exit::Done)
 }

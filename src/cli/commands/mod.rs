@@ -1,6 +1,7 @@
 //! The commands, one file each; every one returns its exit code and says its answer once.
 
 mod check;
+mod curves;
 mod export;
 mod fsck;
 mod gc;
@@ -14,6 +15,7 @@ mod plan;
 mod predict;
 mod run;
 mod schema;
+mod trials;
 mod verify;
 
 use clap::CommandFactory as _;
@@ -43,6 +45,9 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         Command::Gc(args) => gc::gc(&at(None)?, args, terminal),
         Command::Check(args) => check::check(&at(Some(&args.pipeline))?, args, terminal),
         Command::Get(args) => get::get(&at(Some(&args.pipeline.pipeline))?, args, terminal),
+        Command::Trials(args) => {
+            trials::trials(&at(Some(&args.pipeline.pipeline))?, args, terminal)
+        }
         Command::Export(args) => export::export(&cli.global, args, terminal),
         Command::Predict(args) => predict::predict(args, terminal),
         Command::Verify(args) => {

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::finals::Model;
 use crate::results::{
-    DRAWING_FILE, ModelSummary, ModelsSummary, NETWORK_FILE, SIGNATURE_FILE, SUMMARY_FILE,
-    Signature, WEIGHTS_FILE, model_folder,
+    DRAWING_FILE, HISTORY_FILE, ModelSummary, ModelsSummary, NETWORK_FILE, SIGNATURE_FILE,
+    SUMMARY_FILE, Signature, WEIGHTS_FILE, model_folder,
 };
 use crate::stage::StageError;
 
@@ -36,7 +36,7 @@ pub(super) fn write_model(
         write(&folder.join(DRAWING_FILE), pretty(&model.is.drawing).as_bytes())?;
     }
     write(&folder.join(SIGNATURE_FILE), pretty(signature).as_bytes())?;
-    write(&folder.join("history.jsonl"), history(model).as_bytes())?;
+    write(&folder.join(HISTORY_FILE), history(model).as_bytes())?;
     write(
         &folder.join("confusion.csv"),
         confusion(&summary.confusion, &signature.classes).as_bytes(),
