@@ -325,7 +325,7 @@ fn trials_are_listed_chosen_and_sorted() {
     space.run(&[]).success();
     let all = space.phytotron("trials pipeline.yaml").success();
     assert_eq!(all.stdout().lines().count(), 21, "a head and twenty lines");
-    let all = all.says("20 of 120 trials").says("search[strategy=evolution]");
+    let all = all.says("20 of 120 trials").says("search[strategy=random]");
     all.says("[C(");
 
     let csv = |arguments: &str| {
