@@ -74,6 +74,6 @@ nvidia-smi -L
 cargo test "${build[@]}" --lib -- gpu cuda --nocapture
 for model in plain nas qnn nasnet top4; do
     echo "$model"
-    "$folder/release/examples/train_speed" "$model" 2 cuda
-    python3 benches/train_peers.py --models "$model" --peers torch-cuda || echo "no PyTorch with CUDA here"
+    for engine in cuda cuda-bf16; do "$folder/release/examples/train_speed" "$model" 2 "$engine"; done
+    python3 benches/train_peers.py --program "$folder/release/examples/train_speed" --models "$model" --peers torch-cuda || echo "no PyTorch with CUDA here"
 done

@@ -66,7 +66,8 @@ pub(super) struct CandleChild {
 impl CandleChild {
     /// A child of `outline` on the CPU, as a training begins.
     fn new(outline: &Outline<'_>) -> Self {
-        let (layers, recipe) = (Layers::of(outline.network, false), outline.recipe.clone());
+        let recipe = outline.recipe.clone();
+        let layers = Layers::of(outline.network, false).in_precision(recipe.precision);
         Self {
             #[cfg(feature = "cuda")]
             resident: None,
