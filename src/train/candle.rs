@@ -88,7 +88,7 @@ impl CandleChild {
     pub(super) fn on_gpu(outline: &Outline<'_>, device: Device) -> Result<Self, TrainError> {
         let child = Self::new(outline);
         let resident = Some(resident::Resident::new(&child.parameters, &device)?);
-        Ok(Self { resident, device, ..child })
+        Ok(Self { device, resident, ..child })
     }
 
     fn input(&self, images: &[f32]) -> Result<Tensor, TrainError> {
