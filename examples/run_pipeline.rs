@@ -42,6 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         jobs: None,
         threads: None,
         pools: project.pools,
+        gpus: run::gpus(),
         keep_going: false,
         force: false,
         profile: false,

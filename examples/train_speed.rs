@@ -18,7 +18,8 @@ use phytotron::space::Space as _;
 use phytotron::space::chain::Chain;
 use phytotron::space::nasnet::{NasnetConfig, NasnetSpace};
 use phytotron::train::{
-    Batch, CandleCpu, Child, Cpu, Cuda, Engine, Moment, Optimizer, Outline, Recipe, Timing,
+    Batch, CandleCpu, Child, Cpu, Device, Engine, Moment, Optimizer, Outline, Precision, Recipe,
+    Timing, engine_for,
 };
 
 fn square(side: usize) -> Shape {
@@ -225,12 +226,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     let scales = engine.as_deref() == Some("scale");
+    let is_mixed = engine.as_deref() == Some("cuda-bf16");
     let engine: &dyn Engine = match engine.as_deref() {
         Some("candle") => &CandleCpu,
-        Some("cuda") => &Cuda,
+        Some("cuda" | "cuda-bf16") => engine_for(Device::Cuda),
         _ => &Cpu,
     };
     let recipe = Recipe {
+        precision: if is_mixed { Precision::Bf16 } else { Precision::F32 },
         optimizer: Optimizer::Sgd { momentum: 0.0, nesterov: false },
         weight_decay: 0.0,
         auxiliary_weight: 0.0,

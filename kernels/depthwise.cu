@@ -6,30 +6,17 @@
 KERNEL(depthwise_forward)(In<float> xs, In<float> weight, Out<float> ys, Window w) {
     const int at = place(), c = w.channels;
     if (at >= output_pixels(w) * c) return;
-    const Pixel to = pixel(at / c, w.out_height, w.out_width);
     float sum = 0.0f;
-    for (int i = 0; i < w.rows; ++i)
-        for (int j = 0; j < w.columns; ++j) {
-            const int row = source_row(w, to.row, i), column = source_column(w, to.column, j);
-            if (!is_inside(w, row, column)) continue;
-            sum = fmaf(xs[input_at(w, to.image, row, column) + at % c], weight[(i * w.columns + j) * c + at % c], sum);
-        }
+    each_source(w, at, [&](Joined from) { sum = fmaf(xs[from.place], weight[from.tap * c + at % c], sum); });
     ys[at] = sum;
 }
 
-// Grid: input numbers. Reads the outputs that saw each, in row order.
+// Grid: input numbers.
 KERNEL(depthwise_input_gradient)(In<float> gradient, In<float> weight, Out<float> dx, Window w) {
     const int at = place(), c = w.channels;
     if (at >= input_pixels(w) * c) return;
-    const Pixel from = pixel(at / c, w.height, w.width);
     float sum = 0.0f;
-    for (int i = w.rows - 1; i >= 0; --i)
-        for (int j = w.columns - 1; j >= 0; --j) {
-            const int row = reader_row(w, from.row, i), column = reader_column(w, from.column, j);
-            if (row < 0 || column < 0) continue;
-            sum = fmaf(gradient[output_at(w, from.image, row, column) + at % c],
-                       weight[(i * w.columns + j) * c + at % c], sum);
-        }
+    each_reader(w, at, [&](Joined to) { sum = fmaf(gradient[to.place], weight[to.tap * c + at % c], sum); });
     dx[at] = sum;
 }
 

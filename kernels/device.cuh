@@ -40,6 +40,24 @@ DEVICE double from_bits(u32 low, u32 high) {
 
 DEVICE float infinity() { return __int_as_float(0x7f800000); }
 
+// Two numbers rounded to bfloat16, to nearest and ties to even; the first is in the low half.
+DEVICE u32 bf16_pair(float first, float second) {
+    u32 pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+    return pair;
+}
+
+// Adds a product of 16 x 16 and 16 x 8 numbers of bfloat16 to 16 x 8 sums, which the lanes of a warp hold as PTX says of
+// `mma.m16n8k16`. All lanes must take part. Lane l has: of the left the rows l / 4 and l / 4 + 8 (second, fourth) at the
+// pairs l % 4 and l % 4 + 4 (third, fourth); of the right the column l / 4 at the same pairs; of the sums the columns
+// 2 (l % 4) and the next in the row l / 4, then in l / 4 + 8.
+DEVICE void warp_product(const u32 (&left)[4], const u32 (&right)[2], float (&sums)[4]) {
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+                 : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "r"(right[0]), "r"(right[1]));
+}
+
 // Four neighbours in shared memory; `at` is a multiple of 4.
 DEVICE float4 quad(const float* shared, int at) { return *reinterpret_cast<const float4*>(shared + at); }
 

@@ -61,6 +61,38 @@ DEVICE int output_at(const Window& w, int image, int row, int column) {
     return ((image * w.out_height + row) * w.out_width + column) * w.out_channels;
 }
 
+// A number of one map that a tap of the window joins with a number of the other, in the same channel.
+struct Joined {
+    int place, tap;
+    int row, column;
+};
+
+// Hands what the output number `at` sees of its channel of the input to `visit`, in row order.
+template <class Visit>
+DEVICE void each_source(const Window& w, int at, Visit visit) {
+    const int c = w.channels;
+    const Pixel to = pixel(at / c, w.out_height, w.out_width);
+    for (int i = 0; i < w.rows; ++i)
+        for (int j = 0; j < w.columns; ++j) {
+            const int row = source_row(w, to.row, i), column = source_column(w, to.column, j);
+            if (!is_inside(w, row, column)) continue;
+            visit(Joined{input_at(w, to.image, row, column) + at % c, i * w.columns + j, row, column});
+        }
+}
+
+// Hands the output numbers that saw the input number `at` to `visit`, in row order.
+template <class Visit>
+DEVICE void each_reader(const Window& w, int at, Visit visit) {
+    const int c = w.channels;
+    const Pixel from = pixel(at / c, w.height, w.width);
+    for (int i = w.rows - 1; i >= 0; --i)
+        for (int j = w.columns - 1; j >= 0; --j) {
+            const int row = reader_row(w, from.row, i), column = reader_column(w, from.column, j);
+            if (row < 0 || column < 0) continue;
+            visit(Joined{output_at(w, from.image, row, column) + at % c, i * w.columns + j, row, column});
+        }
+}
+
 DEVICE int input_pixels(const Window& w) { return w.images * w.height * w.width; }
 DEVICE int output_pixels(const Window& w) { return w.images * w.out_height * w.out_width; }
 

@@ -68,6 +68,11 @@ struct Fiber {
     bool begun = false;
 };
 
+// What a lane brings to a product of its warp: pairs of bfloat16.
+struct Fragments {
+    u32 left[4], right[2];
+};
+
 // What runs now.
 struct Machine {
     std::vector<Fiber> fibers;
@@ -79,6 +84,7 @@ struct Machine {
     uint64_t epoch = 1, block_began = 1, launch = 0;
     size_t shared_bytes = 0;
     double lanes[THREADS_MAX];
+    Fragments fragments[THREADS_MAX];
 };
 inline Machine machine;
 
@@ -282,6 +288,44 @@ T exchange(T mine, int across) {
     return found;
 }
 
+// The bits of a number in bfloat16: to nearest, ties to even. All NaN become one, as on a device.
+inline u32 bf16(float number) {
+    if (number != number) return 0x7fff;
+    const u32 bits = std::bit_cast<u32>(number);
+    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+// The number whose bits are in a half of a pair.
+inline double of_pair(u32 pair, int half) {
+    return static_cast<double>(std::bit_cast<float>(half == 0 ? pair << 16 : pair & 0xffff0000u));
+}
+
+// Element (row, k) of the left fragments of a warp, and (k, column) of the right ones: the tables of `mma.m16n8k16` in
+// the PTX ISA, read from the element to the lane and register that hold it.
+inline double left_element(unsigned warp, int row, int k) {
+    const unsigned lane = row % 8 * 4 + k % 8 / 2;
+    return of_pair(machine.fragments[warp + lane].left[row / 8 + k / 8 * 2], k % 2);
+}
+inline double right_element(unsigned warp, int k, int column) {
+    const unsigned lane = column * 4 + k % 8 / 2;
+    return of_pair(machine.fragments[warp + lane].right[k / 8], k % 2);
+}
+
+inline void product(const u32 (&left)[4], const u32 (&right)[2], float (&sums)[4]) {
+    const unsigned self = machine.running, lane = self % LANES, warp = self - lane;
+    if (threads() % LANES != 0) fail("a product in a block of %u threads, which are no whole warps", threads());
+    std::memcpy(machine.fragments[self].left, left, sizeof left);
+    std::memcpy(machine.fragments[self].right, right, sizeof right);
+    wait(State::InWarp);
+    for (int i = 0; i < 4; ++i) {
+        const int row = static_cast<int>(lane / 4) + i / 2 * 8, column = static_cast<int>(lane % 4) * 2 + i % 2;
+        double sum = static_cast<double>(sums[i]);
+        for (int k = 0; k < 16; ++k) sum += left_element(warp, row, k) * right_element(warp, k, column);
+        sums[i] = static_cast<float>(sum);
+    }
+    wait(State::InWarp);
+}
+
 } // namespace emulator
 
 template <class T>
@@ -292,6 +336,10 @@ using Out = emulator::Writes<T>;
 inline void barrier() { emulator::wait(emulator::State::AtBarrier); }
 inline float from_lane(float mine, int across) { return emulator::exchange(mine, across); }
 inline double from_lane(double mine, int across) { return emulator::exchange(mine, across); }
+inline u32 bf16_pair(float first, float second) { return emulator::bf16(first) | emulator::bf16(second) << 16; }
+inline void warp_product(const u32 (&left)[4], const u32 (&right)[2], float (&sums)[4]) {
+    emulator::product(left, right, sums);
+}
 inline double from_bits(u32 low, u32 high) { return std::bit_cast<double>(uint64_t(high) << 32 | low); }
 inline float infinity() { return HUGE_VALF; }
 inline int min(int a, int b) { return a < b ? a : b; }

@@ -59,6 +59,14 @@ KERNEL(leaves_a_warp)(In<float> xs, Out<float> ys, Nothing) {
     ys[place()] = warp_sum(static_cast<float>(xs[place()]));
 }
 
+KERNEL(leaves_a_product)(In<float> xs, Out<float> ys, Nothing) {
+    if (threadIdx.x == 7) return;
+    const u32 left[4] = {}, right[2] = {};
+    float sums[4] = {xs[place()]};
+    warp_product(left, right, sums);
+    ys[place()] = sums[0];
+}
+
 KERNEL(shares_too_much)(In<float> xs, Out<float> ys, Nothing) {
     SHARED(float, one, 8192);
     SHARED(float, other, 8192);

@@ -5,6 +5,8 @@
 //! dilated kernels gather their patches, and only gradients of strided or dilated ones are scattered back. Kernels of
 //! 3x3 over many channels take the shorter way of [`super::winograd`]; the shape alone decides.
 
+mod bf16;
+
 use std::ops::Range;
 
 #[cfg(feature = "cuda")]
@@ -23,6 +25,8 @@ use super::product::{Left, Panels, Product, Right, Start};
 use super::slide::Slide;
 use super::winograd::{self, Winograd};
 use crate::net::{Shape, Window};
+#[cfg(test)]
+pub(crate) use bf16::rounded_to_bf16;
 
 /// Numbers of a band of rows: with what is computed from it, it should stay in a second-level cache.
 const BAND: usize = 1 << 16;
@@ -37,6 +41,8 @@ pub struct Conv {
     relu: bool,
     /// Whether anybody needs the gradient of the input: not for images.
     input_gradient: bool,
+    /// Whether operands of products are rounded to bfloat16 first ([`bf16`]).
+    bf16: bool,
 }
 
 /// Memory that kernels use again and again.
@@ -86,7 +92,7 @@ impl Conv {
     #[must_use]
     pub fn new(input: Shape, output: Shape, window: Window, dilation: usize) -> Self {
         let slide = Slide { input, output, window, dilation };
-        Self { slide, relu: false, input_gradient: true }
+        Self { slide, relu: false, input_gradient: true, bf16: false }
     }
 
     /// A dense layer from vectors to vectors; weights are `[1, 1, in, out]`.
@@ -134,8 +140,9 @@ impl Conv {
 
     fn forward(&self, xs: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let Slide { input, output, .. } = &self.slide;
+        let (xs, weight) = (self.operands(xs), self.operands(weight));
         let mut ys = vec![0.0; xs.len() / input.len() * output.len()];
-        let weights = self.weights(weight);
+        let weights = self.weights(&weight);
         let images = ys.par_chunks_mut(output.len()).zip(xs.par_chunks(input.len()));
         images.for_each_init(Scratch::default, |scratch, (ys, image)| {
             self.forward_to(image, &weights, bias, ys, scratch);
@@ -522,7 +529,7 @@ impl Conv {
             ..window
         };
         let slide = Slide { input: output, output: input, window, dilation: 1 };
-        Some(Self { slide, relu: false, input_gradient: false })
+        Some(Self { slide, relu: false, input_gradient: false, bf16: false })
     }
 
     fn backward_input(
@@ -573,8 +580,12 @@ impl Conv {
         if xs.device().is_cuda() {
             return self.gradients_on_gpu([xs, weight, ys, &gradient]);
         }
-        let found =
-            self.backward(&floats(xs)?, &floats(weight)?, &floats(ys)?, &floats(&gradient)?);
+        let found = self.gradients_of_operands(
+            &floats(xs)?,
+            &floats(weight)?,
+            &floats(ys)?,
+            &floats(&gradient)?,
+        );
         let filters = found.bias.len();
         let dx = self.input_gradient.then(|| tensor(found.input, xs.shape())).transpose()?;
         Ok((dx, tensor(found.weight, weight.shape())?, tensor(found.bias, filters)?))
@@ -584,7 +595,7 @@ impl Conv {
 #[cfg(feature = "cuda")]
 impl Conv {
     fn on_images(&self, images: usize) -> Convolution {
-        Convolution { slide: self.slide, images, relu: self.relu }
+        Convolution { slide: self.slide, images, relu: self.relu, bf16: self.bf16 }
     }
 
     fn gradients_on_gpu(&self, tensors: [&Tensor; 4]) -> Result<(Option<Tensor>, Tensor, Tensor)> {
@@ -708,7 +719,7 @@ mod tests {
         let Shape { channels, height, width } = slide.input;
         let (rows, columns) = slide.window.kernel;
         let filters = slide.output.channels;
-        let conv = Conv { slide, relu, input_gradient: true };
+        let conv = Conv { slide, relu, input_gradient: true, bf16: false };
         let mut arguments = vec![
             numbers("xs", &[3, height, width, channels]),
             numbers("weight", &[rows, columns, channels, filters]),
@@ -759,7 +770,7 @@ mod tests {
     fn bands_and_parts_join_without_seams() {
         let window = Window::same(3, 1, 40);
         let slide = slide(Shape { channels: 2, height: 40, width: 40 }, 3, window, 1);
-        let conv = Conv { slide, relu: true, input_gradient: true };
+        let conv = Conv { slide, relu: true, input_gradient: true, bf16: false };
         assert!(conv.band_rows() < 400, "the case must have several bands");
         let (xs, weight) = (numbers("xs", &[5, 40, 40, 2]), numbers("weight", &[3, 3, 2, 3]));
         let twin = reference::conv(&slide, &xs.exact(), &weight.exact(), None);
@@ -783,7 +794,7 @@ mod tests {
     fn threads_do_not_change_a_bit() {
         let slide =
             slide(Shape { channels: 5, height: 20, width: 20 }, 7, Window::same(3, 1, 20), 1);
-        let conv = Conv { slide, relu: true, input_gradient: true };
+        let conv = Conv { slide, relu: true, input_gradient: true, bf16: false };
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {

@@ -47,6 +47,8 @@ pub(crate) use batch_norm::{Normaliser, Spread};
 pub(crate) use chunks::parts;
 pub use concat::{concat, split};
 pub use conv::Conv;
+#[cfg(test)]
+pub(crate) use conv::rounded_to_bf16;
 pub(crate) use conv::{Scratch, WayBack, Weights};
 pub use cross_entropy::CrossEntropy;
 pub use depthwise::Depthwise;

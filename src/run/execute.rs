@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::RunError;
+use super::gpus;
 use super::interrupt::{Interrupt, Urgency};
 use super::job::{self, Site};
 use super::journal::{self, JOURNAL_FORMAT, Journal, RunEnd, RunFile, StageEnd};
@@ -30,6 +31,8 @@ pub struct RunOptions {
     pub threads: Option<usize>,
     /// Capacities beyond and instead of what the machine has.
     pub pools: Tokens,
+    /// Names of GPUs, of which a stage gets one for each token of the pool `gpu`: see [`super::gpus()`].
+    pub gpus: Vec<String>,
     /// Go on with what does not depend on a failure.
     pub keep_going: bool,
     /// Compute selected stages whose results are known, too.
@@ -160,11 +163,15 @@ fn policy(options: &RunOptions, selected: Selected, run: &str, host: &str) -> (P
     let cores = capacity["cpu"];
     let jobs = options.jobs.unwrap_or(usize::try_from(cores).unwrap_or(1)).max(1);
     capacity.insert("cpu".to_owned(), cores.max(jobs as u64));
+    if !options.gpus.is_empty() {
+        capacity.insert(gpus::POOL.to_owned(), options.gpus.len() as u64);
+    }
     capacity.extend(options.pools.clone());
     let policy = Policy {
         selected,
         jobs,
         threads: options.threads,
+        gpus: options.gpus.clone(),
         keep_going: options.keep_going,
         force: options.force,
         holder: format!("run {run} on {host}, process {}", std::process::id()),

@@ -50,6 +50,8 @@ pub(super) struct Task<'a> {
     pub(super) resolved: Resolved,
     pub(super) inputs: BoundInputs,
     pub(super) threads: usize,
+    /// GPUs that it may use; all that there are when it names none.
+    pub(super) gpus: Vec<String>,
     /// Start over: earlier attempts and their checkpoint do not count.
     pub(super) afresh: bool,
     /// An earlier record with other outputs gives way.

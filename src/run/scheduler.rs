@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::RunError;
 use super::attempt;
 use super::error::{JobError, with_causes};
+use super::gpus::{self, Gpus};
 use super::interrupt::Urgency;
 use super::job::{self, Computed, Site, Task};
 use super::journal::StageEnd;
@@ -63,6 +64,8 @@ pub(super) struct Policy {
     pub(super) jobs: usize,
     /// Threads of each built-in stage; without, its share of the cores.
     pub(super) threads: Option<usize>,
+    /// Names of the GPUs that there are.
+    pub(super) gpus: Vec<String>,
     /// Go on with what does not depend on a failure.
     pub(super) keep_going: bool,
     /// Compute selected stages whose results are known, too.
@@ -95,6 +98,7 @@ struct Facts {
     /// What to do when it gets a place.
     work: Work,
     tokens: Tokens,
+    gpus: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -145,6 +149,7 @@ struct Scheduler<'r, 's> {
     resolve: &'s mut dyn Resolve,
     policy: &'r Policy,
     pools: Pools,
+    gpus: Gpus,
     site: &'r Site<'r>,
     sender: Sender<Report>,
     states: States,
@@ -177,6 +182,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             resolve,
             policy,
             pools,
+            gpus: Gpus::new(&policy.gpus),
             site,
             sender,
             states: States::new(needs.collect()),
@@ -401,9 +407,11 @@ impl<'r, 's> Scheduler<'r, 's> {
     ) where
         'r: 'scope,
     {
-        let task = self.task(stage, &tokens);
+        let gpus = self.gpus.take(tokens.get(gpus::POOL).copied().unwrap_or(0));
+        let task = self.task(stage, &tokens, &gpus);
         self.site.pins.begin(self.site.store);
         self.facts[stage.0].tokens = tokens;
+        self.facts[stage.0].gpus = gpus;
         self.running += 1;
         self.states.set(stage, StageState::Running);
         let publishes = self.is_published(stage);
@@ -423,7 +431,7 @@ impl<'r, 's> Scheduler<'r, 's> {
         });
     }
 
-    fn task(&self, stage: StageIndex, tokens: &Tokens) -> Task<'r> {
+    fn task(&self, stage: StageIndex, tokens: &Tokens, gpus: &[String]) -> Task<'r> {
         let facts = &self.facts[stage.0];
         let resolved = facts.resolved.clone().expect("BUG: a starting stage is resolved");
         let share = tokens.get("cpu").and_then(|&cores| usize::try_from(cores).ok());
@@ -432,6 +440,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             resolved,
             inputs: self.bound_inputs(stage),
             threads: self.policy.threads.or(share).unwrap_or(1).max(1),
+            gpus: gpus.to_vec(),
             afresh: self.policy.force && !facts.must_redo,
             replace: self.policy.force || facts.must_redo,
         }
@@ -507,7 +516,9 @@ impl<'r, 's> Scheduler<'r, 's> {
                 facts.attempts += attempts;
                 facts.secs += secs;
                 let tokens = std::mem::take(&mut facts.tokens);
+                let gpus = std::mem::take(&mut facts.gpus);
                 self.pools.give_back(&tokens);
+                self.gpus.give_back(&gpus);
                 match result {
                     Ok(computed) => self.computed(stage, computed),
                     Err(error) => self.not_computed(stage, error),

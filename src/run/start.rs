@@ -15,6 +15,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use super::attempt::{Attempt, Attempts, make};
 use super::collect::INPUTS;
 use super::error::JobError;
+use super::gpus;
 use super::interrupt::Urgency;
 use super::job::{Layout, Site, Task};
 use super::journal::write_json;
@@ -114,6 +115,7 @@ fn command_env(
             .below(1 << 31);
         env.push(("PHYTOTRON_SEED".to_owned(), seed.to_string()));
     }
+    env.extend(gpu_env(task));
     env.extend(line.env.iter().cloned());
     env
 }
@@ -158,6 +160,11 @@ fn not_started(program: &str, error: &io::Error) -> JobError {
     JobError::Start { program: program.to_owned(), reason }
 }
 
+/// Tells a program which GPUs are its own, if it was given any.
+fn gpu_env(task: &Task<'_>) -> Option<(String, String)> {
+    (!task.gpus.is_empty()).then(|| (gpus::VISIBLE.to_owned(), task.gpus.join(",")))
+}
+
 /// Runs a built-in stage in a worker process.
 pub(super) fn worker(
     task: &Task<'_>,
@@ -177,13 +184,15 @@ pub(super) fn worker(
     let (mut pump, pipe) = Pump::new(site.events).map_err(JobError::io("cannot open", &path))?;
     let program = worker_program(task, site)?;
     let argv = [program, Path::new("worker"), &path].map(|part| part.display().to_string());
+    let mut added_env = vec![
+        (EVENTS_VARIABLE.to_owned(), pipe.as_raw_fd().to_string()),
+        ("RAYON_NUM_THREADS".to_owned(), task.threads.to_string()),
+    ];
+    added_env.extend(gpu_env(task));
     let program = Program {
         argv: &argv,
         env: None,
-        added_env: vec![
-            (EVENTS_VARIABLE.to_owned(), pipe.as_raw_fd().to_string()),
-            ("RAYON_NUM_THREADS".to_owned(), task.threads.to_string()),
-        ],
+        added_env,
         folder: &layout.folder,
         log: &log.file,
         lock: &attempt.lock,

@@ -28,6 +28,7 @@ pub(super) struct Space {
     force: bool,
     jobs: usize,
     pools: Tokens,
+    gpus: Vec<String>,
 }
 
 /// What a run said and came to.
@@ -46,6 +47,7 @@ impl Space {
             force: false,
             jobs: 2,
             pools: Tokens::new(),
+            gpus: Vec::new(),
         }
     }
 
@@ -151,6 +153,7 @@ impl Space {
             jobs: Some(self.jobs),
             threads: None,
             pools: self.pools.clone(),
+            gpus: self.gpus.clone(),
             keep_going: self.keep_going,
             force: self.force,
             profile: false,
@@ -483,6 +486,29 @@ fn a_pool_bounds_what_runs_at_once() {
         assert!(running <= 1);
     }
     assert!(ran.report.unwrap().ok);
+}
+
+#[test]
+fn stages_at_once_see_gpus_of_their_own() {
+    let mut space = Space::new();
+    for (name, gpus) in [("a", 2), ("b", 1), ("c", 0)] {
+        let other = if name == "a" { "b" } else { "a" };
+        let folder = space.folder.path().display();
+        // The first two wait for each other, so that they run at once.
+        let run = format!(
+            "echo \"${{CUDA_VISIBLE_DEVICES-all}}\" > out.txt; [ {gpus} = 0 ] && exit; \
+             touch {folder}/{name}; until [ -e {folder}/{other} ]; do sleep 0.01; done"
+        );
+        space = space.stage(name, &[], &run).set(|settings| {
+            if gpus > 0 {
+                settings.resources.insert("gpu".to_owned(), gpus);
+            }
+        });
+    }
+    space.gpus = ["3", "5", "7"].map(str::to_owned).to_vec();
+    assert_eq!(space.run().endings(), "a done, b done, c done");
+    let seen = ["a", "b", "c"].map(|name| space.read(&format!("out/test/{name}/out.txt")));
+    assert_eq!(seen, ["3,5\n", "7\n", "all\n"]);
 }
 
 #[test]

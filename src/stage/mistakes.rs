@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::search::StrategyConfig;
 use crate::space::SpaceConfig;
 use crate::spec::{self, Key, Node, Value};
-use crate::train::Kept;
+use crate::train::{Device, Kept, Recipe};
 
 /// Mistakes in a space's values; `key` is where it stands in `with`.
 pub(super) fn of_space(space: &SpaceConfig, with: &Node, key: &str) -> Vec<Diagnostic> {
@@ -79,19 +79,27 @@ fn is_text(value: &Value, word: &str) -> bool {
 }
 
 /// Mistakes in an evaluator's values; `key` is where it stands in `with`.
-pub(super) fn of_evaluator(
-    evaluator: &EvaluatorConfig,
-    with: &Node,
-    key: &str,
-) -> Option<Diagnostic> {
-    let EvaluatorConfig::Train(config) = evaluator else { return None };
-    if config.recipe.weights != Kept::Best {
+pub(super) fn of_evaluator(evaluator: &EvaluatorConfig, with: &Node, key: &str) -> Vec<Diagnostic> {
+    let EvaluatorConfig::Train(config) = evaluator else { return Vec::new() };
+    let weights = (config.recipe.weights == Kept::Best).then(|| {
+        let text = "`weights: best` changes no score: a search keeps no weights";
+        let diagnostic = Diagnostic::error("evaluator::weights", text)
+            .help("`score: best` counts the best epoch's accuracy");
+        place(with, &[key, "recipe", "weights"]).blame(diagnostic, "")
+    });
+    let evaluator = with.get(key).unwrap_or(with);
+    weights.into_iter().chain(of_precision(&config.recipe, config.device, evaluator)).collect()
+}
+
+/// A precision that the device does not compute in; `with` has the recipe.
+pub(super) fn of_precision(recipe: &Recipe, device: Device, with: &Node) -> Option<Diagnostic> {
+    if recipe.precision.is_f32() || !device.is_cpu() {
         return None;
     }
-    let text = "`weights: best` changes no score: a search keeps no weights";
-    let diagnostic = Diagnostic::error("evaluator::weights", text)
-        .help("`score: best` counts the best epoch's accuracy");
-    Some(place(with, &[key, "recipe", "weights"]).blame(diagnostic, ""))
+    let text = "`precision: bf16` needs `device: cuda`: processors gain nothing by it";
+    let diagnostic = Diagnostic::error("recipe::precision", text)
+        .help("say `device: cuda` beside the recipe, or leave `precision` out");
+    Some(place(with, &["recipe", "precision"]).blame(diagnostic, ""))
 }
 
 /// The node at a path, or the innermost one on the way that was written.

@@ -12,7 +12,7 @@ mod forecast;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::mistakes::{of_changes, place};
+use super::mistakes::{of_changes, of_precision, place};
 use super::{
     Arity, Component, Config, Forecast, Job, Outcome, Output, Port, Ports, Stage, StageError,
 };
@@ -95,6 +95,7 @@ impl Config for RetrainConfig {
         let mut mistakes = of_changes(with, "space");
         mistakes.extend(self.of_ensemble(with));
         mistakes.extend(self.of_validation(with));
+        mistakes.extend(of_precision(&self.recipe, self.device, with));
         mistakes
     }
 }

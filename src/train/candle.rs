@@ -66,7 +66,8 @@ pub(super) struct CandleChild {
 impl CandleChild {
     /// A child of `outline` on the CPU, as a training begins.
     fn new(outline: &Outline<'_>) -> Self {
-        let (layers, recipe) = (Layers::of(outline.network, false), outline.recipe.clone());
+        let recipe = outline.recipe.clone();
+        let layers = Layers::of(outline.network, false).in_precision(recipe.precision);
         Self {
             #[cfg(feature = "cuda")]
             resident: None,
@@ -87,7 +88,7 @@ impl CandleChild {
     pub(super) fn on_gpu(outline: &Outline<'_>, device: Device) -> Result<Self, TrainError> {
         let child = Self::new(outline);
         let resident = Some(resident::Resident::new(&child.parameters, &device)?);
-        Ok(Self { resident, device, ..child })
+        Ok(Self { device, resident, ..child })
     }
 
     fn input(&self, images: &[f32]) -> Result<Tensor, TrainError> {

@@ -24,13 +24,29 @@ impl Device {
     pub fn is_cpu(&self) -> bool {
         *self == Self::Cpu
     }
+
+    /// GPUs of the kind that this process may use; nothing where it is no GPU. A computer without a driver has none.
+    #[must_use]
+    pub fn gpus(self) -> Option<usize> {
+        match self {
+            Self::Cpu => None,
+            Self::Cuda => Some(Cuda::count()),
+        }
+    }
 }
 
 /// The engine that trains on `device`.
 #[must_use]
 pub fn engine_for(device: Device) -> &'static dyn Engine {
+    engine_in_lane(device, 0)
+}
+
+/// The engine that trains on `device` in one of several lanes, beside the others: each lane has a GPU of its own as
+/// long as there are enough. All of them compute the same.
+#[must_use]
+pub fn engine_in_lane(device: Device, lane: usize) -> &'static dyn Engine {
     match device {
         Device::Cpu => &Cpu,
-        Device::Cuda => &Cuda,
+        Device::Cuda => Cuda::nth(lane),
     }
 }

@@ -21,6 +21,9 @@ pub enum TrainError {
         /// What is missing.
         reason: String,
     },
+    /// Mixed precision was asked of the processor.
+    #[error("`precision: bf16` is computed on GPUs only: say `device: cuda`, or leave it out")]
+    Precision,
     /// Weights do not belong to the network.
     #[error("the weights do not fit the network: {detail}")]
     State {

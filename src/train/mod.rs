@@ -33,7 +33,7 @@ pub use candle::CandleCpu;
 pub use checkpoint::Checkpoint;
 pub use cpu::Cpu;
 pub use cuda::Cuda;
-pub use device::{Device, engine_for};
+pub use device::{Device, engine_for, engine_in_lane};
 pub use engine::{
     Batch, Child, Codes, Engine, Footprint, Moment, Outline, State, Step, Timing, Values,
 };
@@ -42,5 +42,5 @@ pub use fit::{Assignment, Fitted, Gate, Outcome, Pace, Watch, fit, pace};
 pub use optimizer::Optimizer;
 pub use predict::{Scores, predict};
 pub use predictor::Predictor;
-pub use recipe::{ClassWeights, Init, Kept, Preprocessing, RECIPE_VERSION, Recipe};
+pub use recipe::{ClassWeights, Init, Kept, Precision, Preprocessing, RECIPE_VERSION, Recipe};
 pub use schedule::{Level, Schedule};

@@ -1,6 +1,7 @@
 //! From a network to the list of operations that an engine runs: rectifiers fused into what they
 //! follow, weights listed by name, and where each map is read last.
 
+use super::recipe::Precision;
 use crate::kernel::{AvgPool, Conv, Depthwise, MaxPool, Pad};
 use crate::net::{Network, Node, Op};
 
@@ -136,6 +137,16 @@ impl Layers {
         }
         layers.mark_last_uses();
         layers
+    }
+
+    /// With products of numbers of `precision`.
+    pub(super) fn in_precision(mut self, precision: Precision) -> Self {
+        for layer in &mut self.list {
+            if let Work::Conv { conv, .. } = &mut layer.work {
+                *conv = conv.bf16(precision == Precision::Bf16);
+            }
+        }
+        self
     }
 
     fn work(&mut self, network: &Network, node: &Node, relu: bool, wanted: bool) -> Work {

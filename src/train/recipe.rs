@@ -73,6 +73,9 @@ pub struct Recipe {
     pub patience: Option<u64>,
     /// Which weights a trained child has.
     pub weights: Kept,
+    /// The numbers that convolutions and dense layers multiply. `bf16` needs `device: cuda`.
+    #[serde(skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
 }
 
 impl Default for Recipe {
@@ -96,7 +99,28 @@ impl Default for Recipe {
             augment: Vec::new(),
             patience: None,
             weights: Kept::Last,
+            precision: Precision::F32,
         }
+    }
+}
+
+/// The numbers that convolutions and dense layers multiply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// Single precision, as everything else.
+    #[default]
+    F32,
+    /// Operands rounded to bfloat16, for tensor cores; products, their sums and everything else in single precision,
+    /// weights among it.
+    Bf16,
+}
+
+impl Precision {
+    /// Whether all is in single precision.
+    #[must_use]
+    pub fn is_f32(&self) -> bool {
+        *self == Self::F32
     }
 }
 
@@ -213,9 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_is_not_cut_says_nothing_of_parts() {
+    fn what_came_later_is_not_said_where_it_is_as_before() {
         let text = serde_json::to_string(&Recipe::default()).unwrap();
-        assert!(!text.contains("micro_batch"), "manifests of earlier results would change: {text}");
+        for key in ["micro_batch", "precision"] {
+            assert!(!text.contains(key), "manifests of earlier results would change: {text}");
+        }
+        let mixed = Recipe { precision: Precision::Bf16, ..Recipe::default() };
+        let text = serde_json::to_string(&mixed).unwrap();
+        assert!(text.contains(r#""precision":"bf16""#), "{text}");
     }
 
     #[test]

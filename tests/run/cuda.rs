@@ -52,6 +52,30 @@ fn without_a_driver_the_stage_says_so() {
     assert!(text.contains("libcuda.so.1: cannot open"), "{text}");
 }
 
+/// One token is one GPU of those that the run sees, whichever stage it is of.
+#[test]
+fn a_stage_sees_the_gpu_of_its_token() {
+    let study = STUDY.replace("    use: search\n", "    use: search\n    resources: { gpu: 1 }\n");
+    let space = TestSpace::new()
+        .pipeline(&study)
+        .file("phytotron.yaml", "cuda_program: phytotron-cuda\n")
+        .file(
+            "phytotron-cuda",
+            "#!/bin/sh\necho \"it sees <$CUDA_VISIBLE_DEVICES>\" >&2\nexit 127\n",
+        );
+    let program = space.path("phytotron-cuda");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = |visible: &str| {
+        let mut command = space.command(&["run", "pipeline.yaml"]);
+        let output = command.env("CUDA_VISIBLE_DEVICES", visible).output().unwrap();
+        space.ran(output).code(1).text()
+    };
+    let text = run("GPU-8c1,0");
+    assert!(text.contains("it sees <GPU-8c1>"), "{text}");
+    let text = space.run(&["--pool", "gpu=1"]).code(1).text();
+    assert!(text.contains("it sees <"), "a pool that is declared needs no list of GPUs: {text}");
+}
+
 /// The worker of a build without CUDA is an honest stand-in: it starts, and has no GPU.
 #[test]
 fn a_program_without_cuda_is_refused_by_its_engine() {

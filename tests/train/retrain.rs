@@ -394,6 +394,26 @@ fn an_ensemble_of_more_networks_than_are_trained_is_a_mistake() {
 }
 
 #[test]
+fn mixed_precision_is_for_gpus_and_part_of_the_manifest() {
+    let with =
+        |device: &str| serde_json::json!({ "device": device, "recipe": { "precision": "bf16" } });
+    let mistakes = bind_as("retrain", &with("cpu")).unwrap_err();
+    assert_eq!(mistakes[0].code, "recipe::precision");
+    assert!(mistakes[0].message.contains("`device: cuda`"), "{}", mistakes[0].message);
+    let evaluator = serde_json::json!({ "kind": "train", "recipe": { "precision": "bf16" } });
+    let mistakes = bind_as("evaluate", &serde_json::json!({ "evaluator": evaluator })).unwrap_err();
+    assert_eq!(mistakes[0].code, "recipe::precision");
+
+    let manifest = |with: &serde_json::Value| {
+        let mut manifest = Manifest::default();
+        bind_as("retrain", with).unwrap().parameters(&mut manifest);
+        manifest.fingerprint()
+    };
+    let single = serde_json::json!({ "device": "cuda" });
+    assert_ne!(manifest(&with("cuda")), manifest(&single));
+}
+
+#[test]
 fn given_networks_are_read_before_anything_runs_where_the_images_are_known() {
     let with = |networks: &[&str], image: bool| {
         let mut with = serde_json::json!({

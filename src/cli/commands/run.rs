@@ -74,6 +74,7 @@ fn options(workplace: &Workplace, args: &RunArgs) -> Result<RunOptions, CliError
         jobs: args.jobs.map(|jobs| jobs as usize),
         threads: args.threads.map(|threads| threads as usize),
         pools,
+        gpus: run::gpus(),
         keep_going: args.keep_going,
         force: args.force,
         profile: args.profile,

@@ -39,6 +39,7 @@ pub(super) fn verify(
         jobs: args.jobs.map(|jobs| jobs as usize),
         threads: None,
         pools: workplace.project.pools.clone(),
+        gpus: run::gpus(),
         keep_going: true,
         force: false,
         profile: false,

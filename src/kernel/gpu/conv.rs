@@ -21,6 +21,8 @@ pub(crate) struct Convolution {
     pub(crate) images: usize,
     /// Whether negative results become zero.
     pub(crate) relu: bool,
+    /// Whether operands of products are rounded to bfloat16, for tensor cores.
+    pub(crate) bf16: bool,
 }
 
 /// Gradients of a convolution.
@@ -31,6 +33,11 @@ pub(crate) struct ConvGradients<M> {
 }
 
 impl Convolution {
+    /// The kernel `name` of its precision.
+    fn kernel(&self, name: &'static str) -> Kernel {
+        Kernel::new(if self.bf16 { "conv_bf16" } else { "conv" }, name)
+    }
+
     fn input_pixels(&self) -> usize {
         self.images * self.slide.input.height * self.slide.input.width
     }
@@ -47,14 +54,13 @@ impl Convolution {
         weight: View<'_, M::Memory>,
         bias: Option<View<'_, M::Memory>>,
     ) -> Result<M::Memory> {
-        const KERNEL: Kernel = Kernel::new("conv", "conv_forward");
         let filters = self.slide.output.channels;
         let mut ys = machine.map(self.images * self.slide.output.len())?;
         let parameters = self.slide.parameters(self.images).flag(bias.is_some()).flag(self.relu);
         let grid = [self.output_pixels().div_ceil(TILE), filters.div_ceil(TILE), 1];
         // Something must stand where the bias is expected.
         let reads = [xs, weight, bias.unwrap_or(weight)];
-        let launch = Launch::blocks(KERNEL, grid, parameters);
+        let launch = Launch::blocks(self.kernel("conv_forward"), grid, parameters);
         machine.launch(&launch, &reads, &mut [&mut ys])?;
         Ok(ys)
     }
@@ -88,11 +94,11 @@ impl Convolution {
         gradient: View<'_, M::Memory>,
         weight: View<'_, M::Memory>,
     ) -> Result<M::Memory> {
-        const KERNEL: Kernel = Kernel::new("conv", "conv_input_gradient");
         let channels = self.slide.input.channels;
         let mut dx = machine.map(self.images * self.slide.input.len())?;
         let grid = [self.input_pixels().div_ceil(TILE), channels.div_ceil(TILE), 1];
-        let launch = Launch::blocks(KERNEL, grid, self.slide.parameters(self.images));
+        let kernel = self.kernel("conv_input_gradient");
+        let launch = Launch::blocks(kernel, grid, self.slide.parameters(self.images));
         machine.launch(&launch, &[gradient, weight], &mut [&mut dx])?;
         Ok(dx)
     }
@@ -103,14 +109,14 @@ impl Convolution {
         xs: View<'_, M::Memory>,
         gradient: View<'_, M::Memory>,
     ) -> Result<M::Memory> {
-        const KERNEL: Kernel = Kernel::new("conv", "conv_weight_gradient");
         let (rows, filters) = (self.slide.patch(), self.slide.output.channels);
         let tiles = [rows.div_ceil(TILE), filters.div_ceil(TILE)];
         let most = (BLOCKS / (tiles[0] * tiles[1])).max(1);
         let parts = Parts::of(self.output_pixels(), PART_PIXELS, most);
         let mut partial = machine.map(parts.count * rows * filters)?;
         let parameters = self.slide.parameters(self.images).int(parts.len);
-        let launch = Launch::blocks(KERNEL, [tiles[0], tiles[1], parts.count], parameters);
+        let kernel = self.kernel("conv_weight_gradient");
+        let launch = Launch::blocks(kernel, [tiles[0], tiles[1], parts.count], parameters);
         machine.launch(&launch, &[xs, gradient], &mut [&mut partial])?;
         if parts.count == 1 {
             return Ok(partial);

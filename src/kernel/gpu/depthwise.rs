@@ -4,7 +4,7 @@ use candle_core::Result;
 
 use super::super::slide::Slide;
 use super::sums::{Parts, fold};
-use super::{Kernel, Launch, Machine, View};
+use super::{Kernel, Launch, Machine, View, walk};
 
 /// Output pixels in a part of a weight gradient, at least, and parts at most.
 const PART_PIXELS: usize = 1024;
@@ -19,11 +19,7 @@ pub(crate) fn forward<M: Machine>(
     weight: View<'_, M::Memory>,
 ) -> Result<M::Memory> {
     const KERNEL: Kernel = Kernel::new("depthwise", "depthwise_forward");
-    let len = images * slide.output.len();
-    let mut ys = machine.map(len)?;
-    let launch = Launch::over(KERNEL, len, slide.parameters(images));
-    machine.launch(&launch, &[xs, weight], &mut [&mut ys])?;
-    Ok(ys)
+    walk::forward(machine, KERNEL, slide, images, &[xs, weight])
 }
 
 /// The gradient of the input.
@@ -35,11 +31,7 @@ pub(crate) fn input_gradient<M: Machine>(
     weight: View<'_, M::Memory>,
 ) -> Result<M::Memory> {
     const KERNEL: Kernel = Kernel::new("depthwise", "depthwise_input_gradient");
-    let len = images * slide.input.len();
-    let mut dx = machine.map(len)?;
-    let launch = Launch::over(KERNEL, len, slide.parameters(images));
-    machine.launch(&launch, &[gradient, weight], &mut [&mut dx])?;
-    Ok(dx)
+    walk::back(machine, KERNEL, slide, images, &[gradient, weight])
 }
 
 /// The gradient of the weights.

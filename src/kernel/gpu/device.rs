@@ -16,9 +16,10 @@ macro_rules! ptx {
 }
 
 /// Files of kernels, compiled.
-const MODULES: [(&str, &str); 9] = ptx!(
+const MODULES: [(&str, &str); 10] = ptx!(
     "batch_norm",
     "conv",
+    "conv_bf16",
     "cross_entropy",
     "depthwise",
     "dropout",

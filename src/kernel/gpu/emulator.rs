@@ -17,7 +17,15 @@ use super::{Launch, Machine, View};
 use crate::digest::Hasher;
 
 /// Headers, outside of any namespace; then the kernels' files, each in one of its own.
-const HEADERS: [&str; 4] = ["emulator/launch.h", "device.cuh", "columns.cuh", "window.cuh"];
+const HEADERS: [&str; 7] = [
+    "emulator/launch.h",
+    "device.cuh",
+    "columns.cuh",
+    "window.cuh",
+    "tile.cuh",
+    "tile_bf16.cuh",
+    "conv.cuh",
+];
 
 /// A machine that is a process for each launch.
 #[derive(Debug)]

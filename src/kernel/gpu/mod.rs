@@ -19,6 +19,7 @@ mod pool;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use candle_core::{Result, bail};
 

@@ -3,7 +3,7 @@
 use candle_core::Result;
 
 use super::super::slide::Slide;
-use super::{Kernel, Launch, Machine, View};
+use super::{Kernel, Launch, Machine, View, walk};
 
 /// What a maximum pooling gives.
 pub(crate) struct Pool<M> {
@@ -37,7 +37,7 @@ pub(crate) fn max_gradient<M: Machine>(
     winners: View<'_, M::Memory>,
 ) -> Result<M::Memory> {
     const KERNEL: Kernel = Kernel::new("pool", "max_pool_gradient");
-    back(machine, KERNEL, slide, images, &[gradient, winners])
+    walk::back(machine, KERNEL, slide, images, &[gradient, winners])
 }
 
 /// Means of `xs`.
@@ -48,11 +48,7 @@ pub(crate) fn avg<M: Machine>(
     xs: View<'_, M::Memory>,
 ) -> Result<M::Memory> {
     const KERNEL: Kernel = Kernel::new("pool", "avg_pool_forward");
-    let len = images * slide.output.len();
-    let mut ys = machine.map(len)?;
-    let launch = Launch::over(KERNEL, len, slide.parameters(images));
-    machine.launch(&launch, &[xs], &mut [&mut ys])?;
-    Ok(ys)
+    walk::forward(machine, KERNEL, slide, images, &[xs])
 }
 
 /// The gradient of the input of an average pooling.
@@ -63,19 +59,5 @@ pub(crate) fn avg_gradient<M: Machine>(
     gradient: View<'_, M::Memory>,
 ) -> Result<M::Memory> {
     const KERNEL: Kernel = Kernel::new("pool", "avg_pool_gradient");
-    back(machine, KERNEL, slide, images, &[gradient])
-}
-
-fn back<M: Machine>(
-    machine: &M,
-    kernel: Kernel,
-    slide: &Slide,
-    images: usize,
-    reads: &[View<'_, M::Memory>],
-) -> Result<M::Memory> {
-    let len = images * slide.input.len();
-    let mut dx = machine.map(len)?;
-    let launch = Launch::over(kernel, len, slide.parameters(images));
-    machine.launch(&launch, reads, &mut [&mut dx])?;
-    Ok(dx)
+    walk::back(machine, KERNEL, slide, images, &[gradient])
 }

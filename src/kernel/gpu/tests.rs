@@ -3,7 +3,7 @@
 use super::super::reference::check::Argument as Numbers;
 use super::super::reference::{self, close, numbers, slide};
 use super::super::slide::Slide;
-use super::super::{CrossEntropy, DropPath, Dropout, Moments};
+use super::super::{CrossEntropy, DropPath, Dropout, Moments, rounded_to_bf16};
 use super::*;
 use crate::net::{Shape, Window};
 use crate::seed::Seed;
@@ -91,33 +91,73 @@ fn convolutions_equal_their_twin() {
     let window = Window { pad_rows: (2, 2), pad_columns: (2, 1), ..Window::valid(3, 1) };
     cases.push(slide(Shape { channels: 3, height: 9, width: 7 }, 5, window, 2));
     for (i, slide) in cases.into_iter().enumerate() {
-        let (relu, biased) = (i % 2 == 0, i % 3 != 0);
-        let (kernel, filters) = (slide.window.kernel, slide.output.channels);
-        let (xs, gradient) = (input(&slide), output(&slide));
-        let weight = numbers("weight", &[kernel.0, kernel.1, slide.input.channels, filters]);
-        let bias = biased.then(|| numbers("bias", &[filters]));
+        for bf16 in [false, true] {
+            convolution_equals_its_twin(
+                gpu,
+                i,
+                Convolution { slide, images: 3, relu: i % 2 == 0, bf16 },
+            );
+        }
+    }
+}
 
-        let exact_bias = bias.as_ref().map(Numbers::exact);
-        let ys = reference::conv(&slide, &xs.exact(), &weight.exact(), exact_bias.as_deref());
-        let (ys, dys) = if relu {
-            let ys = reference::relu(&ys);
-            let dys = reference::relu_gradient(&ys, &gradient.exact());
-            (ys, dys)
-        } else {
-            (ys, gradient.exact())
-        };
-        let (dx, dw, db) = reference::conv_gradient(&slide, &xs.exact(), &weight.exact(), &dys);
+/// Numbers as products in mixed precision take them.
+#[expect(clippy::cast_possible_truncation, reason = "made of single precision")]
+fn operands(numbers: &[f64], bf16: bool) -> Vec<f64> {
+    let operand = |&number| if bf16 { rounded_to_bf16(number as f32).into() } else { number };
+    numbers.iter().map(operand).collect()
+}
 
-        let conv = Convolution { slide, images: 3, relu };
-        let (x, w, g) = (put(gpu, &xs), put(gpu, &weight), put(gpu, &gradient));
-        let b = bias.map(|bias| put(gpu, &bias));
-        let y = conv.forward(gpu, at(&x), at(&w), b.as_ref().map(at)).unwrap();
-        held("forward", &y, &ys);
-        let found = conv.gradients(gpu, [&x, &w, &y, &g].map(at), i != 2).unwrap();
-        assert_eq!(found.input.is_some(), i != 2);
-        found.input.inspect(|found| held("dx", found, &dx));
-        held("dw", &found.weight, &dw);
-        held("db", &found.bias, &db);
+fn convolution_equals_its_twin(gpu: &Gpu, i: usize, conv: Convolution) {
+    let Convolution { slide, relu, bf16, .. } = conv;
+    let (kernel, filters) = (slide.window.kernel, slide.output.channels);
+    let (xs, gradient) = (input(&slide), output(&slide));
+    let weight = numbers("weight", &[kernel.0, kernel.1, slide.input.channels, filters]);
+    let bias = (!i.is_multiple_of(3)).then(|| numbers("bias", &[filters]));
+
+    let [x, w] = [&xs, &weight].map(|numbers| operands(&numbers.exact(), bf16));
+    let exact_bias = bias.as_ref().map(Numbers::exact);
+    let ys = reference::conv(&slide, &x, &w, exact_bias.as_deref());
+    let (ys, dys) = if relu {
+        let ys = reference::relu(&ys);
+        let dys = reference::relu_gradient(&ys, &gradient.exact());
+        (ys, dys)
+    } else {
+        (ys, gradient.exact())
+    };
+    let (dx, dw, _) = reference::conv_gradient(&slide, &x, &w, &operands(&dys, bf16));
+    let (_, _, db) = reference::conv_gradient(&slide, &x, &w, &dys);
+
+    let (x, w, g) = (put(gpu, &xs), put(gpu, &weight), put(gpu, &gradient));
+    let b = bias.map(|bias| put(gpu, &bias));
+    let y = conv.forward(gpu, at(&x), at(&w), b.as_ref().map(at)).unwrap();
+    held("forward", &y, &ys);
+    let found = conv.gradients(gpu, [&x, &w, &y, &g].map(at), i != 2).unwrap();
+    assert_eq!(found.input.is_some(), i != 2);
+    found.input.inspect(|found| held("dx", found, &dx));
+    held("dw", &found.weight, &dw);
+    held("db", &found.bias, &db);
+}
+
+/// Ties, what is too small and too large, and what is no number: times one, an operand comes out as it was rounded.
+#[test]
+fn operands_are_rounded_as_on_the_cpu() {
+    let Some(gpu) = shared() else { return };
+    let xs: Vec<f32> = (0..512_u32)
+        .map(|i| f32::from_bits(i.wrapping_mul(0x9E37_79B9)))
+        .chain(
+            [0x3F80_8000, 0x3F81_8000, 0x3F80_8001, 0x7F7F_FFFF, 0x7F80_0000].map(f32::from_bits),
+        )
+        .collect();
+    let slide = slide(Shape { channels: 1, height: xs.len(), width: 1 }, 1, Window::valid(1, 1), 1);
+    let conv = Convolution { slide, images: 1, relu: false, bf16: true };
+    let [x, one] = [xs.as_slice(), &[1.0]].map(|numbers| gpu.numbers(numbers).unwrap());
+    let ys = read(&conv.forward(gpu, at(&x), at(&one), None).unwrap());
+    for (x, y) in xs.into_iter().zip(ys) {
+        let expected = rounded_to_bf16(x);
+        // A zero has lost its sign in a sum.
+        let same = (y + 0.0).to_bits() == (expected + 0.0).to_bits();
+        assert!(same || y.is_nan() && expected.is_nan(), "{x:e}: {y:e}, not {expected:e}");
     }
 }
 
@@ -129,7 +169,7 @@ fn weight_gradients_of_many_pixels_join_their_parts() {
     let (xs, g) = (input(&slide), output(&slide));
     let weight = numbers("weight", &[3, 3, 3, 5]);
     let (_, dw, db) = reference::conv_gradient(&slide, &xs.exact(), &weight.exact(), &g.exact());
-    let conv = Convolution { slide, images: 3, relu: false };
+    let conv = Convolution { slide, images: 3, relu: false, bf16: false };
     let (x, w, g) = (put(gpu, &xs), put(gpu, &weight), put(gpu, &g));
     let found = conv.gradients(gpu, [&x, &w, &g, &g].map(at), false).unwrap();
     close("dw", &read(&found.weight), &dw, 1e-4);

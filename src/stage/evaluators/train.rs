@@ -24,7 +24,7 @@ use crate::stage::{Arity, Component, Job, StageError, memory, profile};
 use crate::store::{Put, Store, StoreOptions};
 use crate::train::{
     Assignment, Checkpoint, Device, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION,
-    Recipe, Standard, TrainError, Watch, engine_for, fit,
+    Recipe, Standard, TrainError, Watch, engine_for, engine_in_lane, fit,
 };
 
 /// Version of what this evaluator makes of a training: retries, gate, score.
@@ -283,6 +283,15 @@ struct Task<'a> {
     key: Digest,
 }
 
+/// Where a training goes on, which changes nothing of what comes out.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Its lane among those side by side.
+    lane: usize,
+    /// Bytes that are free.
+    memory: Option<u64>,
+}
+
 impl TrainEvaluator<'_> {
     /// The training of `epochs` passes over the share `fraction` of the training images, at least one.
     fn effort(&self, epochs: u64, fraction: f64) -> Effort {
@@ -290,21 +299,23 @@ impl TrainEvaluator<'_> {
         Effort { epochs, images: images.max(1) }
     }
 
-    /// As many side by side as there are threads and memory for.
+    /// As many side by side as there are GPUs, or threads and memory for.
     fn train_all(&self, tasks: &[&Task<'_>]) -> Vec<Result<Evaluation, EvaluateError>> {
         let available = memory::available();
         let need = |task: &&Task<'_>| self.assignment(task, 1.0, 1).memory();
         let needs: Vec<Option<u64>> = tasks.iter().map(need).collect();
-        let lanes = lanes(&self.pool, &needs, available);
-        side_by_side(&self.pool, lanes, tasks, |task| self.score(task, available))
+        let lanes = lanes(&self.pool, &needs, available, self.config.device.gpus());
+        side_by_side(&self.pool, lanes, tasks, |lane, task| {
+            self.score(task, Place { lane, memory: available })
+        })
     }
 
-    /// Trains, within `available` bytes, and keeps what comes out in the trial cache.
-    fn score(&self, task: &Task<'_>, available: Option<u64>) -> Result<Evaluation, EvaluateError> {
+    /// Trains and keeps what comes out in the trial cache.
+    fn score(&self, task: &Task<'_>, place: Place) -> Result<Evaluation, EvaluateError> {
         if self.job.stop.is_requested() {
             return Err(EvaluateError::Interrupted);
         }
-        let evaluation = self.train(task, available).map_err(|error| match error {
+        let evaluation = self.train(task, place).map_err(|error| match error {
             TrainError::Interrupted => EvaluateError::Interrupted,
             other => EvaluateError::Broken(StageError::caused_by(&other).to_string()),
         })?;
@@ -368,14 +379,14 @@ impl TrainEvaluator<'_> {
     }
 
     /// Tries learning rates until the child learns. The cost of every try is charged.
-    fn train(&self, task: &Task<'_>, available: Option<u64>) -> Result<Evaluation, TrainError> {
+    fn train(&self, task: &Task<'_>, place: Place) -> Result<Evaluation, TrainError> {
         let retries = &self.config.retries;
         let (mut epochs, mut steps) = (0, 0);
         let mut factor = 1.0;
         let mut try_number = 1;
         loop {
             let assignment = self.assignment(task, factor, try_number);
-            let fitted = self.fit(task, &assignment, available)?;
+            let fitted = self.fit(task, &assignment, place)?;
             steps += fitted.steps;
             epochs += fitted.steps.div_ceil(assignment.steps_per_epoch().max(1));
             if fitted.outcome == Outcome::Finished || try_number == retries.tries {
@@ -414,7 +425,7 @@ impl TrainEvaluator<'_> {
         &self,
         task: &Task<'_>,
         assignment: &Assignment<'_>,
-        available: Option<u64>,
+        place: Place,
     ) -> Result<Fitted, TrainError> {
         let file = Checkpoint::at(self.checkpoint(&task.key));
         let watch = Watch {
@@ -423,10 +434,11 @@ impl TrainEvaluator<'_> {
             child: &format!("trial {}", task.candidate.trial),
             stop: &|| self.job.stop.is_requested(),
             checkpoint: Some(file.clone()),
-            memory: available,
+            memory: place.memory,
             profile: self.job.file.paths.profile.is_some(),
         };
-        let fitted = fit(assignment, &watch)?;
+        let engine = engine_in_lane(self.config.device, place.lane);
+        let fitted = fit(&Assignment { engine, ..assignment.clone() }, &watch)?;
         profile::write(self.job, watch.child, &fitted.profile);
         file.clear();
         Ok(fitted)

@@ -15,7 +15,8 @@ use crate::stage::lanes::{lanes, side_by_side};
 use crate::stage::{Job, StageError, memory, profile};
 use crate::statistics::Bar;
 use crate::train::{
-    Assignment, Checkpoint, Examples, Fitted, Outcome, Standard, TrainError, Watch, engine_for, fit,
+    Assignment, Checkpoint, Examples, Fitted, Outcome, Standard, TrainError, Watch, engine_for,
+    engine_in_lane, fit,
 };
 
 /// The networks to be trained, best first, and what they learn from.
@@ -114,7 +115,7 @@ fn shared_card(searches: &[Trials]) -> Result<&TrialsCard, StageError> {
 }
 
 impl Finals {
-    /// Trains as many side by side as there are threads and memory for, each from its checkpoint when there is one.
+    /// Trains as many side by side as there are GPUs, or threads and memory for, each from its checkpoint when there is one.
     pub(super) fn train(
         self,
         config: &RetrainConfig,
@@ -126,9 +127,13 @@ impl Finals {
         let available = memory::available();
         let need = |is| self.assignment(is, config, job).memory();
         let needs: Vec<Option<u64>> = self.networks.iter().map(need).collect();
-        let lanes = lanes(threads, &needs, available);
+        let lanes = lanes(threads, &needs, available, config.device.gpus());
         let ranked: Vec<(usize, &Final)> = (1..).zip(&self.networks).collect();
-        let fit = |(rank, is): &(usize, &Final)| self.fit(is, *rank, config, &progress, available);
+        let fit = |lane, (rank, is): &(usize, &Final)| {
+            let engine = engine_in_lane(config.device, lane);
+            let assignment = Assignment { engine, ..self.assignment(is, config, job) };
+            fit_final(&assignment, *rank, &progress, available)
+        };
         let fits = side_by_side(threads, lanes, &ranked, fit)
             .into_iter()
             .collect::<Result<Vec<Fitted>, _>>()
@@ -174,34 +179,32 @@ impl Finals {
             seed: job.stage_seed(config.seed).child("training").child(&is.ranked.genotype),
         }
     }
+}
 
-    fn fit(
-        &self,
-        is: &Final,
-        rank: usize,
-        config: &RetrainConfig,
-        progress: &EpochCounter<'_>,
-        available: Option<u64>,
-    ) -> Result<Fitted, TrainError> {
-        let job = progress.job;
-        let assignment = self.assignment(is, config, job);
-        let file = format!("model-{rank:02}.safetensors");
-        let watch = Watch {
-            events: progress,
-            stage: &job.file.stage,
-            child: &format!("network {rank}"),
-            stop: &|| job.stop.is_requested(),
-            // Kept until the stage is done: a finished training is read back from it after a kill.
-            checkpoint: Some(Checkpoint::at(job.file.paths.checkpoint.join(file))),
-            memory: available,
-            profile: job.file.paths.profile.is_some(),
-        };
-        let fitted = fit(&assignment, &watch)?;
-        profile::write(job, watch.child, &fitted.profile);
-        // Also those that patience or an earlier attempt has saved.
-        progress.epochs_done(watch.child, config.epochs);
-        Ok(fitted)
-    }
+/// Trains the final with the rank `rank`.
+fn fit_final(
+    assignment: &Assignment<'_>,
+    rank: usize,
+    progress: &EpochCounter<'_>,
+    available: Option<u64>,
+) -> Result<Fitted, TrainError> {
+    let job = progress.job;
+    let file = format!("model-{rank:02}.safetensors");
+    let watch = Watch {
+        events: progress,
+        stage: &job.file.stage,
+        child: &format!("network {rank}"),
+        stop: &|| job.stop.is_requested(),
+        // Kept until the stage is done: a finished training is read back from it after a kill.
+        checkpoint: Some(Checkpoint::at(job.file.paths.checkpoint.join(file))),
+        memory: available,
+        profile: job.file.paths.profile.is_some(),
+    };
+    let fitted = fit(assignment, &watch)?;
+    profile::write(job, watch.child, &fitted.profile);
+    // Also those that patience or an earlier attempt has saved.
+    progress.epochs_done(watch.child, assignment.epochs);
+    Ok(fitted)
 }
 
 impl Model {

@@ -34,7 +34,7 @@ impl CandleChild {
 
     /// As [`crate::train::Child::image_gradients`].
     pub(super) fn pixel_gradients(&self, images: &[f32]) -> Result<Vec<f32>, TrainError> {
-        let layers = Layers::of(&self.network, true);
+        let layers = Layers::of(&self.network, true).in_precision(self.recipe.precision);
         let found = self.probe(&layers, images, &mut |_| {}, |logits| Ok(logits.ones_like()?))?;
         let gradient = found.images.expect("BUG: the layers were planned for it");
         let gradient = floats(&on_cpu(&gradient)?)?.to_vec();

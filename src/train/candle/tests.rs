@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::kernel::reference::close;
+use crate::kernel::rounded_to_bf16;
 use crate::net::{NodeId, Op};
+use crate::train::Precision;
+use crate::train::plan::Work;
 use crate::train::reference::tests::{LABELS, images, network};
 use crate::train::reference::{Gradients, Norms, Reference, loss};
 
@@ -50,6 +53,64 @@ fn the_whole_network_equals_the_reference() {
         // f32 through a dozen layers; the gradients are between 1e-3 and 1.
         close(&weight.name, &found, &expected.weights[&weight.name], 1e-4);
     }
+}
+
+fn mixed() -> Recipe {
+    Recipe { precision: Precision::Bf16, ..still() }
+}
+
+/// The child's state with the operands among its weights rounded: those of convolutions and dense layers.
+fn rounded(child: &CandleChild) -> State {
+    let mut state = child.state().unwrap();
+    for layer in &child.layers.list {
+        if let Work::Conv { weight, .. } = &layer.work {
+            let name = &child.layers.weights[*weight].name;
+            let Some(weight) = state.weights.get_mut(name) else { continue };
+            for value in &mut weight.values {
+                *value = rounded_to_bf16(*value);
+            }
+        }
+    }
+    state
+}
+
+#[test]
+fn mixed_precision_multiplies_rounded_weights_and_keeps_exact_ones() {
+    let network = network();
+    let [mut exact, mut mixed] = [still(), mixed()].map(|recipe| child(&network, &recipe));
+    let before = mixed.evaluate(&images()).unwrap();
+    assert_ne!(exact.evaluate(&images()).unwrap(), before);
+    mixed.load(&rounded(&mixed)).unwrap();
+    assert_eq!(mixed.evaluate(&images()).unwrap(), before, "a weight was not rounded before");
+
+    mixed.load(&exact.state().unwrap()).unwrap();
+    for step in 0..3 {
+        let moment = Moment { step, lr: 1e-5 };
+        let [ours, theirs] =
+            [&mut mixed, &mut exact].map(|child| child.step(&batch(), moment).unwrap().loss);
+        assert!((ours - theirs).abs() < 0.02, "{ours} and {theirs}");
+    }
+    assert_ne!(mixed.state().unwrap(), rounded(&mixed), "small steps are lost in rounded weights");
+}
+
+#[test]
+fn gradients_in_mixed_precision_are_near_the_exact_ones() {
+    let network = network();
+    let [exact, mixed] = [still(), mixed()].map(|recipe| child(&network, &recipe));
+    let (found, expected) =
+        (mixed.gradients(&batch()).unwrap(), exact.gradients(&batch()).unwrap());
+    for (name, expected) in expected {
+        let norm = |xs: &[f32]| xs.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let apart: Vec<f32> =
+            found[&name].values.iter().zip(&expected.values).map(|(a, b)| a - b).collect();
+        // Eight bits of an operand, through a dozen layers.
+        let share = norm(&apart) / norm(&expected.values).max(1e-3);
+        assert!(share < 0.1, "{name}: {share}");
+    }
+    assert_ne!(
+        mixed.image_gradients(&images()).unwrap(),
+        exact.image_gradients(&images()).unwrap()
+    );
 }
 
 #[test]

@@ -47,6 +47,9 @@ impl Engine for Cpu {
     }
 
     fn plan(&self, outline: &Outline<'_>) -> Result<Box<dyn Child>, TrainError> {
+        if !outline.recipe.precision.is_f32() {
+            return Err(TrainError::Precision);
+        }
         Ok(Box::new(CpuChild::new(outline)))
     }
 

@@ -3,10 +3,10 @@
 use super::*;
 use crate::kernel::reference::close;
 use crate::net::{Builder, NodeId, Op, Shape, Window};
-use crate::train::CandleCpu;
 use crate::train::optimizer::Optimizer;
 use crate::train::reference::tests::{LABELS, images, network};
 use crate::train::reference::{Gradients, Norms, Reference, loss};
+use crate::train::{CandleCpu, Precision};
 
 fn outline<'a>(network: &'a Network, recipe: &'a Recipe) -> Outline<'a> {
     Outline { network, recipe, class_weights: Vec::new(), steps: 10, seed: Seed::root(5) }
@@ -45,6 +45,13 @@ fn expected(child: &CpuChild, auxiliary: f64) -> (f64, Gradients<f64>) {
     let gradient = gradient.into_iter().map(|g| auxiliary * g).collect();
     let from = vec![(NodeId(maps.len() - 1), logits), (head, gradient)];
     (main + auxiliary * other, reference.backward(&maps, from))
+}
+
+#[test]
+fn mixed_precision_is_refused() {
+    let recipe = Recipe { precision: Precision::Bf16, ..still() };
+    let Err(error) = Cpu.plan(&outline(&network(), &recipe)) else { panic!("it is computed") };
+    assert!(error.to_string().contains("`device: cuda`"), "{error}");
 }
 
 #[test]

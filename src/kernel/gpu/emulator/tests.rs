@@ -19,6 +19,8 @@ fn the_emulator_finds_mistakes() {
         ("leaves_before_the_barrier", [1, 64], "not all threads of the block reach the barrier"),
         ("leaves_a_warp", [1, 64], "not all lanes of the warp take part"),
         ("leaves_a_warp", [1, 40], "which are no whole warps"),
+        ("leaves_a_product", [1, 64], "not all lanes of the warp take part"),
+        ("leaves_a_product", [1, 40], "which are no whole warps"),
         ("shares_too_much", [1, 64], "more than 49152 bytes of shared memory"),
         ("reads_a_crooked_quad", [1, 64], "a quad at 1, which is no multiple of 4"),
         ("adds_across_blocks", [1, 512], "a block of 512 threads, of at most 256"),
