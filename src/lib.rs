@@ -9,17 +9,20 @@ pub mod span;
 pub mod wording;
 
 // F1: facts without behaviour, and what they are made of.
+pub mod archive;
 pub mod artifact;
 pub mod diagnostic;
 pub mod manifest;
 pub mod net;
 pub mod seed;
 pub mod statistics;
+pub mod web;
 
 // F2: what is said and what is kept.
 pub mod event;
 pub mod record;
 pub mod results;
+pub mod s3;
 
 // F3: rooms that know one thing each.
 pub mod dataset;
