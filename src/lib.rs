@@ -32,8 +32,9 @@ pub mod space;
 pub mod spec;
 pub mod store;
 
-// F4: the science on top of them.
+// F4: the science on top of them, and stores behind the store.
 pub mod export;
+pub mod remote;
 pub mod report;
 pub mod search;
 pub mod train;
@@ -44,7 +45,8 @@ pub mod stage;
 // F6: what has to run, and why.
 pub mod plan;
 
-// F7: running it.
+// F7: running it, and handing it over.
+pub mod bundle;
 pub mod run;
 
 // F8: talking to people.

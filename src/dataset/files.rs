@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::DatasetError;
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use crate::wording;
 
 /// No file of a source is larger; the largest sets come in several.
@@ -20,13 +21,14 @@ const FILE_MAX: u64 = 16 << 30;
 pub struct ProjectFiles<'a> {
     root: &'a Path,
     planned: &'a BTreeMap<String, Digest>,
+    scratch: &'a Path,
 }
 
 impl<'a> ProjectFiles<'a> {
-    /// The files `planned` below the folder `root`.
+    /// The files `planned` below the folder `root`; what must be put aside meanwhile goes to `scratch`.
     #[must_use]
-    pub fn new(root: &'a Path, planned: &'a BTreeMap<String, Digest>) -> Self {
-        Self { root, planned }
+    pub fn new(root: &'a Path, planned: &'a BTreeMap<String, Digest>, scratch: &'a Path) -> Self {
+        Self { root, planned, scratch }
     }
 
     /// Everything in the file at `path`.
@@ -51,6 +53,38 @@ impl<'a> ProjectFiles<'a> {
             Err(error) => return Err(DatasetError::read(path)(error)),
         };
         if Digest::of(&bytes) == *planned { Ok(bytes) } else { Err(DatasetError::Changed { path }) }
+    }
+
+    /// Hands the open file at `path` to `reader`, for what is too large for memory or read in many places.
+    ///
+    /// # Errors
+    /// [`DatasetError::Changed`] when its content is not what was planned, or was changed while it was read.
+    pub(crate) fn read_through<T>(
+        &self,
+        path: &str,
+        reader: impl FnOnce(&mut File) -> Result<T, DatasetError>,
+    ) -> Result<T, DatasetError> {
+        let path = normal(path);
+        let Some(planned) = self.planned.get(&path) else {
+            return Err(DatasetError::NoFile { path });
+        };
+        let changed = || DatasetError::Changed { path: path.clone() };
+        let mut file = File::open(self.root.join(&path)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => changed(),
+            _ => DatasetError::read(&path)(error),
+        })?;
+        let before = written(&file).map_err(DatasetError::read(&path))?;
+        if digest_of(&mut file).map_err(DatasetError::read(&path))? != *planned {
+            return Err(changed());
+        }
+        let read = reader(&mut file);
+        let after = written(&file).map_err(DatasetError::read(&path))?;
+        if before == after { read } else { Err(changed()) }
+    }
+
+    /// A file without a name: gone when it is closed, however the stage ends.
+    pub(crate) fn nameless(&self) -> Result<File, DatasetError> {
+        tempfile::tempfile_in(self.scratch).map_err(DatasetError::write(self.scratch))
     }
 
     /// Paths of the planned files below `folder`, relative to it, in order.
@@ -91,6 +125,27 @@ fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Size and times of the last write: what a write to an open file changes.
+fn written(file: &File) -> io::Result<[i64; 5]> {
+    let metadata = file.metadata()?;
+    let size = metadata.len().cast_signed();
+    Ok([size, metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()])
+}
+
+/// Digest of the whole file, which stands at its beginning after.
+fn digest_of(file: &mut File) -> io::Result<Digest> {
+    let mut hasher = Hasher::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            file.rewind()?;
+            return Ok(hasher.digest());
+        }
+        hasher.update(&piece[..read]);
+    }
+}
+
 /// A path as the plan writes it: `./data//leaves/` is `data/leaves`. An absolute path stays one.
 pub(crate) fn normal(path: &str) -> String {
     let root = if path.starts_with('/') { "/" } else { "" };
@@ -111,7 +166,7 @@ mod tests {
             ("a".to_owned(), Digest::of(b"leaf")),
             ("gone".to_owned(), Digest::of(b"leaf")),
         ]);
-        let files = ProjectFiles::new(dir.path(), &planned);
+        let files = ProjectFiles::new(dir.path(), &planned, dir.path());
         assert_eq!(files.read("./a").unwrap(), b"leaf");
         assert!(matches!(files.read("gone"), Err(DatasetError::Changed { .. })));
         assert!(matches!(files.read("b"), Err(DatasetError::NoFile { .. })));
@@ -125,7 +180,7 @@ mod tests {
             .into_iter()
             .map(|path| (path.to_owned(), Digest::of(b"")))
             .collect();
-        let files = ProjectFiles::new(Path::new("/nowhere"), &planned);
+        let files = ProjectFiles::new(Path::new("/nowhere"), &planned, Path::new("/nowhere"));
         assert_eq!(files.below("x/").collect::<Vec<_>>(), ["a/1", "b"]);
         assert_eq!(files.below(".").count(), 3);
     }

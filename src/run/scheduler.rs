@@ -4,7 +4,10 @@
 //! run's claim holds neither a token nor a claim, so two runs cannot wait for each other. Knows nothing of
 //! processes and files.
 
+mod fetching;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Scope};
@@ -26,6 +29,7 @@ use crate::event::Event;
 use crate::manifest::Fingerprint;
 use crate::plan::{PlanError, Planner, Resolved, Selected, StageIndex, Study};
 use crate::record::{OutputRecord, StageRecord};
+use crate::remote::RemoteError;
 use crate::stage::Launch;
 use crate::store::{Claim, ClaimGuard, StoreError};
 
@@ -92,6 +96,8 @@ struct Facts {
     damages: u32,
     /// The known result is damaged: compute it again.
     must_redo: bool,
+    /// The remote was asked for it.
+    asked_remote: bool,
     /// What to do when it gets a place.
     work: Work,
     tokens: Tokens,
@@ -101,6 +107,8 @@ struct Facts {
 enum Work {
     #[default]
     Compute,
+    /// The remote has the result.
+    Fetch,
     /// The result is known, and only `out/` lacks it. What the stage ends as otherwise.
     PutBack,
 }
@@ -109,6 +117,7 @@ enum Work {
 enum Report {
     Computed { stage: StageIndex, result: Result<Computed, JobError>, attempts: u32, secs: f64 },
     PutBack { stage: StageIndex, result: Result<(), StoreError>, secs: f64 },
+    Fetched { stage: StageIndex, result: Result<Option<String>, RemoteError>, secs: f64 },
 }
 
 /// What a run came to, stage by stage.
@@ -265,9 +274,10 @@ impl<'r, 's> Scheduler<'r, 's> {
         let may_run = self.policy.selected.contains(stage);
         let again = self.facts[stage.0].must_redo || (self.policy.force && may_run);
         let record = resolved.record.take().filter(|_| !again);
-        let was_last = resolved.was_last;
+        let (was_last, is_here) = (resolved.was_last, resolved.elsewhere.is_none());
         self.facts[stage.0].resolved = Some(resolved);
         match record {
+            Some(record) if !is_here => self.queue_fetching(stage, record),
             Some(record) => self.know(stage, record, was_last),
             None if may_run => {
                 self.facts[stage.0].work = Work::Compute;
@@ -318,6 +328,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             }
             match self.facts[stage.0].work {
                 Work::PutBack => self.start_putting_back(stage, scope),
+                Work::Fetch => self.start_fetching(stage, scope),
                 Work::Compute => self.try_to_compute(stage, scope),
             }
         }
@@ -417,6 +428,9 @@ impl<'r, 's> Scheduler<'r, 's> {
             {
                 result = Err(JobError::Store(error));
             }
+            if let (Ok(computed), Some(sharing)) = (&result, site.sharing) {
+                sharing.send(computed.record.fingerprint, site.events);
+            }
             let secs = started.elapsed().as_secs_f64();
             // The receiver lives as long as the scope.
             _ = sender.send(Report::Computed { stage, result, attempts, secs });
@@ -513,6 +527,7 @@ impl<'r, 's> Scheduler<'r, 's> {
                     Err(error) => self.not_computed(stage, error),
                 }
             }
+            Report::Fetched { stage, result, secs } => self.fetched(stage, result, secs),
             Report::PutBack { stage, result, secs } => {
                 self.facts[stage.0].secs += secs;
                 match result {
@@ -558,7 +573,10 @@ impl<'r, 's> Scheduler<'r, 's> {
     }
 
     /// Computes a stage again whose known result turned out to be damaged.
-    fn redo(&mut self, stage: StageIndex, damage: &StoreError) {
+    fn redo(&mut self, stage: StageIndex, damage: &dyn Display) {
+        if self.asks_remote_instead(stage, damage) {
+            return;
+        }
         let facts = &mut self.facts[stage.0];
         facts.damages += 1;
         let damages = facts.damages;

@@ -2,6 +2,7 @@
 //!
 //! Binds parameters and speaks to the job; how images are found, split and kept is `dataset`'s.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use super::forecast::bytes_below;
 use super::mistakes::place;
 use super::{Component, Config, Forecast, Job, Outcome, Output, Ports, Range, Stage, StageError};
 use crate::artifact::ArtifactType;
-use crate::dataset::source::Source;
+use crate::dataset::source::{Archive, Source};
 use crate::dataset::{Amount, DatasetError, Fit, Made, ProjectFiles, Recipe, TestAmount};
 use crate::diagnostic::Diagnostic;
 use crate::event::Event;
@@ -75,7 +76,7 @@ impl Default for Split {
 /// The parameters that a result depends on, as the manifest lists them.
 #[derive(Serialize)]
 struct Parameters<'a> {
-    source: &'a Source,
+    source: Cow<'a, Source>,
     split: Split,
     #[serde(skip_serializing_if = "Option::is_none")]
     resize: Option<usize>,
@@ -165,8 +166,30 @@ fn source_mistakes(source: &Source, with: &Node) -> Option<Diagnostic> {
             let mistake = Diagnostic::error("dataset::half_test_part", text);
             Some(place(with, &["source", given]).blame(mistake, "alone it is of no use"))
         }
+        Source::Archive(archive) => archive_mistake(archive, with),
         _ => None,
     }
+}
+
+/// What is wrong with an archive's place.
+fn archive_mistake(archive: &Archive, with: &Node) -> Option<Diagnostic> {
+    let is_web = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+    let (text, key, label) = match (&archive.path, &archive.url) {
+        (None, None) => ("the archive has neither `path` nor `url`", None, "is nowhere"),
+        (Some(_), Some(_)) => {
+            ("the archive has a `path` and a `url`", Some("url"), "one of them is enough")
+        }
+        (None, Some(url)) if !is_web(url) => (
+            "the archive's address is not of the web",
+            Some("url"),
+            "begins with neither `https://` nor `http://`",
+        ),
+        _ => return None,
+    };
+    let mistake = Diagnostic::error("dataset::archive_place", text)
+        .help("`path: data/plants.zip` is a file of the project, `url: https://…` with `sha256` one of the web");
+    let at: Vec<&str> = ["source"].into_iter().chain(key).collect();
+    Some(place(with, &at).blame(mistake, label))
 }
 
 impl Stage for DatasetConfig {
@@ -192,6 +215,7 @@ impl Stage for DatasetConfig {
         let source = match &self.source {
             Source::Leaves(_) => Component { name: "dataset.leaves", version: 1 },
             Source::Folder(_) => Component { name: "dataset.folder", version: 1 },
+            Source::Archive(_) => Component { name: "dataset.archive", version: 1 },
             Source::Idx(_) => Component { name: "dataset.idx", version: 1 },
             Source::Cifar(_) => Component { name: "dataset.cifar", version: 1 },
         };
@@ -200,7 +224,7 @@ impl Stage for DatasetConfig {
 
     fn parameters(&self, manifest: &mut Manifest) {
         let parameters = Parameters {
-            source: &self.source,
+            source: self.source.content(),
             split: Split { test: Some(self.test()), ..self.split.clone() },
             resize: self.resize,
             fit: self.resize.map(|_| self.fit),
@@ -232,7 +256,8 @@ impl Stage for DatasetConfig {
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
-        let files = ProjectFiles::new(&job.file.paths.project, &job.file.files);
+        let paths = &job.file.paths;
+        let files = ProjectFiles::new(&paths.project, &job.file.files, &paths.scratch);
         let watch = |done: u64, total: u64| {
             let (stage, unit) = (job.file.stage.clone(), "images".to_owned());
             job.events.emit(Event::Progress { stage, unit, done, total, note: String::new() });
@@ -281,7 +306,7 @@ impl From<DatasetError> for StageError {
             DatasetError::Changed { path } => Self::Changed { path },
             DatasetError::Interrupted => Self::Interrupted,
             DatasetError::Io { action, path, source } => Self::Io { action, path, source },
-            other => Self::Failed(other.to_string()),
+            other => Self::caused_by(&other),
         }
     }
 }

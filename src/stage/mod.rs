@@ -29,7 +29,7 @@ pub use dataset::{DatasetConfig, Split};
 pub use evaluate::EvaluateConfig;
 pub use export::{ExportConfig, Format, Which};
 pub use forecast::{Forecast, Range};
-pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
+pub use job::{Input, Job, JobFile, Outcome, Paths, SharedTrialsAt, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 pub use report::ReportConfig;
 pub use retrain::{RetrainConfig, Validation};

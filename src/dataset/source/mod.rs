@@ -3,15 +3,22 @@
 //! A source lists its images first and hands out one picture at a time, in any order and on any thread,
 //! so that nobody holds pictures that no part asked for. It knows nothing of splits.
 
+mod archive;
 mod cifar;
+mod classes;
 mod folder;
+mod group;
 mod idx;
 mod leaves;
 
+pub use archive::Archive;
 pub use cifar::{Cifar, CifarVariant};
-pub use folder::{Broken, Folder, Group, GroupPrefix, GroupTable};
+pub use folder::{Broken, Folder};
+pub use group::{Group, GroupPrefix, GroupTable};
 pub use idx::Idx;
 pub use leaves::{Leaves, Preset, Species};
+
+use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +37,8 @@ pub enum Source {
     Leaves(Leaves),
     /// A folder with one folder of PNG or JPEG images for each class.
     Folder(Folder),
+    /// A tar or zip archive with one folder of PNG or JPEG images for each class, from the project or the web.
+    Archive(Archive),
     /// IDX files of the MNIST family, plain or gzipped.
     Idx(Idx),
     /// The binary batches of CIFAR-10 or CIFAR-100.
@@ -94,6 +103,7 @@ impl Source {
         match self {
             Self::Leaves(_) => "leaves",
             Self::Folder(_) => "folder",
+            Self::Archive(_) => "archive",
             Self::Idx(_) => "idx",
             Self::Cifar(_) => "cifar",
         }
@@ -103,7 +113,7 @@ impl Source {
     #[must_use]
     pub fn has_test_part(&self) -> bool {
         match self {
-            Self::Leaves(_) | Self::Folder(_) => false,
+            Self::Leaves(_) | Self::Folder(_) | Self::Archive(_) => false,
             Self::Idx(idx) => idx.has_test_part(),
             Self::Cifar(_) => true,
         }
@@ -115,8 +125,30 @@ impl Source {
         match self {
             Self::Leaves(_) => Vec::new(),
             Self::Folder(folder) => folder.files(),
+            Self::Archive(archive) => archive.files(),
             Self::Idx(idx) => idx.files(),
             Self::Cifar(cifar) => cifar.files(),
+        }
+    }
+
+    /// What to do about images that cannot be read.
+    #[must_use]
+    pub fn broken(&self) -> Broken {
+        match self {
+            Self::Folder(folder) => folder.broken,
+            Self::Archive(archive) => archive.broken,
+            Self::Leaves(_) | Self::Idx(_) | Self::Cifar(_) => Broken::Refuse,
+        }
+    }
+
+    /// The source as far as it decides what is made: an address where the same bytes may be had is not content.
+    #[must_use]
+    pub fn content(&self) -> Cow<'_, Self> {
+        match self {
+            Self::Archive(archive) if archive.url.is_some() => {
+                Cow::Owned(Self::Archive(Archive { url: None, ..archive.clone() }))
+            }
+            other => Cow::Borrowed(other),
         }
     }
 
@@ -130,6 +162,7 @@ impl Source {
         match self {
             Self::Leaves(leaves) => Ok(leaves.open(seed, test_images)),
             Self::Folder(folder) => folder.open(files),
+            Self::Archive(archive) => archive.open(files),
             Self::Idx(idx) => idx.open(files),
             Self::Cifar(cifar) => cifar.open(files),
         }

@@ -103,7 +103,8 @@ impl Table {
         job: &Job<'_>,
         space: &dyn Space,
     ) -> Result<Self, StageError> {
-        let files = ProjectFiles::new(&job.file.paths.project, &job.file.files);
+        let files =
+            ProjectFiles::new(&job.file.paths.project, &job.file.files, &job.file.paths.scratch);
         let text = String::from_utf8(files.read(&config.file)?)
             .map_err(|_| StageError::Failed(format!("`{}` is not UTF-8 text", config.file)))?;
         Self::parse(config, &text, |key| canonical(key, space)).map_err(StageError::Failed)
