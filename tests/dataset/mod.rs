@@ -1,5 +1,6 @@
 //! The dataset room and its stage kind: artifacts, sources, splits.
 
+mod archive;
 mod artifact;
 mod cifar;
 mod data;

@@ -4,6 +4,7 @@
 //! TestSpace::new().pipeline(YAML).run(&[]).success().stages("a done, b done");
 //! ```
 
+pub(crate) mod moto;
 pub(crate) mod python;
 
 use std::collections::BTreeMap;
@@ -196,6 +197,16 @@ impl Ran {
     #[track_caller]
     pub(crate) fn stages(self, expected: &str) -> Self {
         assert_eq!(self.endings(), expected, "{}", self.text());
+        self
+    }
+
+    /// Asserts how the stages ended, whatever their order; `expected` is sorted.
+    #[track_caller]
+    pub(crate) fn stages_in_any_order(self, expected: &[&str]) -> Self {
+        let endings = self.endings();
+        let mut sorted: Vec<&str> = endings.split(", ").collect();
+        sorted.sort_unstable();
+        assert_eq!(sorted, expected, "{}", self.text());
         self
     }
 
