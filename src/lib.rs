@@ -5,6 +5,7 @@
 
 // F0: words that everybody uses.
 pub mod digest;
+pub mod parallel;
 pub mod span;
 pub mod wording;
 

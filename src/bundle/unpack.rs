@@ -86,7 +86,7 @@ struct Receiver<'a> {
 impl Receiver<'_> {
     fn take(&mut self, entry: &Entry, content: &mut dyn Read) -> Result<(), Stop> {
         let path = entry.path.as_str();
-        let EntryKind::File { executable, .. } = entry.kind else {
+        let EntryKind::File { executable, size } = entry.kind else {
             return refuse(format!("it holds an empty folder `{path}`"));
         };
         let Some((card, store)) = &self.begun else {
@@ -128,7 +128,7 @@ impl Receiver<'_> {
             let name = digest(name)?;
             is_wanted = self.open.blobs.remove(&name);
             if is_wanted {
-                store.receive_blob(&name, content)?;
+                store.receive_blob(&name, size, content)?;
             }
         } else {
             is_wanted = false;

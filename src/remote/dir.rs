@@ -1,7 +1,7 @@
 //! A remote in a folder that several people reach: on a server's disk, a network drive, a stick.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -71,7 +71,12 @@ impl Remote for Dir {
         Ok(())
     }
 
-    fn read(&self, object: &Object, sink: &mut Sink<'_>) -> Result<Option<u64>, RemoteError> {
+    fn read(
+        &self,
+        object: &Object,
+        from: u64,
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<u64>, RemoteError> {
         let path = self.path(object);
         let reading = RemoteError::io("cannot read", &path);
         let mut file = match File::open(&path) {
@@ -79,8 +84,11 @@ impl Remote for Dir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(reading(error)),
         };
+        if let Err(error) = file.seek(SeekFrom::Start(from)) {
+            return Err(reading(error));
+        }
         let mut buffer = vec![0; CHUNK_BYTES];
-        let mut total = 0;
+        let mut total = from;
         loop {
             match file.read(&mut buffer) {
                 Ok(0) => return Ok(Some(total)),

@@ -80,8 +80,8 @@ pub enum RemoteError {
         /// What there is.
         help: String,
     },
-    /// An address that no export can go to.
-    #[error("cannot export to `{url}`: write `s3://bucket/prefix`")]
+    /// An address that is no bucket's.
+    #[error("`{url}` is no address in S3: write `s3://bucket/prefix`")]
     BadAddress {
         /// The address as given.
         url: String,

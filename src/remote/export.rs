@@ -8,10 +8,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::RemoteError;
+use super::{RemoteError, locate};
 use crate::digest::Digest;
 use crate::event::Emit;
-use crate::s3::Location;
 use crate::spec::RemoteSettings;
 use crate::store::Store;
 
@@ -63,26 +62,9 @@ struct Listed {
 #[cfg(feature = "s3")]
 const LIST: &str = ".phytotron-export.json";
 
-/// Where `url` is: the server and region are those of a remote with this bucket, where there is one.
-fn location(
-    url: &str,
-    remotes: &BTreeMap<String, RemoteSettings>,
-) -> Result<Location, RemoteError> {
-    let bad = || RemoteError::BadAddress { url: url.to_owned() };
-    let named = Location::parse(url).ok_or_else(bad)?;
-    let known = remotes.values().find_map(|settings| match settings {
-        RemoteSettings::S3(s3) if s3.bucket == named.bucket => Some(super::open::location(s3)),
-        _ => None,
-    });
-    Ok(match known {
-        Some(known) => Location { prefix: named.prefix, ..known },
-        None => named,
-    })
-}
-
 /// Refuses an address that no export can go to, before a run rather than after it.
 pub fn check_address(url: &str) -> Result<(), RemoteError> {
-    location(url, &BTreeMap::new()).map(drop)
+    locate(url, &BTreeMap::new()).map(drop)
 }
 
 /// Puts `pieces` under `url`, in the folder `pipeline`.
@@ -96,9 +78,9 @@ pub fn export(
     events: &dyn Emit,
 ) -> Result<Exported, RemoteError> {
     use super::meter::Meter;
-    use super::parallel;
+    use crate::parallel;
 
-    let mut location = location(url, remotes)?;
+    let mut location = locate(url, remotes)?;
     location.prefix = location.key(pipeline);
     let client = crate::s3::Client::open(location).map_err(RemoteError::S3)?;
     let before: Listed = client
@@ -147,7 +129,7 @@ pub fn export(
     _: &Store,
     _: &dyn Emit,
 ) -> Result<Exported, RemoteError> {
-    let place = location(url, remotes)?.to_string();
+    let place = locate(url, remotes)?.to_string();
     Err(RemoteError::WithoutS3 { place })
 }
 
@@ -233,7 +215,6 @@ fn content_type(name: &str) -> &'static str {
 #[cfg(all(test, feature = "s3"))]
 mod tests {
     use super::*;
-    use crate::spec::S3RemoteSettings;
 
     #[test]
     fn a_report_is_a_page_and_weights_are_bytes() {
@@ -241,26 +222,5 @@ mod tests {
         assert_eq!(content_type("a.b/curve.svg"), "image/svg+xml");
         assert_eq!(content_type("01/weights.safetensors"), "application/octet-stream");
         assert_eq!(content_type("README"), "application/octet-stream");
-    }
-
-    #[test]
-    fn an_address_takes_its_server_from_the_remote_with_its_bucket() {
-        let settings = S3RemoteSettings {
-            bucket: "lab".to_owned(),
-            prefix: "store".to_owned(),
-            region: None,
-            endpoint: Some("http://here".to_owned()),
-            path_style: None,
-            timeout: None,
-            push: false,
-        };
-        let remotes = BTreeMap::from([("x".to_owned(), RemoteSettings::S3(settings))]);
-        let found = location("s3://lab/out", &remotes).unwrap();
-        assert_eq!(
-            (found.prefix.as_str(), found.endpoint.as_deref()),
-            ("out", Some("http://here"))
-        );
-        assert_eq!(location("s3://other", &remotes).unwrap().endpoint, None);
-        assert!(location("/tmp/out", &remotes).is_err());
     }
 }

@@ -7,9 +7,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, SystemTime};
 
-use super::{Held, Inventory, Object, Remote, RemoteError, Room, parallel, verified};
+use super::{Held, Inventory, Object, Remote, RemoteError, Room, verified};
 use crate::digest::Digest;
 use crate::manifest::Fingerprint;
+use crate::parallel;
 
 /// What a sweep of a remote goes by.
 #[derive(Debug, Clone)]
@@ -80,7 +81,7 @@ impl RemoteGc {
         let results = inventory.room(Room::Results).filter(is_wanted).map(|(digest, _)| digest);
         let results: Vec<Digest> =
             results.filter(|result| !marks.results.contains(result)).collect();
-        let trees = parallel::map(&results, remote.width(), |result| {
+        let trees = parallel::map(&results, remote.width(), |result| -> Result<_, RemoteError> {
             let record = unless_damaged(verified::record(remote, result))?;
             Ok(record.map(|record| record.outputs.values().map(|out| out.tree).collect()))
         })?;
@@ -94,7 +95,7 @@ impl RemoteGc {
         marks.trees.extend(young.map(|(digest, _)| digest));
         let unread: Vec<Digest> =
             marks.trees.iter().filter(|tree| !marks.read.contains(tree)).copied().collect();
-        let blobs = parallel::map(&unread, remote.width(), |tree| {
+        let blobs = parallel::map(&unread, remote.width(), |tree| -> Result<_, RemoteError> {
             let tree = unless_damaged(verified::tree(remote, tree))?;
             Ok(tree.map(|tree| tree.blobs().map(|(blob, _)| blob).collect::<Vec<_>>()))
         })?;

@@ -12,7 +12,6 @@ mod inventory;
 mod meter;
 mod object;
 mod open;
-mod parallel;
 mod pull;
 mod push;
 #[cfg(feature = "s3")]
@@ -27,7 +26,7 @@ pub use export::{Content, Exported, Piece, check_address, export};
 pub use gc::{RemoteGc, RemoteGcReport};
 pub use inventory::{Held, Inventory};
 pub use object::{Object, Room};
-pub use open::{find, open};
+pub use open::{find, locate, open};
 #[cfg(feature = "s3")]
 pub use s3::Bucket;
 pub use tier::{Conflict, Tier, Transferred, Unfetched};
@@ -71,8 +70,14 @@ pub trait Remote: Send + Sync {
     /// Tells every object with its size and age, in any order.
     fn list(&self, each: &mut dyn FnMut(Object, Held)) -> Result<(), RemoteError>;
 
-    /// Hands an object's content to `sink` and returns its size; none when it is not there.
-    fn read(&self, object: &Object, sink: &mut Sink<'_>) -> Result<Option<u64>, RemoteError>;
+    /// Hands an object's content from byte `from` on, which there must be, to `sink` and returns the object's
+    /// size; none when it is not there.
+    fn read(
+        &self,
+        object: &Object,
+        from: u64,
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<u64>, RemoteError>;
 
     /// Writes an object of `size` bytes that come from `source`; `replace` overwrites one of that name.
     fn write(

@@ -36,8 +36,29 @@ pub fn open(settings: &RemoteSettings, root: &Path) -> Result<Box<dyn Remote>, R
     }
 }
 
+/// Where `url`, which is `s3://bucket/prefix`, is: the server and region are those of a remote with this bucket,
+/// where there is one.
+///
+/// # Errors
+/// `RemoteError::BadAddress`
+pub fn locate(
+    url: &str,
+    remotes: &BTreeMap<String, RemoteSettings>,
+) -> Result<Location, RemoteError> {
+    let bad = || RemoteError::BadAddress { url: url.to_owned() };
+    let named = Location::parse(url).ok_or_else(bad)?;
+    let known = remotes.values().find_map(|settings| match settings {
+        RemoteSettings::S3(s3) if s3.bucket == named.bucket => Some(location(s3)),
+        _ => None,
+    });
+    Ok(match known {
+        Some(known) => Location { prefix: named.prefix, ..known },
+        None => named,
+    })
+}
+
 /// Where a bucket of the settings is.
-pub(super) fn location(settings: &S3RemoteSettings) -> Location {
+fn location(settings: &S3RemoteSettings) -> Location {
     let mut location = Location::new(&settings.bucket, &settings.prefix);
     location.region.clone_from(&settings.region);
     location.endpoint.clone_from(&settings.endpoint);
@@ -56,4 +77,30 @@ fn bucket(location: Location) -> Result<Box<dyn Remote>, RemoteError> {
 #[cfg(not(feature = "s3"))]
 fn bucket(location: Location) -> Result<Box<dyn Remote>, RemoteError> {
     Err(RemoteError::WithoutS3 { place: location.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_takes_its_server_from_the_remote_with_its_bucket() {
+        let settings = S3RemoteSettings {
+            bucket: "lab".to_owned(),
+            prefix: "store".to_owned(),
+            region: None,
+            endpoint: Some("http://here".to_owned()),
+            path_style: None,
+            timeout: None,
+            push: false,
+        };
+        let remotes = BTreeMap::from([("x".to_owned(), RemoteSettings::S3(settings))]);
+        let found = locate("s3://lab/out", &remotes).unwrap();
+        assert_eq!(
+            (found.prefix.as_str(), found.endpoint.as_deref()),
+            ("out", Some("http://here"))
+        );
+        assert_eq!(locate("s3://other", &remotes).unwrap().endpoint, None);
+        assert!(locate("/tmp/out", &remotes).is_err());
+    }
 }

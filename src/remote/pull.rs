@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use super::meter::Meter;
 use super::tier::{Conflict, Hit, Lookup, Tier, Transferred, Unfetched};
-use super::{Object, RemoteError, Room, parallel, verified};
+use super::{Object, RemoteError, Room, verified};
 use crate::digest::Digest;
 use crate::event::Emit;
 use crate::manifest::Fingerprint;
+use crate::parallel;
 use crate::store::{Put, read_trial};
 
 /// Blobs on the way, by digest, with their sizes.

@@ -8,10 +8,11 @@ use std::io;
 
 use super::meter::{Meter, Metered};
 use super::tier::{Conflict, Tier, Transferred, Unfetched};
-use super::{Object, RemoteError, Stored, parallel, verified};
+use super::{Object, RemoteError, Stored, verified};
 use crate::digest::Digest;
 use crate::event::Emit;
 use crate::manifest::Fingerprint;
+use crate::parallel;
 use crate::record::StageRecord;
 use crate::store::{Tree, first_difference, record_text, trial_text};
 
@@ -46,7 +47,12 @@ impl Tier<'_> {
         // `gc` must not sweep what is on its way.
         let _publishing = self.store.publishing()?;
         drop(self.inventory()?);
-        let checks = parallel::map(results, self.remote()?.width(), |result| self.check(result))?;
+        let checks = parallel::map(results, self.remote()?.width(), |result| {
+            self.check(result).or_else(|error| match error.concerns_one() {
+                true => Ok(left(result, &error.to_string())),
+                false => Err(error),
+            })
+        })?;
         let mut parcels = Vec::new();
         for check in checks {
             match check {
@@ -73,17 +79,16 @@ impl Tier<'_> {
     /// Compares a result of the store with what is listed. Where record and lists of files are both there,
     /// they belong together: lists go before their record, and another record would have other lists.
     fn check(&self, fingerprint: &Fingerprint) -> Result<Check, RemoteError> {
-        let left = |reason: &str| {
-            Check::Left(Unfetched { fingerprint: *fingerprint, reason: reason.to_owned() })
-        };
         let Some(record) = self.store.record(fingerprint)? else {
-            return Ok(left("the store does not have it"));
+            return Ok(left(fingerprint, "the store does not have it"));
         };
         let mut trees = Vec::with_capacity(record.outputs.len());
         for output in record.outputs.values() {
             match self.store.tree(&output.tree)? {
                 Some(tree) => trees.push(tree),
-                None => return Ok(left("its list of files is not in the store any more")),
+                None => {
+                    return Ok(left(fingerprint, "its list of files is not in the store any more"));
+                }
             }
         }
         let inventory = self.inventory()?;
@@ -227,9 +232,11 @@ impl Tier<'_> {
             if self.send_small(object, &text, parcel.replace)? == Stored::Written {
                 return Ok((true, None));
             }
+            // Somebody was quicker.
             match self.compare(&parcel.record)? {
                 Comparison::Differs(conflict) => Ok((false, Some(conflict))),
-                Comparison::Same | Comparison::Damaged => Ok((false, None)),
+                Comparison::Same => Ok((false, None)),
+                Comparison::Damaged => self.send_small(object, &text, true).map(|_| (true, None)),
             }
         })?;
         for (is_written, conflict) in sent {
@@ -259,11 +266,12 @@ impl Tier<'_> {
         let missing: Vec<Digest> =
             keys.into_iter().filter(|key| !inventory.has_any(&Object::trial(*key))).collect();
         drop(inventory);
-        let sent = parallel::map(&missing, self.remote()?.width(), |key| {
-            let Some(trial) = self.store.trial(key)? else { return Ok(false) };
-            self.send_small(Object::trial(*key), &trial_text(key, &trial), false)?;
-            Ok(true)
-        })?;
+        let sent =
+            parallel::map(&missing, self.remote()?.width(), |key| -> Result<_, RemoteError> {
+                let Some(trial) = self.store.trial(key)? else { return Ok(false) };
+                self.send_small(Object::trial(*key), &trial_text(key, &trial), false)?;
+                Ok(true)
+            })?;
         report.objects += sent.into_iter().filter(|sent| *sent).count() as u64;
         Ok(())
     }
@@ -275,6 +283,10 @@ enum Comparison {
     Differs(Conflict),
     /// There is none that can be read.
     Damaged,
+}
+
+fn left(fingerprint: &Fingerprint, reason: &str) -> Check {
+    Check::Left(Unfetched { fingerprint: *fingerprint, reason: reason.to_owned() })
 }
 
 /// Why content of `parcel` was not sent, when some was not.

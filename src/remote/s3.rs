@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 use super::{Held, Object, Remote, RemoteError, Room, Sink, Stored};
-use crate::s3::{self, Client, Location, S3Error, Upload};
+use crate::s3::{self, Client, Download, Location, S3Error, Upload};
 
 /// A prefix of a bucket with a store's layout.
 #[derive(Debug)]
@@ -51,8 +51,14 @@ impl Remote for Bucket {
         self.client.list("", &mut tell).map_err(RemoteError::S3)
     }
 
-    fn read(&self, object: &Object, sink: &mut Sink<'_>) -> Result<Option<u64>, RemoteError> {
-        let read = self.client.stream(&object.to_string(), sink);
+    fn read(
+        &self,
+        object: &Object,
+        from: u64,
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<u64>, RemoteError> {
+        let name = object.to_string();
+        let read = self.client.stream(&Download { name: &name, from, etag: None }, sink);
         read.map_err(|error| self.failed(object, error))
     }
 

@@ -26,7 +26,7 @@ pub(super) fn small<T>(
 ) -> Result<Option<T>, RemoteError> {
     for _ in 0..READS {
         let mut text = Vec::new();
-        let found = remote.read(object, &mut |piece| {
+        let found = remote.read(object, 0, &mut |piece| {
             if text.len() + piece.len() > SMALL_BYTES_MAX {
                 return Err(io::ErrorKind::FileTooLarge.into());
             }
@@ -61,7 +61,7 @@ pub(super) fn tree(remote: &dyn Remote, digest: &Digest) -> Result<Option<Tree>,
     small(remote, &Object::tree(*digest), |text| read_tree(text, digest))
 }
 
-/// Takes a blob of `size` bytes into the store.
+/// Takes a blob of `size` bytes into the store, and goes on where an earlier try ended.
 pub(super) fn blob(
     remote: &dyn Remote,
     store: &Store,
@@ -71,25 +71,39 @@ pub(super) fn blob(
 ) -> Result<(), RemoteError> {
     let object = Object::blob(*digest);
     for _ in 0..READS {
-        let mut incoming = store.incoming(size)?;
-        let found = remote.read(&object, &mut |piece| {
-            meter.moved(piece.len() as u64);
-            incoming.write_all(piece)
-        });
+        let mut incoming = store.incoming(digest, size)?;
+        let begun = incoming.done();
+        meter.moved(begun);
+        let found = if begun < size || size == 0 {
+            remote.read(&object, begun, &mut |piece| {
+                meter.moved(piece.len() as u64);
+                incoming.write_all(piece)
+            })
+        } else {
+            Ok(Some(size))
+        };
         match found {
             Ok(None) => {
                 let (object, place) = (object.to_string(), remote.place());
                 return Err(RemoteError::Gone { object, place });
             }
-            Ok(Some(_)) if incoming.keep(digest)? => return Ok(()),
-            Ok(Some(_)) => {}
-            // More than there should be.
-            Err(RemoteError::Local { source, .. })
-                if source.kind() == io::ErrorKind::InvalidData => {}
+            Ok(Some(_)) => {
+                if incoming.keep()? {
+                    return Ok(());
+                }
+            }
+            // It has more than there should be, or less than what is begun.
+            Err(error) if is_too_much(&error) || (begun > 0 && error.concerns_one()) => {
+                incoming.discard();
+            }
             Err(error) => return Err(error),
         }
     }
     Err(damaged(remote, &object))
+}
+
+fn is_too_much(error: &RemoteError) -> bool {
+    matches!(error, RemoteError::Local { source, .. } if source.kind() == io::ErrorKind::InvalidData)
 }
 
 fn damaged(remote: &dyn Remote, object: &Object) -> RemoteError {

@@ -51,6 +51,12 @@ pub enum S3Error {
         /// The server's code.
         reason: String,
     },
+    /// The object is not the version that was asked for.
+    #[error("{place}: what is read has changed meanwhile")]
+    OtherVersion {
+        /// `s3://bucket/prefix`.
+        place: String,
+    },
     /// Any other answer.
     #[error("{place} refused to {action}: {reason}")]
     Refused {
@@ -70,6 +76,6 @@ impl S3Error {
     /// Whether all other requests would end like this one.
     #[must_use]
     pub fn concerns_all(&self) -> bool {
-        !matches!(self, Self::Refused { .. } | Self::Local(_))
+        !matches!(self, Self::OtherVersion { .. } | Self::Refused { .. } | Self::Local(_))
     }
 }

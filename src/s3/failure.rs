@@ -70,6 +70,7 @@ fn answered(
             let reason = format!("the bucket lies in another region ({named}): set `region`");
             S3Error::Refused { place, action, reason }
         }
+        (412, _) => S3Error::OtherVersion { place },
         (403, _) => S3Error::Forbidden { place, action },
         (429 | 500..=599, _) => S3Error::Busy { place, reason: named },
         _ if message.is_empty() => S3Error::Refused { place, action, reason: named },

@@ -19,6 +19,8 @@ mod upload;
 
 #[cfg(feature = "s3")]
 pub use client::{Client, Listed, MultipartLeft};
+#[cfg(feature = "s3")]
+pub use download::Download;
 pub use error::S3Error;
 pub use location::Location;
 #[cfg(feature = "s3")]

@@ -33,7 +33,7 @@ pub use exchange::{
     Foreign, Incoming, Outgoing, read_record, read_tree, read_trial, record_text, trial_text,
 };
 pub use fsck::{Dangling, FsckReport, Lost, Problem};
-pub use gc::{Freed, GcReport, Keep};
+pub use gc::{DOWNLOADS, Freed, GcReport, Keep};
 pub use ingest::Ingested;
 pub use materialize::{LinkMode, Placed};
 pub use objects::replace_file;

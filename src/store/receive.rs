@@ -6,10 +6,10 @@
 use std::fs::File;
 use std::io::{self, Read, Write as _};
 
-use super::objects::SMALL_BYTES_MAX;
+use super::exchange::tree_in;
 use super::tree::Tree;
 use super::{Foreign, Store, StoreError, records};
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
 use crate::manifest::Fingerprint;
 use crate::record::StageRecord;
 
@@ -37,35 +37,35 @@ pub enum ReceiveError {
 }
 
 impl Store {
-    /// Keeps what `source` holds as the blob `digest`, and returns its size.
+    /// Keeps what `source` holds, which is to be `size` bytes, as the blob `digest`.
     ///
     /// # Errors
-    /// [`ReceiveError::Refused`] when the content has another digest; nothing is kept then.
+    /// [`ReceiveError::Refused`] when the content has another size or digest; nothing is kept then.
     pub fn receive_blob(
         &self,
         digest: &Digest,
+        size: u64,
         source: &mut dyn Read,
-    ) -> Result<u64, ReceiveError> {
-        let path = self.blob_path(digest);
-        let mut staged = self.stage()?;
-        let (mut hasher, mut size, mut piece) = (Hasher::new(), 0, vec![0; PIECE_BYTES]);
+    ) -> Result<(), ReceiveError> {
+        let refuse = || refused("blob", digest, "has other content than its name says");
+        let mut incoming = self.incoming(digest, size)?;
+        let mut skipped = source.take(incoming.done());
+        io::copy(&mut skipped, &mut io::sink()).map_err(ReceiveError::Source)?;
+        let mut piece = vec![0; PIECE_BYTES];
         loop {
             let read = source.read(&mut piece).map_err(ReceiveError::Source)?;
             if read == 0 {
                 break;
             }
-            hasher.update(&piece[..read]);
-            size += read as u64;
-            staged.write_all(&piece[..read]).map_err(|error| self.storing(&path, error))?;
+            match incoming.write_all(&piece[..read]) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    incoming.discard();
+                    return Err(refuse());
+                }
+                other => other.map_err(|error| self.storing(&self.blob_path(digest), error))?,
+            }
         }
-        if hasher.digest() != *digest {
-            return Err(refused("blob", digest, "has other content than its name says"));
-        }
-        let _publishing = self.publishing()?;
-        if size > SMALL_BYTES_MAX || !self.has_small(&path, digest, size) {
-            self.commit(staged, &path)?;
-        }
-        Ok(size)
+        if incoming.keep()? { Ok(()) } else { Err(refuse()) }
     }
 
     /// Keeps the tree whose text is `bytes`; its blobs are received apart.
@@ -73,17 +73,7 @@ impl Store {
     /// # Errors
     /// [`ReceiveError::Refused`] when it is not the tree `digest`, or names a place outside the artifact.
     pub fn receive_tree(&self, digest: &Digest, bytes: &[u8]) -> Result<Tree, ReceiveError> {
-        if Digest::of(bytes) != *digest {
-            return Err(refused("tree", digest, "has other content than its name says"));
-        }
-        let text =
-            std::str::from_utf8(bytes).map_err(|_| refused("tree", digest, "is not UTF-8"))?;
-        let tree =
-            Tree::parse(text).map_err(|fault| refused("tree", digest, &fault.to_string()))?;
-        // Another text of the same entries would be kept under another name.
-        if tree.digest() != *digest {
-            return Err(refused("tree", digest, "is not written as trees are"));
-        }
+        let tree = tree_in(bytes, digest).map_err(|reason| refused("tree", digest, &reason))?;
         self.put_tree(&tree)?;
         Ok(tree)
     }
@@ -123,11 +113,11 @@ impl Store {
     ) -> Result<(), ReceiveError> {
         for output in record.outputs.values().filter(|_| contents) {
             let tree = other.whole_tree(&output.tree)?;
-            for (blob, _) in tree.blobs() {
+            for (blob, size) in tree.blobs() {
                 let path = other.blob_path(&blob);
                 let mut file =
                     File::open(&path).map_err(|error| StoreError::reading(&path, error))?;
-                self.receive_blob(&blob, &mut file)?;
+                self.receive_blob(&blob, size, &mut file)?;
             }
             self.put_tree(&tree)?;
         }
@@ -155,10 +145,12 @@ mod tests {
     fn a_blob_is_kept_only_under_its_own_name() {
         let (_folder, store) = store();
         let digest = Digest::of(b"leaf");
-        assert_eq!(store.receive_blob(&digest, &mut &b"leaf"[..]).unwrap(), 4);
+        store.receive_blob(&digest, 4, &mut &b"leaf"[..]).unwrap();
         assert_eq!(std::fs::read(store.blob_path(&digest)).unwrap(), b"leaf");
         let other = Digest::of(b"oak");
-        assert!(store.receive_blob(&other, &mut &b"leaf"[..]).is_err());
+        for size in [3, 4, 5] {
+            assert!(store.receive_blob(&other, size, &mut &b"leaf"[..]).is_err());
+        }
         assert!(!store.blob_path(&other).exists());
     }
 

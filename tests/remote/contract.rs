@@ -19,7 +19,7 @@ fn put(remote: &dyn Remote, object: &Object, bytes: &[u8]) -> Stored {
 
 fn get(remote: &dyn Remote, object: &Object) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    let size = remote.read(object, &mut |piece| {
+    let size = remote.read(object, 0, &mut |piece| {
         bytes.extend_from_slice(piece);
         Ok(())
     });
@@ -41,6 +41,25 @@ fn what_was_written_is_read() {
             assert_eq!(put(remote.as_ref(), &blob(name), &bytes), Stored::Written);
             assert!(get(remote.as_ref(), &blob(name)).as_ref() == Some(&bytes), "{name}");
         }
+    });
+}
+
+#[test]
+fn reading_begins_where_it_is_to() {
+    everywhere(|place| {
+        let remote = (place.open)();
+        let bytes = noise(1, LARGE);
+        put(remote.as_ref(), &blob("large"), &bytes);
+        for from in [1, 8 << 20, LARGE - 1] {
+            let mut rest = Vec::new();
+            let size = remote.read(&blob("large"), from as u64, &mut |piece| {
+                rest.extend_from_slice(piece);
+                Ok(())
+            });
+            assert_eq!(size.unwrap(), Some(LARGE as u64));
+            assert!(rest == bytes[from..], "{from}");
+        }
+        assert_eq!(remote.read(&blob("nobody"), 5, &mut |_| Ok(())).unwrap(), None);
     });
 }
 
@@ -131,7 +150,7 @@ fn a_sink_that_fails_ends_the_reading() {
         let remote = (place.open)();
         put(remote.as_ref(), &blob("large"), &noise(1, LARGE));
         let mut calls = 0;
-        let failed = remote.read(&blob("large"), &mut |_| {
+        let failed = remote.read(&blob("large"), 0, &mut |_| {
             calls += 1;
             Err(io::ErrorKind::StorageFull.into())
         });

@@ -25,9 +25,7 @@ fn a_report_opens_from_the_bucket() {
     let url = format!("s3://{bucket}/out");
     let run = |more: &[&str]| {
         let all = [&["run", "pipeline.yaml"], more].concat();
-        let mut command = space.command(&all);
-        command.env("AWS_ACCESS_KEY_ID", "tester").env("AWS_SECRET_ACCESS_KEY", "secret");
-        space.ran(command.output().unwrap()).success()
+        space.ran(space.signed_command(&all).output().unwrap()).success()
     };
     run(&["--export", &url]).says(&format!("exported to {url}/show: "));
     for (name, content_type, content) in [

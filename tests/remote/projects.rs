@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use phytotron::remote::{Object, Room};
 use phytotron::store::trial_text;
@@ -65,21 +64,8 @@ impl Shared {
     }
 }
 
-/// `arguments` with a machine's credentials in the environment, as people have them.
-fn command(space: &TestSpace, arguments: &[&str]) -> Command {
-    let mut command = space.command(arguments);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("AWS_") {
-            command.env_remove(name);
-        }
-    }
-    command.env("HOME", space.path("")).env("AWS_EC2_METADATA_DISABLED", "true");
-    command.env("AWS_ACCESS_KEY_ID", "tester").env("AWS_SECRET_ACCESS_KEY", "top-secret");
-    command
-}
-
 fn said(space: &TestSpace, arguments: &[&str]) -> crate::support::Ran {
-    space.ran(command(space, arguments).output().unwrap())
+    space.ran(space.signed_command(arguments).output().unwrap())
 }
 
 #[test]
@@ -201,7 +187,9 @@ stages:
 fn trained_children_are_taken_from_the_remotes_trial_cache() {
     let shared = Shared::folder();
     let first = shared.project().pipeline(TRAINING);
-    said(&first, &["run", "pipeline.yaml", "--remote", "lab", "--push"]).success();
+    said(&first, &["run", "pipeline.yaml"]).success();
+    // The children go with the results of the search that trained them.
+    said(&first, &["push", "pipeline.yaml"]).success();
     // A score that no training gives shows where a child came from.
     let root = shared.folder.path().join("shared");
     let mut trials = 0;
@@ -231,12 +219,16 @@ fn trained_children_are_taken_from_the_remotes_trial_cache() {
 fn no_secret_is_written_or_said() {
     #[cfg(feature = "s3")]
     if let Some(shared) = Shared::bucket() {
+        use crate::support::moto::KEYS;
+
         let space = shared.project();
-        let mut run = command(&space, &["run", "pipeline.yaml", "--remote", "lab", "--push"]);
+        let mut run = space.signed_command(&["run", "pipeline.yaml", "--remote", "lab", "--push"]);
         let ran = space.ran(run.env("PHYTOTRON_LOG", "trace").output().unwrap()).success();
-        assert!(!ran.text().contains("top-secret"));
+        assert!(!ran.text().contains(KEYS.1));
         let mut files = space.files("");
-        files.retain(|_, bytes| bytes.windows(10).any(|window| window == b"top-secret"));
+        files.retain(|_, bytes| {
+            bytes.windows(KEYS.1.len()).any(|window| window == KEYS.1.as_bytes())
+        });
         assert!(files.is_empty(), "{:?}", files.keys());
     }
 }
@@ -249,4 +241,22 @@ fn a_remote_that_is_not_set_up_is_named_with_what_there_is() {
     let bare = TestSpace::new().pipeline(STUDY);
     said(&bare, &["push", "--all"]).code(2).says("set one up under `remote:`");
     said(&bare, &["push"]).code(2).says("--all");
+}
+
+/// Whatever the fault is, it is not the stages'.
+#[cfg(feature = "s3")]
+#[test]
+fn a_remote_that_cannot_be_reached_ends_a_run_with_its_own_exit_code() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let settings = format!(
+        "remote: {{ lab: {{ kind: s3, bucket: lab, region: x, timeout: 1s, endpoint: 'http://127.0.0.1:{unused}' }} }}\n"
+    );
+    let space = TestSpace::new().pipeline(STUDY).file("phytotron.yaml", &settings);
+    let arguments = ["run", "pipeline.yaml", "--remote", "lab", "--until", "note"];
+    said(&space, &arguments).code(4).says("cannot reach s3://lab");
+    said(&space, &["run", "pipeline.yaml", "--until", "note"]).success();
+    let broken = TestSpace::new()
+        .pipeline("stages: { a: { use: command, with: { run: \"exit 3\", outputs: [o] } } }")
+        .file("phytotron.yaml", &Shared::folder().settings);
+    said(&broken, &["run", "pipeline.yaml", "--remote", "lab"]).code(1);
 }

@@ -1,11 +1,15 @@
 //! Results that go to a remote and come from one: only what is missing, and nothing that is bad.
 
-use std::sync::Mutex;
+use std::io::{Read, Write as _};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use phytotron::digest::Digest;
 use phytotron::event::{Emit, Event, Silent};
-use phytotron::remote::{Conflict, Object, RemoteGc, Tier, Transferred};
+use phytotron::remote::{
+    Conflict, Held, Object, Remote, RemoteError, RemoteGc, Room as RemoteRoom, Sink, Stored, Tier,
+    Transferred,
+};
 use phytotron::store::Put;
 use serde_json::json;
 
@@ -44,6 +48,72 @@ fn a_result_arrives_whole_and_is_moved_once() {
             there.assert_has(&result);
             let [a, b] = [&here, &there].map(|room| room.store.record(&result).unwrap().unwrap());
             assert_eq!(a, b);
+        }
+    });
+}
+
+/// A remote that notes where reading began.
+struct Noting {
+    inner: Box<dyn Remote>,
+    begun: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Remote for Noting {
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+    fn width(&self) -> usize {
+        self.inner.width()
+    }
+    fn list(&self, each: &mut dyn FnMut(Object, Held)) -> Result<(), RemoteError> {
+        self.inner.list(each)
+    }
+    fn read(
+        &self,
+        object: &Object,
+        from: u64,
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<u64>, RemoteError> {
+        if object.room == RemoteRoom::Blobs {
+            self.begun.lock().unwrap().push(from);
+        }
+        self.inner.read(object, from, sink)
+    }
+    fn write(
+        &self,
+        object: &Object,
+        size: u64,
+        source: &mut dyn Read,
+        replace: bool,
+    ) -> Result<Stored, RemoteError> {
+        self.inner.write(object, size, source, replace)
+    }
+    fn remove(&self, objects: &[Object]) -> Result<(), RemoteError> {
+        self.inner.remove(objects)
+    }
+    fn sweep_leavings(&self, grace: Duration, dry_run: bool) -> Result<u64, RemoteError> {
+        self.inner.sweep_leavings(grace, dry_run)
+    }
+}
+
+#[test]
+fn a_large_file_is_gone_on_with_and_begun_anew_when_its_beginning_is_wrong() {
+    everywhere(|place| {
+        let (here, bytes) = (Room::new(), noise(1, 9 << 20));
+        let large = here.result("large", &[("large", &bytes)]);
+        push(&here, place);
+        let size = bytes.len() as u64;
+        for (beginning, expected) in [(&bytes[..1 << 20], vec![1 << 20]), (b"wrong", vec![5, 0])] {
+            let there = Room::new();
+            let mut incoming = there.store.incoming(&Digest::of(&bytes), size).unwrap();
+            incoming.write_all(beginning).unwrap();
+            drop(incoming);
+            let begun = Arc::default();
+            let remote = Noting { inner: (place.open)(), begun: Arc::clone(&begun) };
+            let tier = Tier::new(&there.store, Box::new(remote), "lab", false);
+            assert!(tier.fetch(&[large], &Silent).unwrap().left.is_empty());
+            there.assert_has(&large);
+            assert_eq!(*begun.lock().unwrap(), expected);
         }
     });
 }

@@ -64,7 +64,7 @@ fn credentials_that_are_missing_are_asked_for() {
         }
     }
     command.env("HOME", space.path("")).env("AWS_EC2_METADATA_DISABLED", "true");
-    let ran = space.ran(command.output().unwrap());
+    let ran = space.ran(command.output().unwrap()).code(4);
     let text = ran.text();
     assert!(text.contains("s3://lab needs other credentials: none were found"), "{text}");
     assert!(text.contains("AWS_PROFILE"), "{text}");

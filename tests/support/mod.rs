@@ -93,6 +93,13 @@ impl TestSpace {
         command
     }
 
+    /// The same with a machine's credentials in the environment, as people have them.
+    pub(crate) fn signed_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        moto::sign(&mut command, self.folder.path());
+        command
+    }
+
     /// Runs the pipeline.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         let mut all = vec!["run", "pipeline.yaml"];

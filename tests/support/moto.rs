@@ -13,6 +13,17 @@ use super::skip;
 /// The credentials that tests give; moto takes any.
 pub(crate) const KEYS: (&str, &str) = ("tester", "no-secret");
 
+/// Gives a command the credentials of [`KEYS`], and nothing of this machine's.
+pub(crate) fn sign(command: &mut Command, home: &Path) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AWS_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("HOME", home).env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("AWS_ACCESS_KEY_ID", KEYS.0).env("AWS_SECRET_ACCESS_KEY", KEYS.1);
+}
+
 /// The server of this test process. It ends with it: a shell waits for the end of the pipe that this
 /// process holds, however it dies, and then ends the server.
 #[derive(Debug)]
@@ -70,9 +81,14 @@ impl Moto {
     pub(crate) fn bucket(&self) -> String {
         static BUCKETS: AtomicUsize = AtomicUsize::new(0);
         let bucket = format!("bucket-{}", BUCKETS.fetch_add(1, Ordering::Relaxed));
+        self.make(&bucket);
+        bucket
+    }
+
+    /// Makes a bucket of this name.
+    pub(crate) fn make(&self, bucket: &str) {
         let (status, body) = self.ask("PUT", &format!("/{bucket}"), &[]);
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
-        bucket
     }
 
     /// Replaces or makes an object, past any client of ours.
