@@ -453,7 +453,7 @@ pub(crate) struct ShareArgs {
     /// The results that a run of this store used or made: its id, the beginning of one, or `last`
     #[arg(long, value_name = "RUN")]
     pub(crate) run: Option<String>,
-    /// Every result and the trial cache
+    /// Every result, and with `pull` the trial cache, which every `push` sends
     #[arg(long)]
     pub(crate) all: bool,
     /// The remote [default: the only one in phytotron.yaml]

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::archive::ArchiveError;
+use crate::s3::S3Error;
 use crate::web::WebError;
 
 /// Why a dataset could not be read, made or written.
@@ -133,6 +134,55 @@ pub enum DatasetError {
         wanted: String,
         /// What it has.
         found: String,
+    },
+    /// A prefix of a bucket whose listing nobody pinned.
+    #[error(
+        "`{url}` ({objects}, {bytes}) is only read under the digest of its listing; if you trust it, add \
+         `listing: {listing}` to `source`"
+    )]
+    NoListing {
+        /// Its address.
+        url: String,
+        /// What its listing has.
+        listing: String,
+        /// How many it lists, for people.
+        objects: String,
+        /// Of how many bytes, for people.
+        bytes: String,
+    },
+    /// A prefix of a bucket with another listing than the one pinned.
+    #[error(
+        "`{url}` holds other objects than the study was made with: its listing has the digest {found}, and \
+         {wanted} was given"
+    )]
+    OtherListing {
+        /// Its address.
+        url: String,
+        /// The one given.
+        wanted: String,
+        /// What it has.
+        found: String,
+    },
+    /// Nothing lies there.
+    #[error("there is nothing at `{url}`")]
+    NoObject {
+        /// Its address.
+        url: String,
+    },
+    /// A bucket failed.
+    #[error("cannot read `{url}`")]
+    Bucket {
+        /// Its address.
+        url: String,
+        /// Why.
+        #[source]
+        source: S3Error,
+    },
+    /// This program was built without S3.
+    #[error("`{url}`: this phytotron was built without the feature `s3`")]
+    WithoutS3 {
+        /// Its address.
+        url: String,
     },
     /// A file could not be fetched.
     #[error("cannot fetch `{url}`")]

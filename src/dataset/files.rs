@@ -10,7 +10,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::DatasetError;
+use super::downloads::Downloads;
 use crate::digest::{Digest, Hasher};
+use crate::s3::Location;
 use crate::wording;
 
 /// No file of a source is larger; the largest sets come in several.
@@ -21,14 +23,29 @@ const FILE_MAX: u64 = 16 << 30;
 pub struct ProjectFiles<'a> {
     root: &'a Path,
     planned: &'a BTreeMap<String, Digest>,
-    scratch: &'a Path,
+    outside: Outside<'a>,
+}
+
+/// What lies outside of the project.
+#[derive(Debug, Clone, Copy)]
+pub struct Outside<'a> {
+    /// A folder for what must be put aside meanwhile.
+    pub scratch: &'a Path,
+    /// The folder of archives that were fetched before.
+    pub downloads: &'a Path,
+    /// Where the source's `s3://…` is; none when it has no such address.
+    pub bucket: Option<&'a Location>,
 }
 
 impl<'a> ProjectFiles<'a> {
-    /// The files `planned` below the folder `root`; what must be put aside meanwhile goes to `scratch`.
+    /// The files `planned` below the folder `root`.
     #[must_use]
-    pub fn new(root: &'a Path, planned: &'a BTreeMap<String, Digest>, scratch: &'a Path) -> Self {
-        Self { root, planned, scratch }
+    pub fn new(
+        root: &'a Path,
+        planned: &'a BTreeMap<String, Digest>,
+        outside: Outside<'a>,
+    ) -> Self {
+        Self { root, planned, outside }
     }
 
     /// Everything in the file at `path`.
@@ -84,7 +101,18 @@ impl<'a> ProjectFiles<'a> {
 
     /// A file without a name: gone when it is closed, however the stage ends.
     pub(crate) fn nameless(&self) -> Result<File, DatasetError> {
-        tempfile::tempfile_in(self.scratch).map_err(DatasetError::write(self.scratch))
+        let scratch = self.outside.scratch;
+        tempfile::tempfile_in(scratch).map_err(DatasetError::write(scratch))
+    }
+
+    /// Archives that were fetched before.
+    pub(crate) fn downloads(&self) -> Downloads<'a> {
+        Downloads(self.outside.downloads)
+    }
+
+    /// The bucket that the source names.
+    pub(crate) fn bucket(&self) -> Result<&'a Location, DatasetError> {
+        self.outside.bucket.ok_or_else(|| DatasetError::NoObject { url: String::new() })
     }
 
     /// Paths of the planned files below `folder`, relative to it, in order.
@@ -135,15 +163,9 @@ fn written(file: &File) -> io::Result<[i64; 5]> {
 /// Digest of the whole file, which stands at its beginning after.
 fn digest_of(file: &mut File) -> io::Result<Digest> {
     let mut hasher = Hasher::new();
-    let mut piece = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut piece)?;
-        if read == 0 {
-            file.rewind()?;
-            return Ok(hasher.digest());
-        }
-        hasher.update(&piece[..read]);
-    }
+    io::copy(file, &mut hasher)?;
+    file.rewind()?;
+    Ok(hasher.digest())
 }
 
 /// A path as the plan writes it: `./data//leaves/` is `data/leaves`. An absolute path stays one.
@@ -158,6 +180,10 @@ pub(crate) fn normal(path: &str) -> String {
 mod tests {
     use super::*;
 
+    fn outside(folder: &Path) -> Outside<'_> {
+        Outside { scratch: folder, downloads: folder, bucket: None }
+    }
+
     #[test]
     fn what_differs_from_the_plan_is_not_handed_out() {
         let dir = tempfile::tempdir().unwrap();
@@ -166,7 +192,7 @@ mod tests {
             ("a".to_owned(), Digest::of(b"leaf")),
             ("gone".to_owned(), Digest::of(b"leaf")),
         ]);
-        let files = ProjectFiles::new(dir.path(), &planned, dir.path());
+        let files = ProjectFiles::new(dir.path(), &planned, outside(dir.path()));
         assert_eq!(files.read("./a").unwrap(), b"leaf");
         assert!(matches!(files.read("gone"), Err(DatasetError::Changed { .. })));
         assert!(matches!(files.read("b"), Err(DatasetError::NoFile { .. })));
@@ -180,7 +206,8 @@ mod tests {
             .into_iter()
             .map(|path| (path.to_owned(), Digest::of(b"")))
             .collect();
-        let files = ProjectFiles::new(Path::new("/nowhere"), &planned, Path::new("/nowhere"));
+        let files =
+            ProjectFiles::new(Path::new("/nowhere"), &planned, outside(Path::new("/nowhere")));
         assert_eq!(files.below("x/").collect::<Vec<_>>(), ["a/1", "b"]);
         assert_eq!(files.below(".").count(), 3);
     }

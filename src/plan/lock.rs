@@ -141,15 +141,16 @@ impl LockFile {
         text
     }
 
-    /// Takes over `fresh` stages, drops those that `is_current` denies, and replaces the file at
-    /// `path` in one step when that changes it. Returns whether it did.
+    /// Takes over `fresh` stages and the pins `sources`, drops stages that `is_current` denies, and replaces the
+    /// file at `path` in one step when that changes it. Returns whether it did.
     pub fn update(
         &self,
         path: &Path,
         fresh: BTreeMap<String, LockedStage>,
+        sources: BTreeMap<String, String>,
         is_current: &dyn Fn(&str) -> bool,
     ) -> Result<bool, PlanError> {
-        let mut new = self.clone();
+        let mut new = Self { stages: self.stages.clone(), sources };
         new.stages.retain(|stage, _| is_current(stage));
         new.stages.extend(fresh);
         if new == *self {
@@ -219,6 +220,9 @@ mod lines {
     use super::{LOCK_FORMAT, LockFile, LockedStage};
     use crate::digest::Digest;
 
+    /// The line before the pins.
+    const SOURCES: &str = "sources:";
+
     /// Everything, or nothing when one line is of another form.
     pub(super) fn read(text: &str) -> Option<LockFile> {
         let mut lines = text.lines().peekable();
@@ -228,16 +232,39 @@ mod lines {
         }
         let mut lock = LockFile::default();
         if lines.next()? == "stages:" {
-            while let Some(line) = lines.next() {
+            while let Some(line) = lines.next_if(|line| *line != SOURCES) {
                 let id = word(line.strip_prefix("  ")?.strip_suffix(':')?)?;
                 let locked = stage(&mut lines)?;
                 if lock.stages.insert(id.to_owned(), locked).is_some() {
                     return None;
                 }
             }
+            if lines.next().is_some() {
+                lock.sources = sources(&mut lines)?;
+            }
         }
-        // Also where `stages: {}` or sources stand.
+        // Also where `stages: {}` stands.
         (lines.next().is_none() && !lock.stages.is_empty()).then_some(lock)
+    }
+
+    /// Pins in JSON's quotes, each with a blank line after it.
+    fn sources(lines: &mut Peekable<Lines<'_>>) -> Option<BTreeMap<String, String>> {
+        let mut sources = BTreeMap::new();
+        while let Some(line) = lines.next() {
+            let mut texts =
+                serde_json::Deserializer::from_str(line.strip_prefix("  ")?).into_iter();
+            let address: String = texts.next()?.ok()?;
+            let rest = line.get(2 + texts.byte_offset()..)?.strip_prefix(": ")?;
+            let pin: String = serde_json::from_str(rest).ok()?;
+            // A quoted text as `text` writes it, and no other spelling of it.
+            if line != format!("  {}: {}", super::quoted(&address), super::quoted(&pin))
+                || sources.insert(address, pin).is_some()
+            {
+                return None;
+            }
+            lines.next_if(|line| line.is_empty());
+        }
+        (!sources.is_empty()).then_some(sources)
     }
 
     fn stage(lines: &mut Peekable<Lines<'_>>) -> Option<LockedStage> {
@@ -284,6 +311,7 @@ mod tests {
                 prop::collection::btree_map("[a-z0-9-]{1,4}|no", any::<u8>(), 0..3),
                 0..4,
             ),
+            sources in prop::collection::btree_map("[a-z:/.\\\\\"' é]{0,8}", "[a-z0-9:]{0,4}", 0..3),
             cut in prop::option::of(any::<prop::sample::Index>()),
         ) {
             let stages = stages.into_iter().map(|(id, outputs)| {
@@ -291,7 +319,7 @@ mod tests {
                 let outputs = outputs.into_iter().map(|(name, n)| (name, digest(n))).collect();
                 (id, LockedStage { fingerprint: digest(0), outputs })
             });
-            let lock = LockFile { stages: stages.collect(), sources: BTreeMap::new() };
+            let lock = LockFile { stages: stages.collect(), sources };
             let mut lines: Vec<String> = lock.text().lines().map(str::to_owned).collect();
             if let Some(cut) = cut {
                 lines.remove(cut.index(lines.len()));
@@ -325,7 +353,9 @@ mod tests {
             ("search[repeat=1,strategy=random]", locked("2", &[("trials", "c")])),
         ];
         let stages = stages.map(|(id, stage)| (id.to_owned(), stage)).into_iter().collect();
-        LockFile { stages, sources: BTreeMap::new() }
+        let pin = format!("sha256:{}", "0f".repeat(32));
+        let sources = BTreeMap::from([("https://example.org/leaves.zip".to_owned(), pin)]);
+        LockFile { stages, sources }
     }
 
     fn all(_: &str) -> bool {
@@ -346,11 +376,16 @@ mod tests {
     fn it_is_written_only_when_something_changed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.lock");
-        assert!(LockFile::read(&path).unwrap().update(&path, lock().stages, &all).unwrap());
+        assert!(
+            LockFile::read(&path)
+                .unwrap()
+                .update(&path, lock().stages, lock().sources, &all)
+                .unwrap()
+        );
         let read = LockFile::read(&path).unwrap();
         assert_eq!(read, lock());
         let written = fs::metadata(&path).unwrap().modified().unwrap();
-        assert!(!read.update(&path, lock().stages, &all).unwrap());
+        assert!(!read.update(&path, lock().stages, lock().sources, &all).unwrap());
         assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written);
     }
 
@@ -359,12 +394,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.lock");
         let fresh = BTreeMap::from([("leaves".to_owned(), locked("3", &[]))]);
-        lock().update(&path, fresh.clone(), &all).unwrap();
+        lock().update(&path, fresh.clone(), lock().sources, &all).unwrap();
         let kept = LockFile::read(&path).unwrap();
         assert_eq!(kept.stages.len(), 2);
         assert_eq!(kept.stages["leaves"], locked("3", &[]));
-        lock().update(&path, fresh, &|stage| stage == "leaves").unwrap();
-        assert_eq!(LockFile::read(&path).unwrap().stages.len(), 1);
+        lock().update(&path, fresh, BTreeMap::new(), &|stage| stage == "leaves").unwrap();
+        let kept = LockFile::read(&path).unwrap();
+        assert_eq!((kept.stages.len(), kept.sources.len()), (1, 0));
     }
 
     #[test]

@@ -70,6 +70,8 @@ pub struct RunReport {
     pub published: Vec<(PathBuf, Digest)>,
     /// Whether all selected stages have one.
     pub ok: bool,
+    /// Whether that is for the store's or the remote's sake, and no stage failed by itself.
+    pub storage_failed: bool,
     /// Whether it was interrupted.
     pub interrupted: bool,
     /// Recomputations that gave other bytes.
@@ -142,6 +144,7 @@ pub fn execute(
         well: outcomes.well,
         published: outcomes.published,
         ok: outcomes.ok,
+        storage_failed: outcomes.storage_failed,
         interrupted: interrupt.urgency() != Urgency::None,
         findings: outcomes.findings,
         unshared,

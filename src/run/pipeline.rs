@@ -63,7 +63,7 @@ pub fn pipeline(
     if lock_use == LockUse::Update {
         let ids: BTreeSet<String> = study.stages.iter().map(|stage| stage.id.to_string()).collect();
         let is_current = |id: &str| ids.contains(id);
-        locked = lock.update(&path, found, &is_current)?;
+        locked = lock.update(&path, found, pins(study), &is_current)?;
         if path.exists() {
             store.register_root(&study.pipeline.name, &path)?;
         }
@@ -82,6 +82,11 @@ fn locked_stages(run: &RunReport) -> BTreeMap<String, LockedStage> {
         Some((end.stage.to_string(), LockedStage { fingerprint, outputs: end.outputs.clone() }))
     });
     locked.collect()
+}
+
+/// What the study's network sources are to hold, by address.
+fn pins(study: &Study) -> BTreeMap<String, String> {
+    study.stages.iter().filter_map(|stage| stage.stage.pin()).collect()
 }
 
 fn save(

@@ -7,6 +7,7 @@
 mod fetching;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -127,6 +128,8 @@ pub(super) struct Outcomes {
     pub(super) stages: Vec<StageEnd>,
     /// Whether all selected stages ended well.
     pub(super) ok: bool,
+    /// Whether the store or the remote failed, and no stage by itself.
+    pub(super) storage_failed: bool,
     pub(super) findings: Vec<Finding>,
     /// Stages that ended well, with the seconds that computing them took.
     pub(super) well: Vec<(StageIndex, Fingerprint, f64)>,
@@ -168,6 +171,10 @@ struct Scheduler<'r, 's> {
     /// Orphans of killed runs are looked for once, before the first stage is computed.
     has_swept: bool,
     failed: Option<StageId>,
+    /// A stage failed by itself.
+    stage_failed: bool,
+    /// The store or the remote failed under a stage.
+    storage_failed: bool,
     findings: Vec<Finding>,
 }
 
@@ -196,6 +203,8 @@ impl<'r, 's> Scheduler<'r, 's> {
             held: BTreeMap::new(),
             has_swept: false,
             failed: None,
+            stage_failed: false,
+            storage_failed: false,
             findings: Vec::new(),
         }
     }
@@ -266,6 +275,9 @@ impl<'r, 's> Scheduler<'r, 's> {
     fn plan(&mut self, stage: StageIndex) {
         match self.resolve.resolve(stage) {
             Ok(resolved) => self.decide(stage, resolved),
+            Err(error @ (PlanError::Store(_) | PlanError::Remote(_))) => {
+                self.fail_for_storage(stage, &error);
+            }
             Err(error) => self.fail(stage, with_causes(&error)),
         }
     }
@@ -354,7 +366,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             Ok(None) => self.pools.give_back(&tokens),
             Err(error) => {
                 self.pools.give_back(&tokens);
-                self.fail(stage, with_causes(&error));
+                self.fail_for_storage(stage, &error);
             }
         }
     }
@@ -533,7 +545,7 @@ impl<'r, 's> Scheduler<'r, 's> {
                 match result {
                     Ok(()) => self.end(stage, StageState::Restored, None),
                     Err(error @ StoreError::Damaged { .. }) => self.redo(stage, &error),
-                    Err(error) => self.fail(stage, with_causes(&error)),
+                    Err(error) => self.fail_for_storage(stage, &error),
                 }
             }
         }
@@ -568,6 +580,7 @@ impl<'r, 's> Scheduler<'r, 's> {
                     self.redo(producer, &source);
                 }
             }
+            JobError::Store(error) => self.fail_for_storage(stage, &error),
             other => self.fail(stage, other.text()),
         }
     }
@@ -601,7 +614,19 @@ impl<'r, 's> Scheduler<'r, 's> {
         self.states.set(stage, StageState::Waiting);
     }
 
+    /// The stage failed by itself.
     fn fail(&mut self, stage: StageIndex, reason: String) {
+        self.stage_failed = true;
+        self.give_up(stage, reason);
+    }
+
+    /// The store or the remote failed, and the stage may be as good as ever.
+    fn fail_for_storage(&mut self, stage: StageIndex, error: &dyn Error) {
+        self.storage_failed = true;
+        self.give_up(stage, with_causes(error));
+    }
+
+    fn give_up(&mut self, stage: StageIndex, reason: String) {
         self.failed.get_or_insert_with(|| self.study.get(stage).id.clone());
         self.end(stage, StageState::Failed, Some(reason));
         self.skip_below(stage, "failed");
@@ -665,6 +690,7 @@ impl<'r, 's> Scheduler<'r, 's> {
                 .map(|(stage, record)| (stage, record.fingerprint, record.cost.wall_secs))
                 .collect(),
             published: all().filter_map(record).flat_map(published).collect(),
+            storage_failed: self.storage_failed && !self.stage_failed,
             findings: self.findings,
         }
     }

@@ -14,11 +14,14 @@ use super::mistakes::place;
 use super::{Component, Config, Forecast, Job, Outcome, Output, Ports, Range, Stage, StageError};
 use crate::artifact::ArtifactType;
 use crate::dataset::source::{Archive, Source};
-use crate::dataset::{Amount, DatasetError, Fit, Made, ProjectFiles, Recipe, TestAmount};
+use crate::dataset::{Amount, DatasetError, Fit, Made, Outside, ProjectFiles, Recipe, TestAmount};
 use crate::diagnostic::Diagnostic;
 use crate::event::Event;
 use crate::manifest::Manifest;
-use crate::spec::Node;
+use crate::remote;
+use crate::s3::Location;
+use crate::spec::{Node, Project};
+use crate::store::DOWNLOADS;
 use crate::wording;
 
 /// Name of the training and validation images.
@@ -111,6 +114,17 @@ impl DatasetConfig {
         }
     }
 
+    /// Where the source's bucket is, by the settings of the project at `root`: they are this machine's and
+    /// change nothing about what is read.
+    fn bucket(&self, root: &Path) -> Result<Option<Location>, StageError> {
+        let Some(url) = self.source.address().filter(|url| url.starts_with("s3://")) else {
+            return Ok(None);
+        };
+        let project = Project::open(root).map_err(|mistakes| StageError::caused_by(&mistakes))?;
+        let location = remote::locate(url, &project.remotes);
+        location.map(Some).map_err(|error| StageError::caused_by(&error))
+    }
+
     fn recipe(&self) -> Recipe<'_> {
         Recipe {
             source: &self.source,
@@ -167,13 +181,21 @@ fn source_mistakes(source: &Source, with: &Node) -> Option<Diagnostic> {
             Some(place(with, &["source", given]).blame(mistake, "alone it is of no use"))
         }
         Source::Archive(archive) => archive_mistake(archive, with),
+        Source::S3(s3) if s3.url.is_none() => {
+            let mistake =
+                Diagnostic::error("dataset::bucket_place", "the source `s3` has no `url`").help(
+                    "`url: s3://bucket/prefix` is the prefix that the class folders lie under",
+                );
+            Some(place(with, &["source"]).blame(mistake, "is nowhere"))
+        }
         _ => None,
     }
 }
 
 /// What is wrong with an archive's place.
 fn archive_mistake(archive: &Archive, with: &Node) -> Option<Diagnostic> {
-    let is_web = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+    let is_web =
+        |url: &str| ["https://", "http://", "s3://"].iter().any(|begin| url.starts_with(begin));
     let (text, key, label) = match (&archive.path, &archive.url) {
         (None, None) => ("the archive has neither `path` nor `url`", None, "is nowhere"),
         (Some(_), Some(_)) => {
@@ -182,7 +204,7 @@ fn archive_mistake(archive: &Archive, with: &Node) -> Option<Diagnostic> {
         (None, Some(url)) if !is_web(url) => (
             "the archive's address is not of the web",
             Some("url"),
-            "begins with neither `https://` nor `http://`",
+            "begins with neither `https://`, `http://` nor `s3://`",
         ),
         _ => return None,
     };
@@ -216,6 +238,7 @@ impl Stage for DatasetConfig {
             Source::Leaves(_) => Component { name: "dataset.leaves", version: 1 },
             Source::Folder(_) => Component { name: "dataset.folder", version: 1 },
             Source::Archive(_) => Component { name: "dataset.archive", version: 1 },
+            Source::S3(_) => Component { name: "dataset.s3", version: 1 },
             Source::Idx(_) => Component { name: "dataset.idx", version: 1 },
             Source::Cifar(_) => Component { name: "dataset.cifar", version: 1 },
         };
@@ -242,6 +265,10 @@ impl Stage for DatasetConfig {
         self.source.files()
     }
 
+    fn pin(&self) -> Option<(String, String)> {
+        Some((self.source.address()?.to_owned(), self.source.pin()?))
+    }
+
     /// Makes the dataset: what comes after it can only be timed on it.
     fn forecast(&self, job: &Job<'_>) -> Result<Option<Forecast>, StageError> {
         let began = Instant::now();
@@ -257,7 +284,13 @@ impl Stage for DatasetConfig {
 
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
         let paths = &job.file.paths;
-        let files = ProjectFiles::new(&paths.project, &job.file.files, &paths.scratch);
+        let bucket = self.bucket(&paths.project)?;
+        let outside = Outside {
+            scratch: &paths.scratch,
+            downloads: &paths.store.join(DOWNLOADS),
+            bucket: bucket.as_ref(),
+        };
+        let files = ProjectFiles::new(&paths.project, &job.file.files, outside);
         let watch = |done: u64, total: u64| {
             let (stage, unit) = (job.file.stage.clone(), "images".to_owned());
             job.events.emit(Event::Progress { stage, unit, done, total, note: String::new() });

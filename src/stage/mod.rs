@@ -208,6 +208,11 @@ pub trait Stage: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
+    /// The network source that it reads, and what that must hold: an address and its pin.
+    fn pin(&self) -> Option<(String, String)> {
+        None
+    }
+
     /// What an earlier result is worth, whose manifest differs from the stage's own by `changes`. Where it
     /// goes on, [`Stage::run`] finds the outputs below [`Paths::earlier`].
     fn continuation(&self, changes: &[Change]) -> Continuation {

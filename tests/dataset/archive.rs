@@ -14,7 +14,7 @@ use crate::archive::hostile::all;
 use crate::archive::pack::{TarEntry, file, gz, special, tar, zip, zip_file, zst};
 
 /// Names and pictures of two classes of ten.
-fn pictures() -> Vec<(String, Vec<u8>)> {
+pub(super) fn pictures() -> Vec<(String, Vec<u8>)> {
     let of = |class: &'static str, green: u8| {
         (0..10).map(move |i| (format!("{class}/{class}{i}.png"), png(4, 4, [i, green, 0])))
     };
@@ -33,7 +33,7 @@ fn with(source: &Json) -> Json {
     with
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::new();
     for byte in sha2::Sha256::digest(bytes) {
         let _ = write!(text, "{byte:02x}");
@@ -149,8 +149,26 @@ fn the_network_is_read_only_under_a_digest_that_the_error_gives() {
     let found = project.run(&with(&json!({ "url": url, "sha256": digest }))).unwrap();
     assert_eq!(found.dataset().training.len(), 14);
     let url = serve(vec![answer("200 OK", &bytes)]);
+    let project = Project::new();
     let error = project.failure(&with(&json!({ "url": url, "sha256": hex(b"") })));
     assert!(error.contains("it is not what the study was made with"), "{error}");
+}
+
+#[test]
+fn an_archive_is_fetched_once() {
+    let bytes = gz(&tar(&entries("")));
+    let project = Project::new();
+    // Answers once, and never again.
+    let url = serve(vec![answer("200 OK", &bytes)]);
+    let source = with(&json!({ "url": url, "sha256": hex(&bytes) }));
+    let first = project.run(&source).unwrap();
+    let again = project.run(&source).unwrap();
+    assert_eq!(first.dataset().training.pixels, again.dataset().training.pixels);
+    // What is kept and has gone bad is fetched again, which nobody answers here.
+    let kept = project.path(&format!(".phytotron/downloads/{}", hex(&bytes)));
+    std::fs::remove_file(&kept).unwrap();
+    std::fs::write(&kept, &bytes[1..]).unwrap();
+    assert!(project.failure(&source).contains("cannot fetch"));
 }
 
 #[test]
@@ -162,6 +180,7 @@ fn broken_connections_are_tried_again_and_a_no_is_a_no() {
     let url = serve(vec![whole[..whole.len() / 2].to_vec(), answer("503 Slow Down", b""), whole]);
     project.run(&with(&json!({ "url": url, "sha256": digest }))).unwrap();
     let url = serve(vec![answer("404 Not Found", b"")]);
+    let project = Project::new();
     let error = project.failure(&with(&json!({ "url": url, "sha256": digest })));
     assert!(error.contains("cannot fetch") && error.contains("the server answers 404"), "{error}");
 }

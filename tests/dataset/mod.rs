@@ -8,4 +8,6 @@ mod folder;
 mod idx;
 mod leaves;
 pub(crate) mod project;
+#[cfg(feature = "s3")]
+mod s3;
 mod stage;

@@ -92,7 +92,7 @@ impl Project {
             files,
             paths: Paths {
                 project: self.dir.path().to_owned(),
-                store: PathBuf::new(),
+                store: self.dir.path().join(".phytotron"),
                 scratch: dir.path().to_owned(),
                 outputs: dir.path().to_owned(),
                 checkpoint: PathBuf::new(),

@@ -8,6 +8,7 @@ use crate::cli::args::GcArgs;
 use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
+use crate::dataset::source::SHA256_PIN;
 use crate::manifest::Fingerprint;
 use crate::plan::LockFile;
 use crate::remote::{self, RemoteGc, RemoteGcReport, Room};
@@ -126,10 +127,13 @@ fn keep(store: &Store, runs: usize, terminal: &Terminal) -> Result<Keep, CliErro
             terminal.note(&format!("note: lock file `{}` is gone", lock_file.display()));
             continue;
         }
-        for locked in LockFile::read(&lock_file)?.stages.into_values() {
+        let lock = LockFile::read(&lock_file)?;
+        for locked in lock.stages.into_values() {
             keep.fingerprints.insert(locked.fingerprint);
             keep.trees.extend(locked.outputs.into_values());
         }
+        let pins = lock.sources.values().filter_map(|pin| pin.strip_prefix(SHA256_PIN));
+        keep.downloads.extend(pins.map(str::to_owned));
     }
     keep.fingerprints.extend(recent_results(store, runs)?);
     Ok(keep)
@@ -171,12 +175,13 @@ fn as_json(report: &GcReport, dry_run: bool) -> serde_json::Value {
     json!({ "dry_run": dry_run, "total": freed(report.total()), "freed": sorts })
 }
 
-fn sorts(report: &GcReport) -> [(&'static str, Freed); 7] {
+fn sorts(report: &GcReport) -> [(&'static str, Freed); 8] {
     [
         ("results", report.results),
         ("trees", report.trees),
         ("blobs", report.blobs),
         ("trials", report.trials),
+        ("fetched archives", report.downloads),
         ("work folders", report.work),
         ("quarantined objects", report.quarantine),
         ("leavings of killed processes", report.tmp),

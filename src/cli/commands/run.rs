@@ -186,6 +186,8 @@ fn summary_json(study: &Study, report: &PipelineReport) -> serde_json::Value {
 fn exit(report: &PipelineReport) -> Exit {
     if report.run.interrupted {
         Exit::Interrupted
+    } else if report.run.storage_failed {
+        Exit::Store
     } else if !report.run.ok {
         Exit::StageFailed
     } else if !report.differences.is_empty() {

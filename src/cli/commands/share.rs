@@ -33,9 +33,8 @@ pub(super) fn push(
     store.sync()?;
     let started = Instant::now();
     let mut sent = tier.send(&results, events(terminal).as_ref())?;
-    if args.all {
-        tier.send_trials(&mut sent)?;
-    }
+    // Which children a study has trained nobody wrote down; they are small, and found by what they are.
+    tier.send_trials(&mut sent)?;
     say(&Words { did: "pushed", to: "to", nothing: "push" }, &tier, &sent, started, terminal);
     Ok(exit(&sent))
 }

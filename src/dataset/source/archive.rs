@@ -1,21 +1,20 @@
 //! An archive of classes: a tar or zip with one folder of PNG or JPEG images for each class.
 //!
 //! Nothing is unpacked under a name: files go one after another into one nameless file, where any thread can read
-//! any of them. What archives may hold is `archive`'s; what comes from the network is `web`'s.
+//! any of them. What archives may hold is `archive`'s; what comes from the network is `web`'s and `s3`'s, and kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Write as _};
-use std::os::unix::fs::FileExt as _;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Broken, Group, Item, Opened, PictureError, Pictures, classes};
+use super::packed::{Packed, Place};
+use super::{Broken, Group, Opened, classes};
 use crate::archive::{self, ArchiveError, Entry, EntryKind, Limits};
 use crate::dataset::files::normal;
-use crate::dataset::image_file::decode;
-use crate::dataset::{DatasetError, Picture, ProjectFiles};
+use crate::dataset::{DatasetError, ProjectFiles, bucket};
 use crate::web::{self, Sha256};
 
 /// What an archive of images may hold: more images than fit one disk's patience, none larger than a camera's.
@@ -36,7 +35,7 @@ pub struct Archive {
     /// A file of the project: tar, tar.gz, tar.zst or zip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Where to get it from instead, `https://…` or `http://…`; needs `sha256`.
+    /// Where to get it from instead, `https://…`, `http://…` or `s3://bucket/key`; needs `sha256`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// SHA-256 of the archive, 64 hexadecimal digits. Leave it out once to be told it.
@@ -87,11 +86,14 @@ impl Archive {
         }
     }
 
-    /// The archive at `url`, whole and with the digest that it must have, in a nameless file.
+    /// The archive at `url`, whole and with the digest that it must have; fetched when it is not kept.
     fn download(&self, url: &str, files: ProjectFiles<'_>) -> Result<File, DatasetError> {
-        let mut file = files.nameless()?;
-        let fetched = web::download(url, &mut file, DOWNLOAD_BYTES_MAX);
-        let found = fetched.map_err(|source| DatasetError::Web { url: url.to_owned(), source })?;
+        if let Some(wanted) = &self.sha256
+            && let Some(kept) = files.downloads().kept(wanted)?
+        {
+            return Ok(kept);
+        }
+        let (file, found) = files.downloads().keep(|file| fetch(url, files, file))?;
         if self.sha256.is_none() {
             return Err(DatasetError::NoDigest { url: url.to_owned(), sha256: found.to_string() });
         }
@@ -152,11 +154,13 @@ impl Archive {
     }
 }
 
-/// Where a file's bytes lie among all that was unpacked.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    offset: u64,
-    size: u64,
+/// Fetches what lies at `url`, from the web or a bucket.
+fn fetch(url: &str, files: ProjectFiles<'_>, file: &mut File) -> Result<Sha256, DatasetError> {
+    if url.starts_with("s3://") {
+        return bucket::download(files.bucket()?, file, DOWNLOAD_BYTES_MAX);
+    }
+    let fetched = web::download(url, file, DOWNLOAD_BYTES_MAX);
+    fetched.map_err(|source| DatasetError::Web { url: url.to_owned(), source })
 }
 
 /// The files of an archive in one nameless file.
@@ -211,20 +215,5 @@ impl Unpacked {
             self.file.write_all(&buffer[..read]).map_err(DatasetError::write("unpacked images"))?;
             size += read as u64;
         }
-    }
-}
-
-struct Packed {
-    file: File,
-    places: Vec<Place>,
-}
-
-impl Pictures for Packed {
-    fn picture(&self, item: &Item) -> Result<Picture, PictureError> {
-        let Place { offset, size } = self.places[item.place];
-        let mut bytes = vec![0; usize::try_from(size).expect("files above 512 MiB were refused")];
-        let read = self.file.read_exact_at(&mut bytes, offset);
-        read.map_err(|error| PictureError::Fatal(DatasetError::read("unpacked images")(error)))?;
-        decode(&item.name, &bytes).map_err(PictureError::Broken)
     }
 }

@@ -9,7 +9,6 @@ use crate::event::Event;
 use crate::plan::StageIndex;
 use crate::record::StageRecord;
 use crate::remote::RemoteError;
-use crate::run::error::with_causes;
 use crate::run::states::StageState;
 
 impl<'r> Scheduler<'r, '_> {
@@ -60,7 +59,7 @@ impl<'r> Scheduler<'r, '_> {
                 self.know(stage, record, false);
             }
             Ok(Some(reason)) => self.redo(stage, &reason),
-            Err(error) => self.fail(stage, with_causes(&error)),
+            Err(error) => self.fail_for_storage(stage, &error),
         }
     }
 
