@@ -19,8 +19,14 @@ use super::{Location, S3Error};
 
 const MIB: u64 = 1 << 20;
 
-/// What is larger goes in parts of this size, so that a broken connection costs one of them.
+/// What is larger goes in parts, of this size at least: a broken connection costs one of them.
 const PART_BYTES: u64 = 8 * MIB;
+
+/// Parts that an object has at most before they grow to [`LARGE_PART_BYTES`]: each costs a round trip.
+const PARTS_FEW: u64 = 32;
+
+/// Parts grow to this size, and beyond it only where there would be too many.
+const LARGE_PART_BYTES: u64 = 16 * MIB;
 
 /// Parts of one object; the protocol's limit.
 const PARTS_MAX: u64 = 10_000;
@@ -193,7 +199,10 @@ impl Client {
             .body(ByteStream::from(bytes));
         let location = self.location.clone();
         async move {
-            let sent = request.customize().config_override(patience).send().await;
+            // A part has a checksum on its way and all of it a digest: another SHA-256 of every byte, for the
+            // signature, would only take time.
+            let request = request.customize().disable_payload_signing();
+            let sent = request.config_override(patience).send().await;
             let sent = sent.map_err(|error| failure(&location, "write", &error))?;
             Ok(CompletedPart::builder()
                 .part_number(number)
@@ -282,7 +291,8 @@ fn is_at_end(source: &mut dyn Read) -> io::Result<()> {
 
 /// The size of all parts but the last.
 fn part_bytes(size: u64) -> u64 {
-    size.div_ceil(PARTS_MAX).max(PART_BYTES).next_multiple_of(MIB)
+    let few = size.div_ceil(PARTS_FEW).clamp(PART_BYTES, LARGE_PART_BYTES);
+    size.div_ceil(PARTS_MAX).max(few).next_multiple_of(MIB)
 }
 
 /// Waits for an answer as long as the bytes before it may take, too. That nothing moves is noticed by the
@@ -318,7 +328,8 @@ mod tests {
     #[test]
     fn parts_are_few_enough_and_no_smaller_than_they_must_be() {
         assert_eq!(part_bytes(PART_BYTES + 1), PART_BYTES);
-        assert_eq!(part_bytes(80_000 * MIB), PART_BYTES);
+        assert_eq!(part_bytes(PART_BYTES * PARTS_FEW), PART_BYTES);
+        assert_eq!(part_bytes(80_000 * MIB), LARGE_PART_BYTES);
         for size in [1 << 30, 1 << 40, (1 << 40) + 1, 5 << 40] {
             let part = part_bytes(size);
             assert!(size.div_ceil(part) <= PARTS_MAX && part.is_multiple_of(MIB), "{size}");
