@@ -47,12 +47,11 @@ impl Tier<'_> {
         // `gc` must not sweep what is on its way.
         let _publishing = self.store.publishing()?;
         drop(self.inventory()?);
-        let checks = parallel::map(results, self.remote()?.width(), |result| {
-            self.check(result).or_else(|error| match error.concerns_one() {
-                true => Ok(left(result, &error.to_string())),
-                false => Err(error),
-            })
-        })?;
+        let checks =
+            parallel::map(results, self.remote()?.width(), |result| match self.check(result) {
+                Err(error) if error.concerns_one() => Ok(left(result, &error.to_string())),
+                other => other,
+            })?;
         let mut parcels = Vec::new();
         for check in checks {
             match check {

@@ -114,6 +114,16 @@ enum Work {
     PutBack,
 }
 
+/// Whose fault a run's failures are; a stage's own counts more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    #[default]
+    Nobody,
+    /// The store's or the remote's.
+    Storage,
+    Stage,
+}
+
 /// What a job's thread reports.
 enum Report {
     Computed { stage: StageIndex, result: Result<Computed, JobError>, attempts: u32, secs: f64 },
@@ -171,10 +181,8 @@ struct Scheduler<'r, 's> {
     /// Orphans of killed runs are looked for once, before the first stage is computed.
     has_swept: bool,
     failed: Option<StageId>,
-    /// A stage failed by itself.
-    stage_failed: bool,
-    /// The store or the remote failed under a stage.
-    storage_failed: bool,
+    /// Whose fault it is that something failed.
+    fault: Fault,
     findings: Vec<Finding>,
 }
 
@@ -203,8 +211,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             held: BTreeMap::new(),
             has_swept: false,
             failed: None,
-            stage_failed: false,
-            storage_failed: false,
+            fault: Fault::default(),
             findings: Vec::new(),
         }
     }
@@ -616,13 +623,13 @@ impl<'r, 's> Scheduler<'r, 's> {
 
     /// The stage failed by itself.
     fn fail(&mut self, stage: StageIndex, reason: String) {
-        self.stage_failed = true;
+        self.fault = Fault::Stage;
         self.give_up(stage, reason);
     }
 
     /// The store or the remote failed, and the stage may be as good as ever.
     fn fail_for_storage(&mut self, stage: StageIndex, error: &dyn Error) {
-        self.storage_failed = true;
+        self.fault = self.fault.max(Fault::Storage);
         self.give_up(stage, with_causes(error));
     }
 
@@ -690,7 +697,7 @@ impl<'r, 's> Scheduler<'r, 's> {
                 .map(|(stage, record)| (stage, record.fingerprint, record.cost.wall_secs))
                 .collect(),
             published: all().filter_map(record).flat_map(published).collect(),
-            storage_failed: self.storage_failed && !self.stage_failed,
+            storage_failed: self.fault == Fault::Storage,
             findings: self.findings,
         }
     }
