@@ -96,7 +96,9 @@ impl Site {
             };
             self.store.put_record(&record, false).expect("it is kept");
         }
-        LockFile::default().update(&self.lock_path(), locked, &|_| true).expect("a lock file");
+        LockFile::default()
+            .update(&self.lock_path(), locked, BTreeMap::new(), &|_| true)
+            .expect("a lock file");
         let finished = Finished {
             study: &study,
             reads: planner.reads(),

@@ -49,7 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let interrupt = Interrupt::new()?;
     let update = LockUse::Update;
-    let report = run::pipeline(&request, &study, &store, &options, update, &interrupt, &Silent)?;
+    let report =
+        run::pipeline(&request, &study, (&store).into(), &options, update, &interrupt, &Silent)?;
     for end in report.run.stages {
         println!("{} {} {:?}", end.stage, ending_word(end.ending), end.metrics);
     }

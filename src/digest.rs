@@ -3,6 +3,7 @@
 //! Knows nothing of files or stores; whoever reads bytes feeds them to a [`Hasher`].
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -107,6 +108,17 @@ impl Hasher {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest(*self.0.finalize().as_bytes())
+    }
+}
+
+impl io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

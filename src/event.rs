@@ -64,6 +64,8 @@ pub enum Event {
         loss: f64,
         accuracy: Option<f64>,
     },
+    /// `done` of `total` objects and `bytes` of `bytes_total` have moved; `what` is `pushing to lab`.
+    Transfer { what: String, done: u64, total: u64, bytes: u64, bytes_total: u64 },
     /// Something a person should read.
     Warning { stage: Option<StageId>, text: String },
     /// An attempt failed and another follows.

@@ -5,21 +5,25 @@
 
 // F0: words that everybody uses.
 pub mod digest;
+pub mod parallel;
 pub mod span;
 pub mod wording;
 
 // F1: facts without behaviour, and what they are made of.
+pub mod archive;
 pub mod artifact;
 pub mod diagnostic;
 pub mod manifest;
 pub mod net;
 pub mod seed;
 pub mod statistics;
+pub mod web;
 
 // F2: what is said and what is kept.
 pub mod event;
 pub mod record;
 pub mod results;
+pub mod s3;
 
 // F3: rooms that know one thing each.
 pub mod dataset;
@@ -29,8 +33,9 @@ pub mod space;
 pub mod spec;
 pub mod store;
 
-// F4: the science on top of them.
+// F4: the science on top of them, and stores behind the store.
 pub mod export;
+pub mod remote;
 pub mod report;
 pub mod search;
 pub mod train;
@@ -41,7 +46,8 @@ pub mod stage;
 // F6: what has to run, and why.
 pub mod plan;
 
-// F7: running it.
+// F7: running it, and handing it over.
+pub mod bundle;
 pub mod run;
 
 // F8: talking to people.

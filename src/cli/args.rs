@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::trial_field::{Bound, Field};
@@ -65,6 +65,24 @@ Examples:
   phytotron predict out/quickstart/retrain photos/      every PNG and JPEG image in a folder
   phytotron predict out/quickstart/retrain photos/ --top 1 --json";
 
+const PUSH_EXAMPLES: &str = "\
+Examples:
+  phytotron push study.yaml                  all results that the study has now
+  phytotron push --run last                  what the last run used and made
+  phytotron push --all --remote lab          everything in the store, with the trial cache
+
+Remotes are set up in phytotron.yaml:
+  remote:
+    lab: { kind: s3, bucket: nas-lab, prefix: leaves }
+    disk: { kind: dir, path: /mnt/lab/phytotron }";
+
+const PULL_EXAMPLES: &str = "\
+Examples:
+  phytotron pull study.yaml                  all results of the study that the remote has
+  phytotron pull --run last                  what the last run used, if it is gone here
+  phytotron pull --all --remote lab          everything, with the trial cache
+  phytotron run study.yaml --remote lab      fetch what is there and compute the rest";
+
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
@@ -108,7 +126,7 @@ pub(crate) enum Command {
     Log(LogArgs),
     /// Show one run: stages, costs, headline numbers, curves
     Show(ShowArgs),
-    /// Compare two runs: parameters, artifacts, numbers, costs
+    /// Compare two runs (parameters, artifacts, numbers, costs) or two pipelines
     Diff(DiffArgs),
     /// List the networks that the searches of a pipeline looked at
     #[command(after_help = TRIALS_EXAMPLES)]
@@ -121,10 +139,20 @@ pub(crate) enum Command {
     /// Say which classes a trained network sees in images
     #[command(after_help = PREDICT_EXAMPLES)]
     Predict(PredictArgs),
-    /// Compute a pipeline again in a scratch store and compare with its lock file
+    /// Compute a pipeline or a bundle again in a scratch store and compare with its lock file
     Verify(VerifyArgs),
+    /// Put a study into one file: spec, lock, declared files, results
+    Pack(PackArgs),
+    /// Make a project from such a file; nothing in it is trusted
+    Unpack(UnpackArgs),
     /// Check every object of the store
     Fsck(FsckArgs),
+    /// Send results to a remote, only what is missing there
+    #[command(after_help = PUSH_EXAMPLES)]
+    Push(ShareArgs),
+    /// Fetch results from a remote, only what is missing here
+    #[command(after_help = PULL_EXAMPLES)]
+    Pull(ShareArgs),
     /// Free what no lock file and no recent run needs
     Gc(GcArgs),
     /// List the stage kinds with their parameters
@@ -205,6 +233,15 @@ pub(crate) struct RunArgs {
     /// Plan from the files instead of the last run's snapshot
     #[arg(long)]
     pub(crate) no_snapshot: bool,
+    /// Fetch results that this remote of phytotron.yaml has instead of computing them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remote: Option<String>,
+    /// With --remote: send there what it lacks, each result as soon as it is computed
+    #[arg(long, requires = "remote")]
+    pub(crate) push: bool,
+    /// Put the outputs into a bucket for people to open: `s3://bucket/prefix`
+    #[arg(long, value_name = "URL")]
+    pub(crate) export: Option<String>,
     /// Progress as bars, plain lines, or none [default: bars on a terminal]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) progress: Option<ProgressArg>,
@@ -228,6 +265,9 @@ pub(crate) struct PlanArgs {
     pub(crate) pipeline: PipelineArgs,
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
+    /// Look also at what this remote of phytotron.yaml has
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remote: Option<String>,
     /// Time a few networks of each stage for a few steps, and say what a run would cost
     #[arg(long)]
     pub(crate) calibrate: bool,
@@ -297,9 +337,9 @@ pub(crate) struct ShowArgs {
 /// `diff`.
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// A run's id or its beginning
+    /// A run's id or its beginning, or a pipeline's file
     pub(crate) before: String,
-    /// The run to compare with
+    /// The run or pipeline to compare with
     pub(crate) after: String,
 }
 
@@ -393,6 +433,48 @@ pub(crate) struct VerifyArgs {
     /// Stages running at once [default: number of cores]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) jobs: Option<u32>,
+    /// Compute only this share of the stages, above 0 and below 1; the others' results are taken as they are
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) sample: Option<f64>,
+    /// Which stages a sample holds: another seed, others
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "sample")]
+    pub(crate) seed: u64,
+}
+
+/// `pack`.
+#[derive(Debug, Args)]
+pub(crate) struct PackArgs {
+    /// The pipeline's file
+    pub(crate) pipeline: PathBuf,
+    /// The file to write: NAME.tar.zst, or NAME.tar [default: PIPELINE.tar.zst]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Whose outputs to pack: those of every stage, of the final and published ones, or none
+    #[arg(long, value_enum, default_value = "all")]
+    pub(crate) outputs: OutputsArg,
+    /// Leave out results and data: kilobytes, for handing in
+    #[arg(long, conflicts_with = "outputs")]
+    pub(crate) spec_only: bool,
+}
+
+/// Whose outputs to pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputsArg {
+    /// Every stage's.
+    All,
+    /// Those of final and published stages.
+    Final,
+    /// Nobody's.
+    None,
+}
+
+/// `unpack`.
+#[derive(Debug, Args)]
+pub(crate) struct UnpackArgs {
+    /// The bundle
+    pub(crate) bundle: PathBuf,
+    /// The project's folder, new or empty [default: the bundle's name]
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// `fsck`.
@@ -401,6 +483,26 @@ pub(crate) struct FsckArgs {
     /// Look only at names, sizes and checksums, not at every blob's content
     #[arg(long)]
     pub(crate) quick: bool,
+}
+
+/// `push` and `pull`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["pipeline", "run", "all"])))]
+pub(crate) struct ShareArgs {
+    /// The results of this pipeline
+    pub(crate) pipeline: Option<PathBuf>,
+    /// Set a parameter of the pipeline
+    #[arg(short = 'p', long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+    /// The results that a run of this store used or made: its id, the beginning of one, or `last`
+    #[arg(long, value_name = "RUN")]
+    pub(crate) run: Option<String>,
+    /// Every result, and with `pull` the trial cache, which every `push` sends
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The remote [default: the only one in phytotron.yaml]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) remote: Option<String>,
 }
 
 /// `gc`.
@@ -412,9 +514,19 @@ pub(crate) struct GcArgs {
     /// Keep what the last N runs computed [default: `keep_runs` of phytotron.yaml, or 10]
     #[arg(long, value_name = "N")]
     pub(crate) keep_runs: Option<usize>,
-    /// Keep what is younger than this: 30m, 12h, 7d
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time)]
-    pub(crate) grace: Time,
+    /// Keep what is younger than this: 30m, 12h, 7d [default: 1h, or 7d at a remote]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) grace: Option<Time>,
+    /// Sweep this remote instead: say what no result there needs; --delete removes it
+    #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
+    pub(crate) remote: Option<String>,
+    /// With --remote: remove it
+    #[arg(long, requires = "remote")]
+    pub(crate) delete: bool,
+    /// With --remote: also results that no lock file known here and no recent run names; other people's
+    /// lock files are not known here
+    #[arg(long, requires = "remote")]
+    pub(crate) results: bool,
 }
 
 /// `kinds`.
@@ -470,6 +582,12 @@ fn format(text: &str) -> Result<Format, String> {
 fn at_least_one(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| format!("`{text}` is no whole number above 0"))
+}
+
+/// Reads a share such as `0.3`.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    share.ok_or_else(|| format!("`{text}` is no share: write 0.3 for three stages of ten"))
 }
 
 /// Splits `key=value`.

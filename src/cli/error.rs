@@ -4,9 +4,11 @@ use serde_json::json;
 
 use super::diagnostics;
 use super::exit::Exit;
+use crate::bundle::BundleError;
 use crate::dataset::DatasetError;
 use crate::diagnostic::Diagnostics;
 use crate::plan::PlanError;
+use crate::remote::RemoteError;
 use crate::results::ResultsError;
 use crate::run::RunError;
 use crate::stage::StageError;
@@ -40,6 +42,12 @@ pub(crate) enum CliError {
     /// A trained network could not be used.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The remote failed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// A bundle could not be packed or unpacked.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// The request makes no sense here.
     #[error("{0}")]
     Usage(String),
@@ -76,11 +84,25 @@ impl CliError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Pipeline(_) => Exit::InvalidPipeline,
+            Self::Remote(RemoteError::Unknown { .. } | RemoteError::BadAddress { .. }) => {
+                Exit::Usage
+            }
             Self::Store(_)
-            | Self::Plan(PlanError::Store(_))
-            | Self::Run(RunError::Store(_) | RunError::Plan(PlanError::Store(_))) => Exit::Store,
+            | Self::Remote(_)
+            | Self::Plan(PlanError::Store(_) | PlanError::Remote(_))
+            | Self::Bundle(
+                BundleError::Store(_)
+                | BundleError::Plan(PlanError::Store(_) | PlanError::Remote(_)),
+            )
+            | Self::Run(
+                RunError::Store(_) | RunError::Plan(PlanError::Store(_) | PlanError::Remote(_)),
+            ) => Exit::Store,
+            Self::Bundle(BundleError::Archive { .. } | BundleError::Refused { .. }) => {
+                Exit::CheckFailed
+            }
             Self::Plan(_)
             | Self::Run(_)
+            | Self::Bundle(_)
             | Self::Stage(_)
             | Self::Results(_)
             | Self::Dataset(_)

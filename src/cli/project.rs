@@ -6,10 +6,12 @@ use super::args::{Global, PipelineArgs, SelectionArgs};
 use super::error::CliError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::{self, PlanError, Request, Selected, Selection, Study};
+use crate::remote::{self, Tier};
 use crate::run;
-use crate::spec::{Durability, Project};
+use crate::spec::{Durability, PROJECT_FILE, Project, RemoteSettings};
 use crate::stage::Registry;
 use crate::store::{Store, StoreOptions};
+use crate::wording;
 
 /// The project that a command works in.
 #[derive(Debug)]
@@ -25,6 +27,13 @@ impl Workplace {
     pub(crate) fn find(global: &Global, pipeline: Option<&Path>) -> Result<Self, CliError> {
         let project = Project::find(pipeline.unwrap_or(Path::new(".")))?;
         let store = global.store.clone().unwrap_or_else(|| project.store.clone());
+        Ok(Self { project, store })
+    }
+
+    /// The project at `folder` with its own store, whatever the command line says.
+    pub(crate) fn alone(folder: &Path) -> Result<Self, CliError> {
+        let project = Project::find(folder)?;
+        let store = project.store.clone();
         Ok(Self { project, store })
     }
 
@@ -58,6 +67,38 @@ impl Workplace {
     pub(crate) fn load(&self, args: &PipelineArgs) -> Result<(Study, Vec<Diagnostic>), CliError> {
         let registry = Registry::standard();
         Ok(plan::load(&self.project, &args.pipeline, &args.params, &registry)?)
+    }
+
+    /// The settings of the remote `name`, or of the only one, with its name.
+    pub(crate) fn remote(&self, name: Option<&str>) -> Result<(&str, &RemoteSettings), CliError> {
+        let remotes = &self.project.remotes;
+        let name = match (name, remotes.keys().next()) {
+            (Some(name), _) => name,
+            (None, Some(only)) if remotes.len() == 1 => only,
+            (None, _) => {
+                let names: Vec<&String> = remotes.keys().collect();
+                let help = match names.as_slice() {
+                    [] => format!("set one up under `remote:` in {PROJECT_FILE}"),
+                    names => format!("choose with `--remote`: {}", wording::list(names)),
+                };
+                return Err(CliError::Usage(format!("which remote? {help}")));
+            }
+        };
+        let settings = remote::find(remotes, name)?;
+        let (name, _) = remotes.get_key_value(name).expect("BUG: a remote was found by its name");
+        Ok((name, settings))
+    }
+
+    /// `store` with the remote `name` behind it. Nothing is asked of the remote yet.
+    pub(crate) fn tier<'s>(
+        &self,
+        store: &'s Store,
+        name: Option<&str>,
+        push: bool,
+    ) -> Result<Tier<'s>, CliError> {
+        let (name, settings) = self.remote(name)?;
+        let pushes = push || settings.pushes();
+        Ok(Tier::of(store, settings, &self.project.root, name, pushes))
     }
 
     /// Nothing that the `selected` stages declare is absent; otherwise all that is, with its places.

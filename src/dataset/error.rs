@@ -3,6 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::archive::ArchiveError;
+use crate::s3::S3Error;
+use crate::web::WebError;
+
 /// Why a dataset could not be read, made or written.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
@@ -82,6 +86,112 @@ pub enum DatasetError {
     NoClass {
         /// The image.
         name: String,
+    },
+    /// A folder inside a class folder of an archive.
+    #[error(
+        "`{archive}` has a folder `{folder}` where images should be: set `source.root: {root}` if its classes \
+         lie there"
+    )]
+    DeeperClass {
+        /// The archive.
+        archive: String,
+        /// The folder in it.
+        folder: String,
+        /// The folder around it.
+        root: String,
+    },
+    /// An archive without a file below its root.
+    #[error("`{archive}` has no file below `{root}`; it holds {folders}")]
+    NothingInArchive {
+        /// The archive.
+        archive: String,
+        /// The root that was asked for.
+        root: String,
+        /// What stands at its top.
+        folders: String,
+    },
+    /// An archive that must not be used.
+    #[error("the archive cannot be used")]
+    Archive(#[from] ArchiveError),
+    /// An archive from the network whose digest nobody gave.
+    #[error(
+        "`{url}` is only read under a digest; if you trust it, add `sha256: {sha256}` to `source`"
+    )]
+    NoDigest {
+        /// Its address.
+        url: String,
+        /// What it has.
+        sha256: String,
+    },
+    /// An archive with another digest than the one given.
+    #[error(
+        "`{name}` has the SHA-256 {found}, and {wanted} was given: it is not what the study was made with"
+    )]
+    OtherDigest {
+        /// Its path or address.
+        name: String,
+        /// The one given.
+        wanted: String,
+        /// What it has.
+        found: String,
+    },
+    /// A prefix of a bucket whose listing nobody pinned.
+    #[error(
+        "`{url}` ({objects}, {bytes}) is only read under the digest of its listing; if you trust it, add \
+         `listing: {listing}` to `source`"
+    )]
+    NoListing {
+        /// Its address.
+        url: String,
+        /// What its listing has.
+        listing: String,
+        /// How many it lists, for people.
+        objects: String,
+        /// Of how many bytes, for people.
+        bytes: String,
+    },
+    /// A prefix of a bucket with another listing than the one pinned.
+    #[error(
+        "`{url}` holds other objects than the study was made with: its listing has the digest {found}, and \
+         {wanted} was given"
+    )]
+    OtherListing {
+        /// Its address.
+        url: String,
+        /// The one given.
+        wanted: String,
+        /// What it has.
+        found: String,
+    },
+    /// Nothing lies there.
+    #[error("there is nothing at `{url}`")]
+    NoObject {
+        /// Its address.
+        url: String,
+    },
+    /// A bucket failed.
+    #[error("cannot read `{url}`")]
+    Bucket {
+        /// Its address.
+        url: String,
+        /// Why.
+        #[source]
+        source: S3Error,
+    },
+    /// This program was built without S3.
+    #[error("`{url}`: this phytotron was built without the feature `s3`")]
+    WithoutS3 {
+        /// Its address.
+        url: String,
+    },
+    /// A file could not be fetched.
+    #[error("cannot fetch `{url}`")]
+    Web {
+        /// Its address.
+        url: String,
+        /// Why.
+        #[source]
+        source: WebError,
     },
     /// A class without images.
     #[error("class `{class}` has no image: remove it, or add images")]

@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::DatasetError;
-use crate::digest::Digest;
+use super::downloads::Downloads;
+use crate::digest::{Digest, Hasher};
+use crate::s3::Location;
 use crate::wording;
 
 /// No file of a source is larger; the largest sets come in several.
@@ -20,13 +23,29 @@ const FILE_MAX: u64 = 16 << 30;
 pub struct ProjectFiles<'a> {
     root: &'a Path,
     planned: &'a BTreeMap<String, Digest>,
+    outside: Outside<'a>,
+}
+
+/// What lies outside of the project.
+#[derive(Debug, Clone, Copy)]
+pub struct Outside<'a> {
+    /// A folder for what must be put aside meanwhile.
+    pub scratch: &'a Path,
+    /// The folder of archives that were fetched before.
+    pub downloads: &'a Path,
+    /// Where the source's `s3://…` is; none when it has no such address.
+    pub bucket: Option<&'a Location>,
 }
 
 impl<'a> ProjectFiles<'a> {
     /// The files `planned` below the folder `root`.
     #[must_use]
-    pub fn new(root: &'a Path, planned: &'a BTreeMap<String, Digest>) -> Self {
-        Self { root, planned }
+    pub fn new(
+        root: &'a Path,
+        planned: &'a BTreeMap<String, Digest>,
+        outside: Outside<'a>,
+    ) -> Self {
+        Self { root, planned, outside }
     }
 
     /// Everything in the file at `path`.
@@ -51,6 +70,49 @@ impl<'a> ProjectFiles<'a> {
             Err(error) => return Err(DatasetError::read(path)(error)),
         };
         if Digest::of(&bytes) == *planned { Ok(bytes) } else { Err(DatasetError::Changed { path }) }
+    }
+
+    /// Hands the open file at `path` to `reader`, for what is too large for memory or read in many places.
+    ///
+    /// # Errors
+    /// [`DatasetError::Changed`] when its content is not what was planned, or was changed while it was read.
+    pub(crate) fn read_through<T>(
+        &self,
+        path: &str,
+        reader: impl FnOnce(&mut File) -> Result<T, DatasetError>,
+    ) -> Result<T, DatasetError> {
+        let path = normal(path);
+        let Some(planned) = self.planned.get(&path) else {
+            return Err(DatasetError::NoFile { path });
+        };
+        let changed = || DatasetError::Changed { path: path.clone() };
+        let mut file = File::open(self.root.join(&path)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => changed(),
+            _ => DatasetError::read(&path)(error),
+        })?;
+        let before = written(&file).map_err(DatasetError::read(&path))?;
+        if digest_of(&mut file).map_err(DatasetError::read(&path))? != *planned {
+            return Err(changed());
+        }
+        let read = reader(&mut file);
+        let after = written(&file).map_err(DatasetError::read(&path))?;
+        if before == after { read } else { Err(changed()) }
+    }
+
+    /// A file without a name: gone when it is closed, however the stage ends.
+    pub(crate) fn nameless(&self) -> Result<File, DatasetError> {
+        let scratch = self.outside.scratch;
+        tempfile::tempfile_in(scratch).map_err(DatasetError::write(scratch))
+    }
+
+    /// Archives that were fetched before.
+    pub(crate) fn downloads(&self) -> Downloads<'a> {
+        Downloads(self.outside.downloads)
+    }
+
+    /// The bucket that the source names.
+    pub(crate) fn bucket(&self) -> Result<&'a Location, DatasetError> {
+        self.outside.bucket.ok_or_else(|| DatasetError::NoObject { url: String::new() })
     }
 
     /// Paths of the planned files below `folder`, relative to it, in order.
@@ -91,6 +153,21 @@ fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Size and times of the last write: what a write to an open file changes.
+fn written(file: &File) -> io::Result<[i64; 5]> {
+    let metadata = file.metadata()?;
+    let size = metadata.len().cast_signed();
+    Ok([size, metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()])
+}
+
+/// Digest of the whole file, which stands at its beginning after.
+fn digest_of(file: &mut File) -> io::Result<Digest> {
+    let mut hasher = Hasher::new();
+    io::copy(file, &mut hasher)?;
+    file.rewind()?;
+    Ok(hasher.digest())
+}
+
 /// A path as the plan writes it: `./data//leaves/` is `data/leaves`. An absolute path stays one.
 pub(crate) fn normal(path: &str) -> String {
     let root = if path.starts_with('/') { "/" } else { "" };
@@ -103,6 +180,10 @@ pub(crate) fn normal(path: &str) -> String {
 mod tests {
     use super::*;
 
+    fn outside(folder: &Path) -> Outside<'_> {
+        Outside { scratch: folder, downloads: folder, bucket: None }
+    }
+
     #[test]
     fn what_differs_from_the_plan_is_not_handed_out() {
         let dir = tempfile::tempdir().unwrap();
@@ -111,7 +192,7 @@ mod tests {
             ("a".to_owned(), Digest::of(b"leaf")),
             ("gone".to_owned(), Digest::of(b"leaf")),
         ]);
-        let files = ProjectFiles::new(dir.path(), &planned);
+        let files = ProjectFiles::new(dir.path(), &planned, outside(dir.path()));
         assert_eq!(files.read("./a").unwrap(), b"leaf");
         assert!(matches!(files.read("gone"), Err(DatasetError::Changed { .. })));
         assert!(matches!(files.read("b"), Err(DatasetError::NoFile { .. })));
@@ -125,7 +206,8 @@ mod tests {
             .into_iter()
             .map(|path| (path.to_owned(), Digest::of(b"")))
             .collect();
-        let files = ProjectFiles::new(Path::new("/nowhere"), &planned);
+        let files =
+            ProjectFiles::new(Path::new("/nowhere"), &planned, outside(Path::new("/nowhere")));
         assert_eq!(files.below("x/").collect::<Vec<_>>(), ["a/1", "b"]);
         assert_eq!(files.below(".").count(), 3);
     }

@@ -145,7 +145,7 @@ impl Recipe<'_> {
     }
 
     fn refuse_broken(&self, parts: [&Part; 3]) -> Result<(), DatasetError> {
-        if matches!(self.source, Source::Folder(folder) if folder.broken == Broken::Skip) {
+        if self.source.broken() == Broken::Skip {
             return Ok(());
         }
         let mut broken: Vec<&BrokenImage> = parts.iter().flat_map(|part| &part.broken).collect();

@@ -4,7 +4,9 @@
 
 mod amount;
 mod artifact;
+mod bucket;
 pub(crate) mod csv;
+mod downloads;
 mod error;
 mod files;
 mod image_file;
@@ -19,7 +21,7 @@ pub use crate::results::Fit;
 pub use amount::{Amount, TestAmount};
 pub use artifact::{CARD_FILE, FORMAT, IMAGES_FILE, INDEX_FILE, validate};
 pub use error::DatasetError;
-pub use files::ProjectFiles;
+pub use files::{Outside, ProjectFiles};
 pub use image_file::{images_below, read_image};
 pub use make::{Made, Recipe, Watch};
 

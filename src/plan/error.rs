@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::manifest::Fingerprint;
+use crate::remote::RemoteError;
 use crate::store::StoreError;
 
 /// Why no plan could be made of a valid pipeline.
@@ -11,6 +12,9 @@ pub enum PlanError {
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The remote could not be read.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// A project file that a stage reads cannot be read.
     #[error("stage `{stage}` reads `{path}`: {reason}")]
     Input {

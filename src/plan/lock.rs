@@ -1,9 +1,12 @@
 //! The lock file: which results a pipeline had, for git and for other people.
 //!
 //! Sorted by stage and free of times and hosts, so that a diff of it shows just the results that
-//! changed.
+//! changed. Laid out for git: a stage is a block of three lines with a blank one after it. So two branches that
+//! changed or added different stages merge by themselves unless they add at one place, and a conflict never begins
+//! inside a block: git draws conflicts together over up to three equal lines.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,13 +48,14 @@ pub struct LockFile {
 }
 
 /// How a lock file lies on disk.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    format: u32,
+    #[serde(rename = "format")]
+    _format: u32,
     #[serde(default)]
     stages: BTreeMap<String, LockedStage>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default)]
     sources: BTreeMap<String, String>,
 }
 
@@ -112,24 +116,41 @@ impl LockFile {
     /// The text of the file.
     #[must_use]
     pub fn text(&self) -> String {
-        let document = Document {
-            format: LOCK_FORMAT,
-            stages: self.stages.clone(),
-            sources: self.sources.clone(),
-        };
-        let yaml = serde_yaml::to_string(&document).expect("BUG: a lock file is plain YAML");
-        format!("{HEAD}{yaml}")
+        let mut text = format!("{HEAD}format: {LOCK_FORMAT}\n");
+        if !self.stages.is_empty() {
+            text.push_str("stages:\n");
+        }
+        for (id, stage) in &self.stages {
+            let outputs: Vec<String> = stage
+                .outputs
+                .iter()
+                .map(|(name, tree)| format!("{}: {tree}", key_in_braces(name)))
+                .collect();
+            let (id, fingerprint, outputs) = (key(id), stage.fingerprint, outputs.join(", "));
+            let _ = write!(
+                text,
+                "  {id}:\n    fingerprint: {fingerprint}\n    outputs: {{{outputs}}}\n\n"
+            );
+        }
+        if !self.sources.is_empty() {
+            text.push_str("sources:\n");
+        }
+        for (address, pin) in &self.sources {
+            let _ = write!(text, "  {}: {}\n\n", quoted(address), quoted(pin));
+        }
+        text
     }
 
-    /// Takes over `fresh` stages, drops those that `is_current` denies, and replaces the file at
-    /// `path` in one step when that changes it. Returns whether it did.
+    /// Takes over `fresh` stages and the pins `sources`, drops stages that `is_current` denies, and replaces the
+    /// file at `path` in one step when that changes it. Returns whether it did.
     pub fn update(
         &self,
         path: &Path,
         fresh: BTreeMap<String, LockedStage>,
+        sources: BTreeMap<String, String>,
         is_current: &dyn Fn(&str) -> bool,
     ) -> Result<bool, PlanError> {
-        let mut new = self.clone();
+        let mut new = Self { stages: self.stages.clone(), sources };
         new.stages.retain(|stage, _| is_current(stage));
         new.stages.extend(fresh);
         if new == *self {
@@ -174,6 +195,21 @@ impl LockedStage {
     }
 }
 
+/// A key as it stands on a line of its own: plain where it cannot be taken for anything else.
+fn key(text: &str) -> String {
+    lines::word(text).map_or_else(|| quoted(text), str::to_owned)
+}
+
+/// A key as it stands in braces, where brackets and commas mean more.
+fn key_in_braces(text: &str) -> String {
+    lines::word_in_braces(text).map_or_else(|| quoted(text), str::to_owned)
+}
+
+/// Text in JSON's quotes, which are YAML's too.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// A reader of just the lines that [`LockFile::text`] writes: fifteen times as fast as a YAML reader,
 /// which would take most of the time of a run that has nothing to do. Anything else is left to YAML.
 mod lines {
@@ -184,6 +220,9 @@ mod lines {
     use super::{LOCK_FORMAT, LockFile, LockedStage};
     use crate::digest::Digest;
 
+    /// The line before the pins.
+    const SOURCES: &str = "sources:";
+
     /// Everything, or nothing when one line is of another form.
     pub(super) fn read(text: &str) -> Option<LockFile> {
         let mut lines = text.lines().peekable();
@@ -193,42 +232,67 @@ mod lines {
         }
         let mut lock = LockFile::default();
         if lines.next()? == "stages:" {
-            while let Some(line) = lines.next() {
+            while let Some(line) = lines.next_if(|line| *line != SOURCES) {
                 let id = word(line.strip_prefix("  ")?.strip_suffix(':')?)?;
                 let locked = stage(&mut lines)?;
                 if lock.stages.insert(id.to_owned(), locked).is_some() {
                     return None;
                 }
             }
+            if lines.next().is_some() {
+                lock.sources = sources(&mut lines)?;
+            }
         }
-        // Also where `stages: {}` or sources stand.
+        // Also where `stages: {}` stands.
         (lines.next().is_none() && !lock.stages.is_empty()).then_some(lock)
+    }
+
+    /// Pins in JSON's quotes, each with a blank line after it.
+    fn sources(lines: &mut Peekable<Lines<'_>>) -> Option<BTreeMap<String, String>> {
+        let mut sources = BTreeMap::new();
+        while let Some(line) = lines.next() {
+            let mut texts =
+                serde_json::Deserializer::from_str(line.strip_prefix("  ")?).into_iter();
+            let address: String = texts.next()?.ok()?;
+            let rest = line.get(2 + texts.byte_offset()..)?.strip_prefix(": ")?;
+            let pin: String = serde_json::from_str(rest).ok()?;
+            // A quoted text as `text` writes it, and no other spelling of it.
+            if line != format!("  {}: {}", super::quoted(&address), super::quoted(&pin))
+                || sources.insert(address, pin).is_some()
+            {
+                return None;
+            }
+            lines.next_if(|line| line.is_empty());
+        }
+        (!sources.is_empty()).then_some(sources)
     }
 
     fn stage(lines: &mut Peekable<Lines<'_>>) -> Option<LockedStage> {
         let fingerprint = lines.next()?.strip_prefix("    fingerprint: ")?.parse().ok()?;
+        let listed = lines.next()?.strip_prefix("    outputs: {")?.strip_suffix('}')?;
         let mut outputs: BTreeMap<String, Digest> = BTreeMap::new();
-        match lines.next()? {
-            "    outputs: {}" => return Some(LockedStage { fingerprint, outputs }),
-            "    outputs:" => {}
-            _ => return None,
-        }
-        while let Some(line) = lines.next_if(|line| line.starts_with("      ")) {
-            let (name, tree) = line.trim_start().split_once(": ")?;
-            if outputs.insert(word(name)?.to_owned(), tree.parse().ok()?).is_some() {
+        for output in listed.split(", ").filter(|_| !listed.is_empty()) {
+            let (name, tree) = output.split_once(": ")?;
+            if outputs.insert(word_in_braces(name)?.to_owned(), tree.parse().ok()?).is_some() {
                 return None;
             }
         }
-        (!outputs.is_empty()).then_some(LockedStage { fingerprint, outputs })
+        lines.next_if(|line| line.is_empty());
+        Some(LockedStage { fingerprint, outputs })
     }
 
     /// A key that is text without quotes, whatever YAML's rules.
-    fn word(text: &str) -> Option<&str> {
+    pub(super) fn word(text: &str) -> Option<&str> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.[]=,/".contains(c);
         let begins = text.starts_with(|c: char| c.is_ascii_alphabetic());
         let means_more = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
         let is_word = begins && text.chars().all(is_plain);
         (is_word && !means_more.contains(&text.to_ascii_lowercase().as_str())).then_some(text)
+    }
+
+    /// The same between braces.
+    pub(super) fn word_in_braces(text: &str) -> Option<&str> {
+        word(text).filter(|text| !text.contains(['[', ']', ',']))
     }
 }
 
@@ -247,6 +311,7 @@ mod tests {
                 prop::collection::btree_map("[a-z0-9-]{1,4}|no", any::<u8>(), 0..3),
                 0..4,
             ),
+            sources in prop::collection::btree_map("[a-z:/.\\\\\"' é]{0,8}", "[a-z0-9:]{0,4}", 0..3),
             cut in prop::option::of(any::<prop::sample::Index>()),
         ) {
             let stages = stages.into_iter().map(|(id, outputs)| {
@@ -254,7 +319,7 @@ mod tests {
                 let outputs = outputs.into_iter().map(|(name, n)| (name, digest(n))).collect();
                 (id, LockedStage { fingerprint: digest(0), outputs })
             });
-            let lock = LockFile { stages: stages.collect(), sources: BTreeMap::new() };
+            let lock = LockFile { stages: stages.collect(), sources };
             let mut lines: Vec<String> = lock.text().lines().map(str::to_owned).collect();
             if let Some(cut) = cut {
                 lines.remove(cut.index(lines.len()));
@@ -288,7 +353,9 @@ mod tests {
             ("search[repeat=1,strategy=random]", locked("2", &[("trials", "c")])),
         ];
         let stages = stages.map(|(id, stage)| (id.to_owned(), stage)).into_iter().collect();
-        LockFile { stages, sources: BTreeMap::new() }
+        let pin = format!("sha256:{}", "0f".repeat(32));
+        let sources = BTreeMap::from([("https://example.org/leaves.zip".to_owned(), pin)]);
+        LockFile { stages, sources }
     }
 
     fn all(_: &str) -> bool {
@@ -309,11 +376,16 @@ mod tests {
     fn it_is_written_only_when_something_changed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.lock");
-        assert!(LockFile::read(&path).unwrap().update(&path, lock().stages, &all).unwrap());
+        assert!(
+            LockFile::read(&path)
+                .unwrap()
+                .update(&path, lock().stages, lock().sources, &all)
+                .unwrap()
+        );
         let read = LockFile::read(&path).unwrap();
         assert_eq!(read, lock());
         let written = fs::metadata(&path).unwrap().modified().unwrap();
-        assert!(!read.update(&path, lock().stages, &all).unwrap());
+        assert!(!read.update(&path, lock().stages, lock().sources, &all).unwrap());
         assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written);
     }
 
@@ -322,12 +394,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.lock");
         let fresh = BTreeMap::from([("leaves".to_owned(), locked("3", &[]))]);
-        lock().update(&path, fresh.clone(), &all).unwrap();
+        lock().update(&path, fresh.clone(), lock().sources, &all).unwrap();
         let kept = LockFile::read(&path).unwrap();
         assert_eq!(kept.stages.len(), 2);
         assert_eq!(kept.stages["leaves"], locked("3", &[]));
-        lock().update(&path, fresh, &|stage| stage == "leaves").unwrap();
-        assert_eq!(LockFile::read(&path).unwrap().stages.len(), 1);
+        lock().update(&path, fresh, BTreeMap::new(), &|stage| stage == "leaves").unwrap();
+        let kept = LockFile::read(&path).unwrap();
+        assert_eq!((kept.stages.len(), kept.sources.len()), (1, 0));
     }
 
     #[test]

@@ -6,13 +6,16 @@
 
 mod absent;
 mod checks;
+mod compare;
 mod contents;
+mod drift;
 mod error;
 mod explain;
 mod findings;
 mod folder;
 mod graph;
 mod history;
+mod known;
 mod load;
 mod lock;
 mod origin;
@@ -31,11 +34,14 @@ mod wire;
 mod world;
 
 pub use absent::absent;
+pub use compare::{ComparedStage, SpecDiff, Standing};
+pub use drift::drift;
 pub use error::PlanError;
 pub use explain::{ExplainedLine, Explanation, Since};
 pub use folder::{of_stage as stage_folder, safe as safe_name};
 pub use graph::{Drawing, draw};
 pub use history::{LastRun, LastStage};
+pub use known::KnownResults;
 pub use load::{join, load};
 pub use lock::{LockDifference, LockFile, LockedStage, lock_path};
 pub use planner::{Planner, Resolved};

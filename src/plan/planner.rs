@@ -27,6 +27,8 @@ pub struct Resolved {
     pub files: BTreeMap<String, Digest>,
     /// The record, when the store has it.
     pub record: Option<StageRecord>,
+    /// The remote that the record is at, when the store itself does not have it.
+    pub elsewhere: Option<String>,
     /// Whether the last run of this pipeline had this very result (cached) or not (restored).
     pub was_last: bool,
     /// Why it has to run or be restored: `with.budget.trials 200 → 300`; empty when cached.
@@ -96,20 +98,38 @@ impl<'a> Planner<'a> {
         let (manifest, files) = self.manifest(index)?;
         let fingerprint = manifest.fingerprint();
         let record = self.world.record(&fingerprint)?;
+        let elsewhere = self.elsewhere(record.as_ref());
         let was_last = self.last_fingerprint(index) == Some(fingerprint);
-        let reason = if record.is_some() && was_last {
-            Reason::default()
-        } else {
-            self.reason(index, &manifest, was_last, record.is_some())?
+        let reason = match &elsewhere {
+            Some(remote) => {
+                Reason { text: format!("`{remote}` has its result"), ..Reason::default() }
+            }
+            None if record.is_some() && was_last => Reason::default(),
+            None => self.reason(index, &manifest, was_last, record.is_some())?,
         };
         let (text, earlier) = (reason.text.clone(), reason.earlier);
         self.reasons[index.0] = reason;
-        Ok(Resolved { manifest, fingerprint, files, record, was_last, reason: text, earlier })
+        let reason = text;
+        Ok(Resolved { manifest, fingerprint, files, record, elsewhere, was_last, reason, earlier })
+    }
+
+    fn elsewhere(&self, record: Option<&StageRecord>) -> Option<String> {
+        self.world.elsewhere(&record?.fingerprint).map(str::to_owned)
     }
 
     /// Tells the outputs of a stage, so that those after it can be resolved.
     pub fn know(&mut self, index: StageIndex, outputs: &BTreeMap<String, OutputRecord>) {
         self.known[index.0] = Some(trees(outputs));
+    }
+
+    /// Tells the outputs of a stage by their trees alone, as a lock file has them.
+    pub(super) fn know_trees(&mut self, index: StageIndex, outputs: &BTreeMap<String, Digest>) {
+        self.known[index.0] = Some(outputs.clone());
+    }
+
+    /// The stage's manifest without its inputs, which need not be known.
+    pub(super) fn own_manifest(&mut self, index: StageIndex) -> Result<Manifest, PlanError> {
+        Ok(self.manifest_with(index, Vec::new())?.0)
     }
 
     /// The project files that the stage reads, each with its digest.
@@ -180,6 +200,7 @@ impl<'a> Planner<'a> {
             manifest: record.manifest.clone(),
             fingerprint,
             files: BTreeMap::new(),
+            elsewhere: self.elsewhere(Some(&record)),
             record: Some(record),
             was_last,
             reason: reason.to_owned(),
@@ -192,17 +213,23 @@ impl<'a> Planner<'a> {
         &mut self,
         index: StageIndex,
     ) -> Result<(Manifest, BTreeMap<String, Digest>), PlanError> {
+        let inputs = self.input_trees(index)?;
+        self.manifest_with(index, inputs)
+    }
+
+    fn manifest_with(
+        &mut self,
+        index: StageIndex,
+        inputs: Vec<Vec<Digest>>,
+    ) -> Result<(Manifest, BTreeMap<String, Digest>), PlanError> {
         let stage = self.study.get(index);
         let launch = stage.stage.launch();
         let tools: &[String] = match &launch {
             Launch::Command(command) => &command.tools,
             Launch::Worker => &[],
         };
-        let facts = Facts {
-            inputs: self.input_trees(index)?,
-            files: self.read_files(index)?,
-            tools: self.read_tools(index, tools)?,
-        };
+        let facts =
+            Facts { inputs, files: self.read_files(index)?, tools: self.read_tools(index, tools)? };
         let manifest = contents::manifest(self.study, stage, &launch, &facts);
         let files = facts.files.into_iter().map(|(path, file)| (path, file.digest)).collect();
         Ok((manifest, files))

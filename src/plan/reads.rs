@@ -301,6 +301,7 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use crate::manifest::Fingerprint;
+    use crate::plan::PlanError;
     use crate::record::StageRecord;
     use crate::store::Tree;
 
@@ -309,10 +310,10 @@ mod tests {
     struct Plain;
 
     impl World for Plain {
-        fn record(&self, _: &Fingerprint) -> Result<Option<StageRecord>, StoreError> {
+        fn record(&self, _: &Fingerprint) -> Result<Option<StageRecord>, PlanError> {
             Ok(None)
         }
-        fn tree(&self, _: &Digest) -> Result<Option<Tree>, StoreError> {
+        fn tree(&self, _: &Digest) -> Result<Option<Tree>, PlanError> {
             Ok(None)
         }
         fn digests(&self, paths: &[PathBuf]) -> Result<Vec<Digest>, StoreError> {

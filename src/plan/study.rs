@@ -76,6 +76,16 @@ impl Study {
         &self.pipeline.stages[self.get(index).written]
     }
 
+    /// The study, of which nothing goes to `out/`.
+    #[must_use]
+    pub fn unpublished(mut self) -> Self {
+        for stage in &mut self.stages {
+            stage.is_final = false;
+            stage.settings.publish = false;
+        }
+        self
+    }
+
     /// Whether its outputs go to `out/`: nobody reads them, or `publish` asks for it.
     #[must_use]
     pub fn is_published(&self, index: StageIndex) -> bool {

@@ -321,7 +321,8 @@ impl Row<'_, '_> {
         let record = resolved.record.as_ref().filter(|_| !is_forced);
         stage.reason.clone_from(&resolved.reason);
         if inherited.roots.is_empty() && record.is_some() {
-            stage.fate = if resolved.was_last { Fate::Cached } else { Fate::Restore };
+            let is_here = resolved.was_last && resolved.elsewhere.is_none();
+            stage.fate = if is_here { Fate::Cached } else { Fate::Restore };
             self.know(&resolved);
             return Ok((stage, inherited));
         }

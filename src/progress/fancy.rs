@@ -16,6 +16,7 @@ use super::pace::{Clock, Pace, since_start};
 use super::terminal::{Colour, Terminal};
 use crate::artifact::StageId;
 use crate::event::{Emit, Ending, Event};
+use crate::wording;
 
 /// Redraws a second.
 const REDRAWS: u8 = 10;
@@ -39,6 +40,8 @@ struct State {
     running: HashMap<StageId, Running>,
     /// The run's own bar, when there are several stages.
     run: Option<ProgressBar>,
+    /// What moves to or from a remote.
+    transfer: Option<ProgressBar>,
     cached: usize,
 }
 
@@ -141,6 +144,29 @@ impl Fancy {
         self.say(colour, mark, &format!("{stage} {text}{tail}"));
     }
 
+    /// Moves the bar of a transfer; one whose all has moved goes.
+    fn transfer(
+        &self,
+        state: &mut State,
+        what: &str,
+        (done, total): (u64, u64),
+        (bytes, bytes_total): (u64, u64),
+    ) {
+        let bar = state.transfer.get_or_insert_with(|| {
+            let bar = ProgressBar::new(bytes_total);
+            self.bars.add(bar.with_style(style(&transfer_template(self.terminal))))
+        });
+        bar.set_length(bytes_total);
+        bar.set_position(bytes);
+        let (done_text, total_text) = (wording::thousands(done), wording::thousands(total));
+        bar.set_message(format!("{}, {done_text} of {total_text} files", line::clean(what)));
+        if done >= total {
+            bar.finish_and_clear();
+            self.bars.remove(bar);
+            state.transfer = None;
+        }
+    }
+
     /// A stage's name in the room that bars leave it.
     fn name(&self, stage: &StageId) -> String {
         let room = name_room(self.terminal.width);
@@ -175,6 +201,9 @@ impl Emit for Fancy {
                     self.measure(bar, &unit, done, total, &note, (self.clock)());
                 }
             }
+            Event::Transfer { what, done, total, bytes, bytes_total } => {
+                self.transfer(&mut state, &what, (done, total), (bytes, bytes_total));
+            }
             Event::EpochEnded { stage, child, epoch, epochs, loss, accuracy } => {
                 if let Some(bar) = state.running.get_mut(&stage)
                     && bar.pace.is_due((self.clock)())
@@ -197,7 +226,7 @@ impl Emit for Fancy {
             }
             Event::RunEnded { ok, secs } => {
                 let bars = state.running.drain().map(|(_, bar)| bar.bar).collect::<Vec<_>>();
-                for bar in bars.iter().chain(&state.run.take()) {
+                for bar in bars.iter().chain(&state.run.take()).chain(&state.transfer.take()) {
                     self.bars.remove(bar);
                 }
                 let (colour, mark) = if ok { (Colour::Green, "✓") } else { (Colour::Red, "✗") };
@@ -250,6 +279,15 @@ fn bar_template(terminal: Terminal, unit: &str) -> String {
         _ => format!(
             "{{spinner}} {{prefix:{name}}} {{bar:24}} {{human_pos}}/{{human_len}} {unit}, {{eta}} left {{wide_msg}}"
         ),
+    }
+}
+
+/// Objects on their way; narrow terminals go without the bar itself.
+fn transfer_template(terminal: Terminal) -> String {
+    match terminal.width {
+        0..60 => "  {binary_bytes}/{binary_total_bytes} {wide_msg}".to_owned(),
+        _ => "  {bar:24} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec} {wide_msg}"
+            .to_owned(),
     }
 }
 

@@ -48,6 +48,13 @@ pub(super) fn progress(unit: &str, done: u64, total: u64, note: &str) -> String 
     format!("{done}{total} {}{comma}{}", clean(unit), clean(note))
 }
 
+/// `pushing to lab: 12 of 4,000 files, 1.5 MiB of 32.0 MiB`.
+pub(super) fn transfer(what: &str, done: u64, total: u64, bytes: u64, bytes_total: u64) -> String {
+    let (bytes, bytes_total) = (wording::bytes(bytes), wording::bytes(bytes_total));
+    let (done, total) = (wording::thousands(done), wording::thousands(total));
+    format!("{}: {done} of {total} files, {bytes} of {bytes_total}", clean(what))
+}
+
 /// `01: epoch 3 of 12, loss 0.412, accuracy 85.2 %`.
 pub(super) fn epoch(
     child: &str,

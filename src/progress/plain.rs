@@ -24,13 +24,15 @@ pub struct Plain<W> {
 struct State<W> {
     writer: W,
     paces: HashMap<StageId, Pace>,
+    transfer: Option<Pace>,
     cached: usize,
 }
 
 impl<W: Write + Send> Plain<W> {
     /// Lines to `writer`; `clock` only paces them and is not shown.
     pub fn new(writer: W, clock: Clock) -> Self {
-        Self { clock, state: Mutex::new(State { writer, paces: HashMap::new(), cached: 0 }) }
+        let (paces, transfer) = (HashMap::new(), None);
+        Self { clock, state: Mutex::new(State { writer, paces, transfer, cached: 0 }) }
     }
 
     /// The writer, with everything written.
@@ -76,6 +78,11 @@ impl<W> State<W> {
                 })
             }
             Event::TrialEnded { .. } => None,
+            Event::Transfer { what, done, total, bytes, bytes_total } => {
+                let pace = self.transfer.get_or_insert_with(|| Pace::after(INTERVAL, now));
+                // The end is told by whoever asked for the transfer.
+                pace.is_due(now).then(|| line::transfer(&what, done, total, bytes, bytes_total))
+            }
             Event::Warning { stage, text } => {
                 let of = stage.map_or_else(String::new, |stage| format!("{stage}: "));
                 Some(format!("{of}warning: {}", line::clean(&text)))

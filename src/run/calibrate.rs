@@ -217,6 +217,7 @@ impl Walk<'_, '_> {
             files: self.planner.files(index)?,
             paths,
             threads: self.threads,
+            shared_trials: None,
         })
     }
 

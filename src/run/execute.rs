@@ -11,6 +11,7 @@ use super::journal::{self, JOURNAL_FORMAT, Journal, RunEnd, RunFile, StageEnd};
 use super::pins::Pins;
 use super::pools::{self, Pools, Tokens};
 use super::scheduler::{self, Finding, Policy, Resolve};
+use super::sharing::{Sharing, Stores};
 use super::sys;
 use crate::digest::Digest;
 use crate::event::{Emit, Event};
@@ -72,10 +73,14 @@ pub struct RunReport {
     pub published: Vec<(PathBuf, Digest)>,
     /// Whether all selected stages have one.
     pub ok: bool,
+    /// Whether that is for the store's or the remote's sake, and no stage failed by itself.
+    pub storage_failed: bool,
     /// Whether it was interrupted.
     pub interrupted: bool,
     /// Recomputations that gave other bytes.
     pub findings: Vec<Finding>,
+    /// Why the remote does not have all results, when it was to.
+    pub unshared: Option<String>,
     /// Seconds on the clock.
     pub secs: f64,
 }
@@ -88,12 +93,13 @@ pub fn execute(
     request: &Request,
     study: &Study,
     resolve: &mut dyn Resolve,
-    store: &Store,
+    stores: Stores<'_>,
     options: &RunOptions,
     interrupt: &Interrupt,
     events: &dyn Emit,
 ) -> Result<RunReport, RunError> {
     let started = Instant::now();
+    let store = stores.store;
     if store.options().group_writable {
         sys::share_with_group();
     }
@@ -109,6 +115,7 @@ pub fn execute(
         pipeline: study.pipeline.name.clone(),
         stages: study.iter().filter(|(stage, _)| selected.contains(*stage)).count(),
     });
+    let sharing = stores.tier.map(Sharing::new);
     let site = Site {
         store,
         project: &project,
@@ -121,9 +128,15 @@ pub fn execute(
         pins: &Pins::new(&run),
         host: &host,
         profile: options.profile,
+        sharing: sharing.as_ref(),
     };
     let (policy, pools) = policy(options, selected, &run, &host);
     let outcomes = scheduler::run(study, resolve, &policy, pools, &site)?;
+    let unshared = sharing.as_ref().and_then(|sharing| {
+        let results: Vec<Fingerprint> =
+            outcomes.well.iter().map(|(_, result, _)| *result).collect();
+        sharing.send_all(&results, &all)
+    });
     let secs = started.elapsed().as_secs_f64();
     all.emit(Event::RunEnded { ok: outcomes.ok, secs });
     let report = RunReport {
@@ -134,8 +147,10 @@ pub fn execute(
         well: outcomes.well,
         published: outcomes.published,
         ok: outcomes.ok,
+        storage_failed: outcomes.storage_failed,
         interrupted: interrupt.urgency() != Urgency::None,
         findings: outcomes.findings,
+        unshared,
         secs,
     };
     end(&journal, store, &report, events);

@@ -14,6 +14,7 @@ use super::error::JobError;
 use super::interrupt::{Interrupt, Urgency};
 use super::journal::{self, Journal};
 use super::pins::Pins;
+use super::sharing::Sharing;
 use super::staging::BoundInputs;
 use super::start::{self, Produced};
 use super::worker::{self, ResultFile, WorkerResult};
@@ -42,6 +43,8 @@ pub(super) struct Site<'a> {
     pub(super) host: &'a str,
     /// Whether trainings write profiles.
     pub(super) profile: bool,
+    /// The remote behind the store, when the run was asked to use one.
+    pub(super) sharing: Option<&'a Sharing<'a>>,
 }
 
 /// A stage that is to be computed.
@@ -246,6 +249,7 @@ fn job_file(task: &Task<'_>, site: &Site<'_>, attempts: &Attempts, layout: &Layo
             profile: site.profile.then(|| site.journal.profile_path(&task.stage.id)),
         },
         threads: task.threads,
+        shared_trials: site.sharing.and_then(Sharing::trials),
     }
 }
 

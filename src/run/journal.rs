@@ -276,13 +276,14 @@ impl Emit for Journal {
 
 /// Progress is of the moment, and every trial stands in its search's artifact.
 fn is_kept(event: &Event) -> bool {
-    !matches!(event, Event::Progress { .. } | Event::TrialEnded { .. })
+    use Event::{Progress, Transfer, TrialEnded};
+    !matches!(event, Progress { .. } | TrialEnded { .. } | Transfer { .. })
 }
 
 /// Whether more happened than finding a result in the store.
 fn opens_folder(event: &Event) -> bool {
     match event {
-        Event::RunStarted { .. } | Event::RunEnded { .. } => false,
+        Event::RunStarted { .. } | Event::RunEnded { .. } | Event::Transfer { .. } => false,
         Event::StageEnded { ending, .. } => *ending != Ending::Cached,
         _ => true,
     }

@@ -9,6 +9,7 @@ mod calibrate;
 mod calibration;
 mod collect;
 mod compare;
+mod distance;
 mod error;
 mod execute;
 mod gpus;
@@ -23,11 +24,13 @@ mod pools;
 mod process;
 mod publish;
 mod scheduler;
+mod sharing;
 mod staging;
 mod start;
 mod states;
 mod sys;
 mod tables;
+mod verify;
 mod worker;
 
 pub use calibrate::calibrate;
@@ -46,8 +49,10 @@ pub use journal::{
 pub use pipeline::{LockUse, PipelineReport, pipeline};
 pub use pools::{Pools, Shortage, Tokens, machine};
 pub use scheduler::{Finding, Resolve};
+pub use sharing::Stores;
 pub use states::{StageState, States};
 pub use tables::{details_text, diff_text, log_table, text_table};
+pub use verify::{Sample, Verdict, Verification, VerifiedStage, Verify, verify};
 pub use worker::{WorkerEnd, worker};
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::RunError;
 use super::execute::{RunOptions, RunReport, execute};
 use super::interrupt::Interrupt;
+use super::sharing::Stores;
 use crate::digest::Digest;
 use crate::event::{Emit, Event};
 use crate::plan::{
@@ -43,7 +44,7 @@ pub struct PipelineReport {
 pub fn pipeline(
     request: &Request,
     study: &Study,
-    store: &Store,
+    stores: Stores<'_>,
     options: &RunOptions,
     lock_use: LockUse,
     interrupt: &Interrupt,
@@ -51,8 +52,10 @@ pub fn pipeline(
 ) -> Result<PipelineReport, RunError> {
     let path = lock_path(&request.root.join(&request.file));
     let lock = LockFile::read(&path)?;
-    let mut planner = Planner::new(study, &request.root, store, request.last_run(), lock.clone());
-    let run = execute(request, study, &mut planner, store, options, interrupt, events)?;
+    let store = stores.store;
+    let mut planner =
+        Planner::new(study, &request.root, stores.world(), request.last_run(), lock.clone());
+    let run = execute(request, study, &mut planner, stores, options, interrupt, events)?;
     let found = locked_stages(&run);
     let differences =
         if lock_use == LockUse::Check { lock.differences(&found) } else { Vec::new() };
@@ -60,7 +63,7 @@ pub fn pipeline(
     if lock_use == LockUse::Update {
         let ids: BTreeSet<String> = study.stages.iter().map(|stage| stage.id.to_string()).collect();
         let is_current = |id: &str| ids.contains(id);
-        locked = lock.update(&path, found, &is_current)?;
+        locked = lock.update(&path, found, pins(study), &is_current)?;
         if path.exists() {
             store.register_root(&study.pipeline.name, &path)?;
         }
@@ -79,6 +82,11 @@ fn locked_stages(run: &RunReport) -> BTreeMap<String, LockedStage> {
         Some((end.stage.to_string(), LockedStage { fingerprint, outputs: end.outputs.clone() }))
     });
     locked.collect()
+}
+
+/// What the study's network sources are to hold, by address.
+fn pins(study: &Study) -> BTreeMap<String, String> {
+    study.stages.iter().filter_map(|stage| stage.stage.pin()).collect()
 }
 
 fn save(

@@ -4,7 +4,11 @@
 //! run's claim holds neither a token nor a claim, so two runs cannot wait for each other. Knows nothing of
 //! processes and files.
 
+mod fetching;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, Scope};
@@ -27,6 +31,7 @@ use crate::event::Event;
 use crate::manifest::Fingerprint;
 use crate::plan::{PlanError, Planner, Resolved, Selected, StageIndex, Study};
 use crate::record::{OutputRecord, StageRecord};
+use crate::remote::RemoteError;
 use crate::stage::Launch;
 use crate::store::{Claim, ClaimGuard, StoreError};
 
@@ -95,6 +100,8 @@ struct Facts {
     damages: u32,
     /// The known result is damaged: compute it again.
     must_redo: bool,
+    /// The remote was asked for it.
+    asked_remote: bool,
     /// What to do when it gets a place.
     work: Work,
     tokens: Tokens,
@@ -105,14 +112,27 @@ struct Facts {
 enum Work {
     #[default]
     Compute,
+    /// The remote has the result.
+    Fetch,
     /// The result is known, and only `out/` lacks it. What the stage ends as otherwise.
     PutBack,
+}
+
+/// Whose fault a run's failures are; a stage's own counts more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    #[default]
+    Nobody,
+    /// The store's or the remote's.
+    Storage,
+    Stage,
 }
 
 /// What a job's thread reports.
 enum Report {
     Computed { stage: StageIndex, result: Result<Computed, JobError>, attempts: u32, secs: f64 },
     PutBack { stage: StageIndex, result: Result<(), StoreError>, secs: f64 },
+    Fetched { stage: StageIndex, result: Result<Option<String>, RemoteError>, secs: f64 },
 }
 
 /// What a run came to, stage by stage.
@@ -122,6 +142,8 @@ pub(super) struct Outcomes {
     pub(super) stages: Vec<StageEnd>,
     /// Whether all selected stages ended well.
     pub(super) ok: bool,
+    /// Whether the store or the remote failed, and no stage by itself.
+    pub(super) storage_failed: bool,
     pub(super) findings: Vec<Finding>,
     /// Stages that ended well, with the seconds that computing them took.
     pub(super) well: Vec<(StageIndex, Fingerprint, f64)>,
@@ -164,6 +186,8 @@ struct Scheduler<'r, 's> {
     /// Orphans of killed runs are looked for once, before the first stage is computed.
     has_swept: bool,
     failed: Option<StageId>,
+    /// Whose fault it is that something failed.
+    fault: Fault,
     findings: Vec<Finding>,
 }
 
@@ -193,6 +217,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             held: BTreeMap::new(),
             has_swept: false,
             failed: None,
+            fault: Fault::default(),
             findings: Vec::new(),
         }
     }
@@ -263,6 +288,9 @@ impl<'r, 's> Scheduler<'r, 's> {
     fn plan(&mut self, stage: StageIndex) {
         match self.resolve.resolve(stage) {
             Ok(resolved) => self.decide(stage, resolved),
+            Err(error @ (PlanError::Store(_) | PlanError::Remote(_))) => {
+                self.fail_for_storage(stage, &error);
+            }
             Err(error) => self.fail(stage, with_causes(&error)),
         }
     }
@@ -271,9 +299,10 @@ impl<'r, 's> Scheduler<'r, 's> {
         let may_run = self.policy.selected.contains(stage);
         let again = self.facts[stage.0].must_redo || (self.policy.force && may_run);
         let record = resolved.record.take().filter(|_| !again);
-        let was_last = resolved.was_last;
+        let (was_last, is_here) = (resolved.was_last, resolved.elsewhere.is_none());
         self.facts[stage.0].resolved = Some(resolved);
         match record {
+            Some(record) if !is_here => self.queue_fetching(stage, record),
             Some(record) => self.know(stage, record, was_last),
             None if may_run => {
                 self.facts[stage.0].work = Work::Compute;
@@ -324,6 +353,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             }
             match self.facts[stage.0].work {
                 Work::PutBack => self.start_putting_back(stage, scope),
+                Work::Fetch => self.start_fetching(stage, scope),
                 Work::Compute => self.try_to_compute(stage, scope),
             }
         }
@@ -349,7 +379,7 @@ impl<'r, 's> Scheduler<'r, 's> {
             Ok(None) => self.pools.give_back(&tokens),
             Err(error) => {
                 self.pools.give_back(&tokens);
-                self.fail(stage, with_causes(&error));
+                self.fail_for_storage(stage, &error);
             }
         }
     }
@@ -424,6 +454,9 @@ impl<'r, 's> Scheduler<'r, 's> {
                 && let Err(error) = publish::publish(study, stage, &computed.record, site)
             {
                 result = Err(JobError::Store(error));
+            }
+            if let (Ok(computed), Some(sharing)) = (&result, site.sharing) {
+                sharing.send(computed.record.fingerprint, site.events);
             }
             let secs = started.elapsed().as_secs_f64();
             // The receiver lives as long as the scope.
@@ -524,12 +557,13 @@ impl<'r, 's> Scheduler<'r, 's> {
                     Err(error) => self.not_computed(stage, error),
                 }
             }
+            Report::Fetched { stage, result, secs } => self.fetched(stage, result, secs),
             Report::PutBack { stage, result, secs } => {
                 self.facts[stage.0].secs += secs;
                 match result {
                     Ok(()) => self.end(stage, StageState::Restored, None),
                     Err(error @ StoreError::Damaged { .. }) => self.redo(stage, &error),
-                    Err(error) => self.fail(stage, with_causes(&error)),
+                    Err(error) => self.fail_for_storage(stage, &error),
                 }
             }
         }
@@ -564,12 +598,16 @@ impl<'r, 's> Scheduler<'r, 's> {
                     self.redo(producer, &source);
                 }
             }
+            JobError::Store(error) => self.fail_for_storage(stage, &error),
             other => self.fail(stage, other.text()),
         }
     }
 
     /// Computes a stage again whose known result turned out to be damaged.
-    fn redo(&mut self, stage: StageIndex, damage: &StoreError) {
+    fn redo(&mut self, stage: StageIndex, damage: &dyn Display) {
+        if self.asks_remote_instead(stage, damage) {
+            return;
+        }
         let facts = &mut self.facts[stage.0];
         facts.damages += 1;
         let damages = facts.damages;
@@ -594,7 +632,19 @@ impl<'r, 's> Scheduler<'r, 's> {
         self.states.set(stage, StageState::Waiting);
     }
 
+    /// The stage failed by itself.
     fn fail(&mut self, stage: StageIndex, reason: String) {
+        self.fault = Fault::Stage;
+        self.give_up(stage, reason);
+    }
+
+    /// The store or the remote failed, and the stage may be as good as ever.
+    fn fail_for_storage(&mut self, stage: StageIndex, error: &dyn Error) {
+        self.fault = self.fault.max(Fault::Storage);
+        self.give_up(stage, with_causes(error));
+    }
+
+    fn give_up(&mut self, stage: StageIndex, reason: String) {
         self.failed.get_or_insert_with(|| self.study.get(stage).id.clone());
         self.end(stage, StageState::Failed, Some(reason));
         self.skip_below(stage, "failed");
@@ -658,6 +708,7 @@ impl<'r, 's> Scheduler<'r, 's> {
                 .map(|(stage, record)| (stage, record.fingerprint, record.cost.wall_secs))
                 .collect(),
             published: all().filter_map(record).flat_map(published).collect(),
+            storage_failed: self.fault == Fault::Storage,
             findings: self.findings,
         }
     }

@@ -160,8 +160,15 @@ impl Space {
         };
         let heard = Heard { events: Mutex::default(), watch };
         let mut planner = Stand::new(&study, &store, self.folder.path());
-        let report =
-            execute(&request, &study, &mut planner, &store, &options, &self.interrupt, &heard);
+        let report = execute(
+            &request,
+            &study,
+            &mut planner,
+            (&store).into(),
+            &options,
+            &self.interrupt,
+            &heard,
+        );
         let events = heard.events.into_inner().unwrap();
         self.stages = study.stages;
         Ran { report, events }
@@ -235,6 +242,7 @@ impl Resolve for Stand<'_> {
         let fingerprint = manifest.fingerprint();
         Ok(Resolved {
             earlier: None,
+            elsewhere: None,
             manifest,
             fingerprint,
             files,

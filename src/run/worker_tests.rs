@@ -123,6 +123,7 @@ fn work_planned_with(
             profile: None,
         },
         threads: 1,
+        shared_trials: None,
     };
     fs::write(path("job.json"), serde_json::to_vec(&job).unwrap()).unwrap();
     let end = worker(&path("job.json"), &Registry::default().with(&KIND));

@@ -15,6 +15,7 @@ mod params;
 mod preset;
 mod project;
 mod reference;
+mod remote;
 mod scalar;
 pub mod schema;
 mod settings;
@@ -25,6 +26,7 @@ pub use bind::bind;
 pub use load::{Invalid, load};
 pub use node::{Key, Node, Value};
 pub use project::{Durability, PROJECT_FILE, Project, STORE_FOLDER};
+pub use remote::{DirRemoteSettings, RemoteSettings, S3RemoteSettings};
 pub use settings::{TimeLimit, time};
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::files::Files;
+use super::remote::RemoteSettings;
 use super::settings::Amount;
 use super::{Value, bind};
 use crate::diagnostic::{Diagnostics, in_file_order};
@@ -38,6 +39,10 @@ pub struct Project {
     pub keep_runs: u32,
     /// The program that runs stages with `device: cuda`, when it does not lie beside this one.
     pub cuda_program: Option<PathBuf>,
+    /// Places where results are shared, by name.
+    pub remotes: BTreeMap<String, RemoteSettings>,
+    /// Where every run puts its outputs for people: `s3://bucket/prefix`.
+    pub export_to: Option<String>,
 }
 
 /// How writes reach the disk.
@@ -68,6 +73,11 @@ pub(super) struct ProjectKeys {
     /// The phytotron that was built with CUDA, relative to this file: it runs stages with `device: cuda`. When
     /// missing, `phytotron-cuda` beside the program that is running.
     cuda_program: Option<String>,
+    /// Places where results are shared, by name: `lab: {kind: s3, bucket: nas-lab}`.
+    remote: BTreeMap<String, RemoteSettings>,
+    /// Where every run puts its outputs for people to open: `s3://bucket/prefix`.
+    #[schemars(pattern(r"^s3://[^/]+"))]
+    export_to: Option<String>,
 }
 
 impl Project {
@@ -122,6 +132,8 @@ impl Project {
             group_writable: keys.group_writable,
             keep_runs: keys.keep_runs.unwrap_or(KEEP_RUNS),
             cuda_program: keys.cuda_program.map(|path| root.join(path)),
+            remotes: keys.remote,
+            export_to: keys.export_to,
         }
     }
 }

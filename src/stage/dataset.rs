@@ -2,6 +2,7 @@
 //!
 //! Binds parameters and speaks to the job; how images are found, split and kept is `dataset`'s.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -12,12 +13,15 @@ use super::forecast::bytes_below;
 use super::mistakes::place;
 use super::{Component, Config, Forecast, Job, Outcome, Output, Ports, Range, Stage, StageError};
 use crate::artifact::ArtifactType;
-use crate::dataset::source::Source;
-use crate::dataset::{Amount, DatasetError, Fit, Made, ProjectFiles, Recipe, TestAmount};
+use crate::dataset::source::{Archive, Source};
+use crate::dataset::{Amount, DatasetError, Fit, Made, Outside, ProjectFiles, Recipe, TestAmount};
 use crate::diagnostic::Diagnostic;
 use crate::event::Event;
 use crate::manifest::Manifest;
-use crate::spec::Node;
+use crate::remote;
+use crate::s3::Location;
+use crate::spec::{Node, Project};
+use crate::store::DOWNLOADS;
 use crate::wording;
 
 /// Name of the training and validation images.
@@ -75,7 +79,7 @@ impl Default for Split {
 /// The parameters that a result depends on, as the manifest lists them.
 #[derive(Serialize)]
 struct Parameters<'a> {
-    source: &'a Source,
+    source: Cow<'a, Source>,
     split: Split,
     #[serde(skip_serializing_if = "Option::is_none")]
     resize: Option<usize>,
@@ -108,6 +112,17 @@ impl DatasetConfig {
             }
             _ => false,
         }
+    }
+
+    /// Where the source's bucket is, by the settings of the project at `root`: they are this machine's and
+    /// change nothing about what is read.
+    fn bucket(&self, root: &Path) -> Result<Option<Location>, StageError> {
+        let Some(url) = self.source.address().filter(|url| url.starts_with("s3://")) else {
+            return Ok(None);
+        };
+        let project = Project::open(root).map_err(|mistakes| StageError::caused_by(&mistakes))?;
+        let location = remote::locate(url, &project.remotes);
+        location.map(Some).map_err(|error| StageError::caused_by(&error))
     }
 
     fn recipe(&self) -> Recipe<'_> {
@@ -165,8 +180,38 @@ fn source_mistakes(source: &Source, with: &Node) -> Option<Diagnostic> {
             let mistake = Diagnostic::error("dataset::half_test_part", text);
             Some(place(with, &["source", given]).blame(mistake, "alone it is of no use"))
         }
+        Source::Archive(archive) => archive_mistake(archive, with),
+        Source::S3(s3) if s3.url.is_none() => {
+            let mistake =
+                Diagnostic::error("dataset::bucket_place", "the source `s3` has no `url`").help(
+                    "`url: s3://bucket/prefix` is the prefix that the class folders lie under",
+                );
+            Some(place(with, &["source"]).blame(mistake, "is nowhere"))
+        }
         _ => None,
     }
+}
+
+/// What is wrong with an archive's place.
+fn archive_mistake(archive: &Archive, with: &Node) -> Option<Diagnostic> {
+    let is_web =
+        |url: &str| ["https://", "http://", "s3://"].iter().any(|begin| url.starts_with(begin));
+    let (text, key, label) = match (&archive.path, &archive.url) {
+        (None, None) => ("the archive has neither `path` nor `url`", None, "is nowhere"),
+        (Some(_), Some(_)) => {
+            ("the archive has a `path` and a `url`", Some("url"), "one of them is enough")
+        }
+        (None, Some(url)) if !is_web(url) => (
+            "the archive's address is not of the web",
+            Some("url"),
+            "begins with neither `https://`, `http://` nor `s3://`",
+        ),
+        _ => return None,
+    };
+    let mistake = Diagnostic::error("dataset::archive_place", text)
+        .help("`path: data/plants.zip` is a file of the project, `url: https://…` with `sha256` one of the web");
+    let at: Vec<&str> = ["source"].into_iter().chain(key).collect();
+    Some(place(with, &at).blame(mistake, label))
 }
 
 impl Stage for DatasetConfig {
@@ -192,6 +237,8 @@ impl Stage for DatasetConfig {
         let source = match &self.source {
             Source::Leaves(_) => Component { name: "dataset.leaves", version: 1 },
             Source::Folder(_) => Component { name: "dataset.folder", version: 1 },
+            Source::Archive(_) => Component { name: "dataset.archive", version: 1 },
+            Source::S3(_) => Component { name: "dataset.s3", version: 1 },
             Source::Idx(_) => Component { name: "dataset.idx", version: 1 },
             Source::Cifar(_) => Component { name: "dataset.cifar", version: 1 },
         };
@@ -200,7 +247,7 @@ impl Stage for DatasetConfig {
 
     fn parameters(&self, manifest: &mut Manifest) {
         let parameters = Parameters {
-            source: &self.source,
+            source: self.source.content(),
             split: Split { test: Some(self.test()), ..self.split.clone() },
             resize: self.resize,
             fit: self.resize.map(|_| self.fit),
@@ -218,6 +265,10 @@ impl Stage for DatasetConfig {
         self.source.files()
     }
 
+    fn pin(&self) -> Option<(String, String)> {
+        Some((self.source.address()?.to_owned(), self.source.pin()?))
+    }
+
     /// Makes the dataset: what comes after it can only be timed on it.
     fn forecast(&self, job: &Job<'_>) -> Result<Option<Forecast>, StageError> {
         let began = Instant::now();
@@ -232,7 +283,14 @@ impl Stage for DatasetConfig {
     }
 
     fn run(&self, job: &Job<'_>) -> Result<Outcome, StageError> {
-        let files = ProjectFiles::new(&job.file.paths.project, &job.file.files);
+        let paths = &job.file.paths;
+        let bucket = self.bucket(&paths.project)?;
+        let outside = Outside {
+            scratch: &paths.scratch,
+            downloads: &paths.store.join(DOWNLOADS),
+            bucket: bucket.as_ref(),
+        };
+        let files = ProjectFiles::new(&paths.project, &job.file.files, outside);
         let watch = |done: u64, total: u64| {
             let (stage, unit) = (job.file.stage.clone(), "images".to_owned());
             job.events.emit(Event::Progress { stage, unit, done, total, note: String::new() });
@@ -281,7 +339,7 @@ impl From<DatasetError> for StageError {
             DatasetError::Changed { path } => Self::Changed { path },
             DatasetError::Interrupted => Self::Interrupted,
             DatasetError::Io { action, path, source } => Self::Io { action, path, source },
-            other => Self::Failed(other.to_string()),
+            other => Self::caused_by(&other),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::digest::Digest;
 use crate::event::Emit;
 use crate::manifest::Fingerprint;
 use crate::seed::Seed;
+use crate::spec::RemoteSettings;
 
 /// Everything a worker needs to compute a stage; written as `job.json` into the attempt's folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,18 @@ pub struct JobFile {
     pub paths: Paths,
     /// Threads it may use; never changes a result.
     pub threads: usize,
+    /// Where trained children are shared, when the run was asked to; never changes a result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_trials: Option<SharedTrialsAt>,
+}
+
+/// A remote whose trial cache stands behind the store's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedTrialsAt {
+    /// The remote.
+    pub remote: RemoteSettings,
+    /// Whether what is trained goes there, too.
+    pub push: bool,
 }
 
 /// Folders of an attempt, absolute.

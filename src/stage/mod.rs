@@ -29,7 +29,7 @@ pub use dataset::{DatasetConfig, Split};
 pub use evaluate::EvaluateConfig;
 pub use export::{ExportConfig, Format, Which};
 pub use forecast::{Forecast, Range};
-pub use job::{Input, Job, JobFile, Outcome, Paths, StageError, Stop};
+pub use job::{Input, Job, JobFile, Outcome, Paths, SharedTrialsAt, StageError, Stop};
 pub use registry::{Config, Registry, Typed};
 pub use report::ReportConfig;
 pub use retrain::{RetrainConfig, Validation};
@@ -206,6 +206,11 @@ pub trait Stage: Send + Sync + fmt::Debug {
     /// Project files it reads: paths, folders or globs relative to the project's root.
     fn files(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The network source that it reads, and what that must hold: an address and its pin.
+    fn pin(&self) -> Option<(String, String)> {
+        None
     }
 
     /// What an earlier result is worth, whose manifest differs from the stage's own by `changes`. Where it

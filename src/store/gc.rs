@@ -20,6 +20,10 @@ use crate::manifest::Fingerprint;
 /// A file in `tmp/` that nobody has written to for so long belongs to a process that was killed.
 pub(super) const STRAY_AFTER: Duration = Duration::from_hours(1);
 
+/// The folder of archives that were fetched from a network, each under its SHA-256. Who fetches them writes
+/// them; here they are only swept.
+pub const DOWNLOADS: &str = "downloads";
+
 /// What `gc` must leave alone, whatever its age.
 #[derive(Debug, Clone)]
 pub struct Keep {
@@ -29,6 +33,8 @@ pub struct Keep {
     pub trees: BTreeSet<Digest>,
     /// Trials that are needed; all of them when none: they are small and were dear.
     pub trials: Option<BTreeSet<Digest>>,
+    /// Fetched archives that are needed, by their SHA-256.
+    pub downloads: BTreeSet<String>,
     /// How long checkpoints and failed attempts stay after their last change.
     pub work_grace: Duration,
 }
@@ -39,6 +45,7 @@ impl Default for Keep {
             fingerprints: BTreeSet::new(),
             trees: BTreeSet::new(),
             trials: None,
+            downloads: BTreeSet::new(),
             work_grace: Duration::from_hours(7 * 24),
         }
     }
@@ -64,6 +71,8 @@ pub struct GcReport {
     pub blobs: Freed,
     /// Trial records.
     pub trials: Freed,
+    /// Archives that were fetched.
+    pub downloads: Freed,
     /// Checkpoints and attempts.
     pub work: Freed,
     /// Damaged objects.
@@ -81,6 +90,7 @@ impl GcReport {
             self.trees,
             self.blobs,
             self.trials,
+            self.downloads,
             self.work,
             self.quarantine,
             self.tmp,
@@ -186,6 +196,11 @@ impl Sweep<'_> {
             trees: self.objects("trees", |digest| marks.trees.contains(digest))?,
             blobs: self.objects("blobs", |digest| marks.blobs.contains(digest))?,
             trials: self.objects("trials", is_trial_kept)?,
+            downloads: self.files(DOWNLOADS, |path| {
+                let name = path.file_name().and_then(|name| name.to_str());
+                let is_kept = name.is_some_and(|name| keep.downloads.contains(name));
+                !is_kept && !is_young(path, self.grace)
+            })?,
             work: self.work(keep.work_grace, live)?,
             quarantine: self.files("quarantine", |path| !is_young(path, self.grace))?,
             tmp: self.files("tmp", is_stray)?,

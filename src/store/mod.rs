@@ -7,6 +7,7 @@ mod artifacts;
 mod blobs;
 mod claims;
 mod error;
+mod exchange;
 mod fsck;
 mod gc;
 mod hashing;
@@ -17,6 +18,7 @@ mod objects;
 mod pins;
 mod publish;
 mod quarantine;
+mod receive;
 mod records;
 mod roots;
 mod sealed;
@@ -27,14 +29,18 @@ mod trials;
 
 pub use claims::{Claim, ClaimGuard, LockedFolder, is_locked, lock_folder};
 pub use error::StoreError;
+pub use exchange::{
+    Foreign, Incoming, Outgoing, read_record, read_tree, read_trial, record_text, trial_text,
+};
 pub use fsck::{Dangling, FsckReport, Lost, Problem};
-pub use gc::{Freed, GcReport, Keep};
+pub use gc::{DOWNLOADS, Freed, GcReport, Keep};
 pub use ingest::Ingested;
 pub use materialize::{LinkMode, Placed};
 pub use objects::replace_file;
 pub use pins::Pin;
 pub use publish::{Edited, Published};
-pub use records::Put;
+pub use receive::ReceiveError;
+pub use records::{Put, first_difference};
 pub use roots::Root;
 pub use tree::{Entry, EntryKind, Tree, TreeFault};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::objects::{Object, read_object};
-use super::{Store, StoreError, sealed};
+use super::{Foreign, Store, StoreError, sealed};
 use crate::manifest::Fingerprint;
 use crate::record::{RECORD_FORMAT, Repeatability, StageRecord};
 
@@ -116,22 +116,33 @@ pub(super) fn parse(
     object: &Object,
     fingerprint: &Fingerprint,
 ) -> Result<Option<StageRecord>, StoreError> {
-    if !sealed::is_whole(&object.bytes) {
-        return Ok(None);
+    match read(&object.bytes, fingerprint) {
+        Ok(record) => Ok(Some(record)),
+        Err(Foreign::Damaged) => Ok(None),
+        Err(Foreign::Newer(format)) => Err(StoreError::Newer { path: path.to_owned(), format }),
     }
-    if let Ok(Head { format }) = serde_json::from_slice(&object.bytes)
+}
+
+/// The record in a text.
+pub(super) fn read(text: &[u8], fingerprint: &Fingerprint) -> Result<StageRecord, Foreign> {
+    if !sealed::is_whole(text) {
+        return Err(Foreign::Damaged);
+    }
+    if let Ok(Head { format }) = serde_json::from_slice(text)
         && format > RECORD_FORMAT
     {
-        return Err(StoreError::Newer { path: path.to_owned(), format });
+        return Err(Foreign::Newer(format));
     }
-    let record: Option<StageRecord> = serde_json::from_slice(&object.bytes).ok();
-    Ok(record.filter(|record| {
+    let record: Option<StageRecord> = serde_json::from_slice(text).ok();
+    let is_it = |record: &StageRecord| {
         record.fingerprint == *fingerprint && record.manifest.fingerprint() == *fingerprint
-    }))
+    };
+    record.filter(is_it).ok_or(Foreign::Damaged)
 }
 
 /// The first output, by name, that one has and the other has not, or whose content differs.
-fn first_difference(earlier: &StageRecord, later: &StageRecord) -> Option<String> {
+#[must_use]
+pub fn first_difference(earlier: &StageRecord, later: &StageRecord) -> Option<String> {
     let tree = |record: &StageRecord, name: &String| record.outputs.get(name).map(|out| out.tree);
     let mut names: Vec<&String> = earlier.outputs.keys().chain(later.outputs.keys()).collect();
     names.sort_unstable();

@@ -9,16 +9,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::objects::{Object, read_object};
-use super::{Put, Store, StoreError, sealed};
+use super::{Foreign, Put, Store, StoreError, sealed};
 use crate::digest::Digest;
 
 const TRIAL_FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct TrialFile {
+pub(super) struct TrialFile {
     format: u32,
     key: Digest,
     trial: Value,
+}
+
+impl TrialFile {
+    /// A trial in the form of today.
+    pub(super) fn new(key: Digest, trial: Value) -> Self {
+        Self { format: TRIAL_FORMAT, key, trial }
+    }
 }
 
 #[derive(Deserialize)]
@@ -42,8 +49,7 @@ impl Store {
     pub fn put_trial(&self, key: &Digest, trial: &Value) -> Result<Put, StoreError> {
         let _publishing = self.publishing()?;
         let path = self.trial_path(key);
-        let file = TrialFile { format: TRIAL_FORMAT, key: *key, trial: trial.clone() };
-        let bytes = sealed::seal(&file);
+        let bytes = sealed::seal(&TrialFile::new(*key, trial.clone()));
         loop {
             let mut staged = self.stage()?;
             staged.write_all(&bytes).map_err(|error| self.storing(&path, error))?;
@@ -74,14 +80,23 @@ pub(super) fn parse(
     object: &Object,
     key: &Digest,
 ) -> Result<Option<Value>, StoreError> {
-    if !sealed::is_whole(&object.bytes) {
-        return Ok(None);
+    match read(&object.bytes, key) {
+        Ok(trial) => Ok(Some(trial)),
+        Err(Foreign::Damaged) => Ok(None),
+        Err(Foreign::Newer(format)) => Err(StoreError::Newer { path: path.to_owned(), format }),
     }
-    if let Ok(Head { format }) = serde_json::from_slice(&object.bytes)
+}
+
+/// The trial in a text.
+pub(super) fn read(text: &[u8], key: &Digest) -> Result<Value, Foreign> {
+    if !sealed::is_whole(text) {
+        return Err(Foreign::Damaged);
+    }
+    if let Ok(Head { format }) = serde_json::from_slice(text)
         && format > TRIAL_FORMAT
     {
-        return Err(StoreError::Newer { path: path.to_owned(), format });
+        return Err(Foreign::Newer(format));
     }
-    let file: Option<TrialFile> = serde_json::from_slice(&object.bytes).ok();
-    Ok(file.filter(|file| file.key == *key).map(|file| file.trial))
+    let file: Option<TrialFile> = serde_json::from_slice(text).ok();
+    file.filter(|file| file.key == *key).map(|file| file.trial).ok_or(Foreign::Damaged)
 }

@@ -92,14 +92,15 @@ impl Project {
             files,
             paths: Paths {
                 project: self.dir.path().to_owned(),
-                store: PathBuf::new(),
-                scratch: PathBuf::new(),
+                store: self.dir.path().join(".phytotron"),
+                scratch: dir.path().to_owned(),
                 outputs: dir.path().to_owned(),
                 checkpoint: PathBuf::new(),
                 earlier: None,
                 profile: None,
             },
             threads: run.threads,
+            shared_trials: None,
         };
         // Through the config, as a worker gets it.
         let revived = Registry::standard().get("dataset").unwrap().revive(&file.config).unwrap();

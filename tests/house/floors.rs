@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 /// Every room and its floor, as the table in ARCHITECTURE.md says.
 const FLOORS: [&[&str]; 9] = [
-    &["digest", "span", "wording"],
-    &["artifact", "diagnostic", "manifest", "net", "seed", "statistics"],
-    &["event", "record", "results"],
+    &["digest", "parallel", "span", "wording"],
+    &["archive", "artifact", "diagnostic", "manifest", "net", "seed", "statistics", "web"],
+    &["event", "record", "results", "s3"],
     &["dataset", "kernel", "progress", "space", "spec", "store"],
-    &["export", "report", "search", "train"],
+    &["export", "remote", "report", "search", "train"],
     &["stage"],
     &["plan"],
-    &["run"],
+    &["bundle", "run"],
     &["cli"],
 ];
 

@@ -4,4 +4,5 @@ mod floors;
 mod golden;
 mod heads;
 mod presets;
+mod sharing;
 mod shipped;

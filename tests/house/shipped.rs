@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::PROGRAM;
 
 /// The smallest parameters of each ready study.
-const SMALLEST: &[(&str, &[&str])] = &[
+pub(super) const SMALLEST: &[(&str, &[&str])] = &[
     ("compare-strategies", &["trials=30", "repeats=[1, 2]"]),
     ("fashion-mnist", &["epochs=1", "filters=4", "cells=1"]),
     (

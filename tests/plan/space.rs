@@ -9,8 +9,8 @@ use phytotron::diagnostic::{Diagnostic, Diagnostics};
 use phytotron::digest::Digest;
 use phytotron::manifest::{Fingerprint, Manifest};
 use phytotron::plan::{
-    self, LastRun, LastStage, LockFile, LockedStage, Plan, Planner, Selected, StageIndex, Study,
-    World,
+    self, LastRun, LastStage, LockFile, LockedStage, Plan, PlanError, Planner, Selected,
+    StageIndex, Study, World,
 };
 use phytotron::record::{Cost, OutputRecord, RECORD_FORMAT, Repeatability, StageRecord};
 use phytotron::spec::Project;
@@ -29,11 +29,11 @@ pub(super) struct Memory {
 }
 
 impl World for Memory {
-    fn record(&self, fingerprint: &Fingerprint) -> Result<Option<StageRecord>, StoreError> {
+    fn record(&self, fingerprint: &Fingerprint) -> Result<Option<StageRecord>, PlanError> {
         Ok(self.records.lock().unwrap().get(fingerprint).cloned())
     }
 
-    fn tree(&self, tree: &Digest) -> Result<Option<Tree>, StoreError> {
+    fn tree(&self, tree: &Digest) -> Result<Option<Tree>, PlanError> {
         Ok(self.trees.lock().unwrap().get(tree).cloned())
     }
 

@@ -334,3 +334,37 @@ fn the_summary_fits_narrow_terminals() {
     assert!(text.contains("0.9500"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
 }
+
+fn transfer(done: u64) -> Event {
+    let what = "pushing to lab".to_owned();
+    Event::Transfer { what, done, total: 4, bytes: done << 20, bytes_total: 4 << 20 }
+}
+
+#[test]
+fn a_long_transfer_says_how_far_it_is() {
+    let watch = Watch::default();
+    let plain = Plain::new(Vec::new(), watch.clock());
+    for done in 0..=4 {
+        plain.emit(transfer(done));
+        watch.advance(6);
+    }
+    let text = String::from_utf8(plain.into_writer()).unwrap();
+    insta::assert_snapshot!(text, @r#"
+    pushing to lab: 2 of 4 files, 2.0 MiB of 4.0 MiB
+    pushing to lab: 4 of 4 files, 4.0 MiB of 4.0 MiB
+    "#);
+}
+
+#[test]
+fn a_transfer_has_a_bar_until_all_has_moved() {
+    let screen = Screen::new(100);
+    let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+    let fancy = Fancy::new(target, terminal(100));
+    fancy.emit(transfer(0));
+    fancy.emit(transfer(3));
+    let text = screen.text();
+    assert!(text.contains("3.00 MiB of 4.00 MiB"), "{text}");
+    assert!(text.ends_with("pushing to lab, 3 of 4 files"), "{text}");
+    fancy.emit(transfer(4));
+    assert_eq!(screen.text(), "");
+}

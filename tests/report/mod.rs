@@ -486,6 +486,7 @@ fn job(sources: &Sources, outputs: &Path, name: &str) -> JobFile {
             profile: None,
         },
         threads: 1,
+        shared_trials: None,
     }
 }
 

@@ -82,6 +82,7 @@ impl Folders {
                 profile: None,
             },
             threads: 1,
+            shared_trials: None,
         };
         stage.run(&Job { file: &file, events, stop })
     }

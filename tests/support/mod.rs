@@ -4,6 +4,7 @@
 //! TestSpace::new().pipeline(YAML).run(&[]).success().stages("a done, b done");
 //! ```
 
+pub(crate) mod moto;
 pub(crate) mod python;
 
 use std::collections::BTreeMap;
@@ -89,6 +90,13 @@ impl TestSpace {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).current_dir(self.folder.path());
         command.env_remove("PHYTOTRON_STORE").stdin(Stdio::null());
+        command
+    }
+
+    /// The same with a machine's credentials in the environment, as people have them.
+    pub(crate) fn signed_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        moto::sign(&mut command, self.folder.path());
         command
     }
 
@@ -196,6 +204,16 @@ impl Ran {
     #[track_caller]
     pub(crate) fn stages(self, expected: &str) -> Self {
         assert_eq!(self.endings(), expected, "{}", self.text());
+        self
+    }
+
+    /// Asserts how the stages ended, whatever their order; `expected` is sorted.
+    #[track_caller]
+    pub(crate) fn stages_in_any_order(self, expected: &[&str]) -> Self {
+        let endings = self.endings();
+        let mut sorted: Vec<&str> = endings.split(", ").collect();
+        sorted.sort_unstable();
+        assert_eq!(sorted, expected, "{}", self.text());
         self
     }
 

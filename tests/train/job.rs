@@ -127,6 +127,7 @@ impl Bench {
                 profile: None,
             },
             threads: self.threads,
+            shared_trials: None,
         };
         let job = Job { file: &file, events: heard, stop: heard.stop.clone() };
         (stage(&job), outputs.join("models"))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use phytotron::dataset::source::{Leaves, Source};
-use phytotron::dataset::{Amount, Dataset, Fit, ProjectFiles, Recipe, TestAmount};
+use phytotron::dataset::{Amount, Dataset, Fit, Outside, ProjectFiles, Recipe, TestAmount};
 use phytotron::seed::Seed;
 
 /// So many leaves of ten species, 15 in a hundred of them for validation.
@@ -20,6 +20,8 @@ pub(crate) fn dataset(images: usize, size: usize) -> Dataset {
         limit: None,
     };
     let files = BTreeMap::new();
-    let files = ProjectFiles::new(Path::new("."), &files);
+    let here = Path::new(".");
+    let outside = Outside { scratch: here, downloads: here, bucket: None };
+    let files = ProjectFiles::new(here, &files, outside);
     recipe.make(files, &Seed::root(7), &|_, _| true).unwrap().dataset
 }

@@ -8,11 +8,19 @@ use crate::cli::args::GcArgs;
 use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
+use crate::dataset::source::SHA256_PIN;
 use crate::manifest::Fingerprint;
 use crate::plan::LockFile;
+use crate::remote::{self, RemoteGc, RemoteGcReport, Room};
 use crate::run::History;
 use crate::store::{Freed, GcReport, Keep, Store};
 use crate::wording;
+
+/// What is younger stays in the store.
+const GRACE: Duration = Duration::from_hours(1);
+
+/// What is younger stays at a remote: somebody may be pushing for days.
+const REMOTE_GRACE: Duration = Duration::from_hours(7 * 24);
 
 /// Sweeps the store.
 pub(super) fn gc(
@@ -20,10 +28,12 @@ pub(super) fn gc(
     args: &GcArgs,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
-    let grace = args.grace.0;
+    if let Some(name) = &args.remote {
+        return sweep_remote(workplace, name, args, terminal);
+    }
+    let grace = args.grace.map_or(GRACE, |grace| grace.0);
     let store = workplace.store()?;
-    let runs = args.keep_runs.unwrap_or(workplace.project.keep_runs as usize);
-    let keep = keep(&store, runs, terminal)?;
+    let keep = keep(&store, runs(workplace, args), terminal)?;
     let report = store.gc(&keep, grace, args.dry_run)?;
     if terminal.json {
         terminal.say_json(&as_json(&report, args.dry_run));
@@ -31,6 +41,75 @@ pub(super) fn gc(
         terminal.say(&as_text(&report, args.dry_run, grace));
     }
     Ok(Exit::Done)
+}
+
+/// How many runs keep their results.
+fn runs(workplace: &Workplace, args: &GcArgs) -> usize {
+    args.keep_runs.unwrap_or(workplace.project.keep_runs as usize)
+}
+
+/// Sweeps a remote, or only says what would go: others use it, too.
+fn sweep_remote(
+    workplace: &Workplace,
+    name: &str,
+    args: &GcArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let (name, settings) = workplace.remote(Some(name))?;
+    let remote = remote::open(settings, &workplace.project.root)?;
+    let wanted = if args.results {
+        let keep = keep(&workplace.store()?, runs(workplace, args), terminal)?;
+        Some(keep.fingerprints)
+    } else {
+        None
+    };
+    let grace = args.grace.map_or(REMOTE_GRACE, |grace| grace.0);
+    let gc = RemoteGc { grace, wanted, dry_run: !args.delete };
+    let report = gc.sweep(remote.as_ref())?;
+    if terminal.json {
+        terminal.say_json(&remote_json(&report, &gc));
+    } else {
+        terminal.say(&remote_text(&report, &gc, name));
+    }
+    Ok(Exit::Done)
+}
+
+fn remote_text(report: &RemoteGcReport, gc: &RemoteGc, name: &str) -> String {
+    let (count, bytes) = report.total();
+    if count == 0 && report.leavings == 0 {
+        let age = wording::duration(gc.grace);
+        return format!("nothing to free at {name}: all is needed or younger than {age}");
+    }
+    let verb = if gc.dry_run { "would free" } else { "freed" };
+    let mut lines = vec![format!("{verb} {} at {name}", wording::bytes(bytes))];
+    for (room, (count, bytes)) in Room::ALL.into_iter().zip(report.rooms) {
+        if count > 0 {
+            let (count, noun) = (wording::thousands(count), room.folder());
+            lines.push(format!("  {count:>9} {noun} ({})", wording::bytes(bytes)));
+        }
+    }
+    if report.leavings > 0 {
+        lines.push(format!("  {:>9} unfinished uploads", wording::thousands(report.leavings)));
+    }
+    if gc.dry_run {
+        lines.push("nothing was removed: `--delete` does it".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn remote_json(report: &RemoteGcReport, gc: &RemoteGc) -> serde_json::Value {
+    let freed = |(count, bytes): (u64, u64)| json!({ "count": count, "bytes": bytes });
+    let rooms: serde_json::Map<String, serde_json::Value> = Room::ALL
+        .into_iter()
+        .zip(report.rooms)
+        .map(|(room, sum)| (room.folder().to_owned(), freed(sum)))
+        .collect();
+    json!({
+        "dry_run": gc.dry_run,
+        "total": freed(report.total()),
+        "freed": rooms,
+        "unfinished_uploads": report.leavings,
+    })
 }
 
 /// What every registered lock file and the last `runs` runs need. A lock file that cannot be read
@@ -48,10 +127,13 @@ fn keep(store: &Store, runs: usize, terminal: &Terminal) -> Result<Keep, CliErro
             terminal.note(&format!("note: lock file `{}` is gone", lock_file.display()));
             continue;
         }
-        for locked in LockFile::read(&lock_file)?.stages.into_values() {
+        let lock = LockFile::read(&lock_file)?;
+        for locked in lock.stages.into_values() {
             keep.fingerprints.insert(locked.fingerprint);
             keep.trees.extend(locked.outputs.into_values());
         }
+        let pins = lock.sources.values().filter_map(|pin| pin.strip_prefix(SHA256_PIN));
+        keep.downloads.extend(pins.map(str::to_owned));
     }
     keep.fingerprints.extend(recent_results(store, runs)?);
     Ok(keep)
@@ -93,12 +175,13 @@ fn as_json(report: &GcReport, dry_run: bool) -> serde_json::Value {
     json!({ "dry_run": dry_run, "total": freed(report.total()), "freed": sorts })
 }
 
-fn sorts(report: &GcReport) -> [(&'static str, Freed); 7] {
+fn sorts(report: &GcReport) -> [(&'static str, Freed); 8] {
     [
         ("results", report.results),
         ("trees", report.trees),
         ("blobs", report.blobs),
         ("trials", report.trials),
+        ("fetched archives", report.downloads),
         ("work folders", report.work),
         ("quarantined objects", report.quarantine),
         ("leavings of killed processes", report.tmp),

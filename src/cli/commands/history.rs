@@ -1,14 +1,16 @@
 //! `log`, `show` and `diff`: what happened before.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 
-use crate::cli::args::{DiffArgs, LogArgs, ShowArgs};
+use crate::cli::args::{DiffArgs, LogArgs, PipelineArgs, SelectionArgs, ShowArgs};
 use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
-use crate::plan;
+use crate::plan::{self, SpecDiff};
 use crate::run::{self, History, PastRun, PastRunDetails};
 use crate::wording;
 
@@ -53,12 +55,17 @@ pub(super) fn show(
     Ok(Exit::Done)
 }
 
-/// Compares two runs.
+/// Compares two runs, or two pipelines.
 pub(super) fn diff(
     workplace: &Workplace,
     args: &DiffArgs,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
+    let ending = |name: &String| Path::new(name).extension().map(OsStr::to_owned);
+    let is_pipeline = |name: &String| ending(name).is_some_and(|it| it == "yaml" || it == "yml");
+    if is_pipeline(&args.before) && is_pipeline(&args.after) {
+        return diff_pipelines(workplace, args, terminal);
+    }
     let history = history(workplace)?;
     let (before, after) = (history.details(&args.before)?, history.details(&args.after)?);
     let diff = run::compare(&before, &after, &workplace.store()?)?;
@@ -66,6 +73,31 @@ pub(super) fn diff(
         terminal.say_json(&json!(diff));
     } else {
         terminal.say(&run::diff_text(&diff));
+    }
+    Ok(Exit::Done)
+}
+
+/// Compares what two pipelines came to, presets and defaults put in.
+fn diff_pipelines(
+    workplace: &Workplace,
+    args: &DiffArgs,
+    terminal: &Terminal,
+) -> Result<Exit, CliError> {
+    let store = workplace.store()?;
+    let load = |file: &String| {
+        let pipeline = PipelineArgs { pipeline: file.into(), params: Vec::new() };
+        let request = workplace.request(&pipeline, &SelectionArgs::default())?;
+        Ok::<_, CliError>((workplace.load(&pipeline)?.0, request))
+    };
+    let ((before, asked_before), (after, asked_after)) = (load(&args.before)?, load(&args.after)?);
+    let diff = SpecDiff::of(
+        &mut super::plan::planner(&asked_before, &before, &store)?,
+        &mut super::plan::planner(&asked_after, &after, &store)?,
+    )?;
+    if terminal.json {
+        terminal.say_json(&json!(diff));
+    } else {
+        terminal.say(&diff.text());
     }
     Ok(Exit::Done)
 }

@@ -11,10 +11,13 @@ mod history;
 mod init;
 mod kinds;
 mod model;
+mod pack;
 mod plan;
 mod predict;
 mod run;
+mod run_export;
 mod schema;
+mod share;
 mod trials;
 mod verify;
 
@@ -42,6 +45,8 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         Command::Log(args) => history::log(&at(None)?, args, terminal),
         Command::Show(args) => history::show(&at(None)?, args, terminal),
         Command::Diff(args) => history::diff(&at(None)?, args, terminal),
+        Command::Push(args) => share::push(&at(args.pipeline.as_deref())?, args, terminal),
+        Command::Pull(args) => share::pull(&at(args.pipeline.as_deref())?, args, terminal),
         Command::Gc(args) => gc::gc(&at(None)?, args, terminal),
         Command::Check(args) => check::check(&at(Some(&args.pipeline))?, args, terminal),
         Command::Get(args) => get::get(&at(Some(&args.pipeline.pipeline))?, args, terminal),
@@ -51,8 +56,10 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         Command::Export(args) => export::export(&cli.global, args, terminal),
         Command::Predict(args) => predict::predict(args, terminal),
         Command::Verify(args) => {
-            verify::verify(&at(Some(&args.pipeline.pipeline))?, args, terminal)
+            verify::verify(|| at(Some(&args.pipeline.pipeline)), args, terminal)
         }
+        Command::Pack(args) => pack::pack(&at(Some(&args.pipeline))?, args, terminal),
+        Command::Unpack(args) => pack::unpack(args, terminal),
         Command::Fsck(args) => fsck::fsck(&at(None)?, args, terminal),
         Command::Kinds(args) => kinds::kinds(args, terminal),
         Command::Schema(args) => schema::schema(args, terminal),

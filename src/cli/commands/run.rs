@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::run_export::export;
 use crate::cli::args::{ProgressArg, RunArgs};
 use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
@@ -10,7 +11,8 @@ use crate::diagnostic::Diagnostics;
 use crate::event::Ending;
 use crate::plan::{NoOp, Study};
 use crate::progress::{self, Mode, SummaryRow};
-use crate::run::{self, Interrupt, LockUse, PipelineReport, RunOptions, StageEnd};
+use crate::remote::{self, Tier};
+use crate::run::{self, Interrupt, LockUse, PipelineReport, RunOptions, StageEnd, Stores};
 use crate::wording;
 
 /// Runs the pipeline, or finds in the last run's snapshot that nothing is to be done.
@@ -20,8 +22,12 @@ pub(super) fn run(
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
     let request = workplace.request(&args.pipeline, &args.selection)?;
+    let export_to = args.export.as_deref().or(workplace.project.export_to.as_deref());
+    export_to.map(remote::check_address).transpose()?;
     let store = workplace.store()?;
-    let may_skip = !args.no_snapshot && !args.force && !args.locked && !args.lock;
+    let tier = args.remote.as_deref().map(|name| workplace.tier(&store, Some(name), args.push));
+    let tier = tier.transpose()?;
+    let may_skip = may_skip(args) && !tier.as_ref().is_some_and(Tier::pushes);
     if may_skip && let Some(no_op) = request.no_op(store.generation()?) {
         if let Err(error) = run::note_no_op(&store.runs(), &no_op) {
             // A store that can only be read still answers; the history is the poorer by a line.
@@ -47,17 +53,26 @@ pub(super) fn run(
     let report = run::pipeline(
         &request,
         &study,
-        &store,
+        tier.as_ref().map_or_else(|| Stores::from(&store), Stores::from),
         &options,
         lock_use(args),
         &interrupt,
         observer.as_ref(),
     );
-    drop(observer);
     let report = report?;
     view::write(&study, &store, &request, &report.run);
+    let exported = export_to.filter(|_| report.run.ok).map_or(Ok(()), |url| {
+        export(workplace, url, &study, &store, &report.run, observer.as_ref(), terminal)
+    });
+    drop(observer);
     say(&study, &report, terminal);
+    exported?;
     Ok(exit(&report))
+}
+
+/// Whether a look at the last run's snapshot may be all.
+fn may_skip(args: &RunArgs) -> bool {
+    !args.no_snapshot && !args.force && !args.locked && !args.lock && args.export.is_none()
 }
 
 fn options(workplace: &Workplace, args: &RunArgs) -> Result<RunOptions, CliError> {
@@ -128,6 +143,9 @@ fn say(study: &Study, report: &PipelineReport, terminal: &Terminal) {
     for difference in &report.differences {
         terminal.note(&format!("not as locked: `{}`: {}", difference.stage, difference.what));
     }
+    if let Some(unshared) = &report.run.unshared {
+        terminal.note(unshared);
+    }
     for page in view::pages(study, &report.run) {
         terminal.say(&format!("report: {}", page.display()));
     }
@@ -155,6 +173,7 @@ fn summary_json(study: &Study, report: &PipelineReport) -> serde_json::Value {
         "ok": report.run.ok,
         "interrupted": report.run.interrupted,
         "secs": report.run.secs,
+        "unshared": report.run.unshared,
         "stages": report.run.stages,
         "differences": differences
             .map(|difference| json!({ "stage": difference.stage, "what": difference.what }))
@@ -168,11 +187,15 @@ fn summary_json(study: &Study, report: &PipelineReport) -> serde_json::Value {
 fn exit(report: &PipelineReport) -> Exit {
     if report.run.interrupted {
         Exit::Interrupted
+    } else if report.run.storage_failed {
+        Exit::Store
     } else if !report.run.ok {
         Exit::StageFailed
-    } else if report.differences.is_empty() {
-        Exit::Done
-    } else {
+    } else if !report.differences.is_empty() {
         Exit::CheckFailed
+    } else if report.run.unshared.is_some() {
+        Exit::Store
+    } else {
+        Exit::Done
     }
 }

@@ -1,38 +1,68 @@
 //! `verify`: compute a pipeline again in a scratch store and compare with its lock file.
 
+use std::path::Path;
+
 use serde_json::json;
 
-use crate::cli::args::{SelectionArgs, VerifyArgs};
+use super::pack::is_bundle;
+use crate::bundle;
+use crate::cli::args::{PipelineArgs, SelectionArgs, VerifyArgs};
 use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
 use crate::event::Silent;
 use crate::plan::{LockFile, lock_path};
-use crate::run::{self, Interrupt, LockUse, PipelineReport, RunOptions};
-use crate::store::Store;
+use crate::run::{self, Interrupt, RunOptions, Sample, Verdict, Verification, Verify};
+use crate::store::{Store, StoreOptions};
 use crate::wording;
 
-/// Recomputes everything where no cache can help, and compares digests.
+/// Recomputes stages where no cache can help, and compares digests.
 pub(super) fn verify(
-    workplace: &Workplace,
+    workplace: impl FnOnce() -> Result<Workplace, CliError>,
     args: &VerifyArgs,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
-    let (study, _) = workplace.load(&args.pipeline)?;
+    let target = &args.pipeline.pipeline;
+    let verification = if is_bundle(target) {
+        let scratch =
+            tempfile::tempdir().map_err(CliError::io("cannot make a folder for", target))?;
+        // A project of its own: nothing of the bundle comes near the store that one works with.
+        let unpacked =
+            bundle::unpack(target, &scratch.path().join("study"), StoreOptions::default())?;
+        let pipeline = unpacked.folder.join(&unpacked.card.pipeline);
+        let pipeline = PipelineArgs { pipeline, params: args.pipeline.params.clone() };
+        compute(&Workplace::alone(&unpacked.folder)?, &pipeline, args)?
+    } else {
+        compute(&workplace()?, &args.pipeline, args)?
+    };
+    say(&verification, terminal);
+    Ok(exit(&verification))
+}
+
+fn compute(
+    workplace: &Workplace,
+    pipeline: &PipelineArgs,
+    args: &VerifyArgs,
+) -> Result<Verification, CliError> {
+    // What people look at in `out/` is none of a verification's business.
+    let study = workplace.load(pipeline)?.0.unpublished();
+    let known = workplace.store()?;
     let scratch = tempfile::Builder::new()
         .prefix("verify-")
-        .tempdir_in(workplace.store()?.root().join("tmp"))
-        .map_err(CliError::io("cannot create a folder in", workplace.store()?.root()))?;
+        .tempdir_in(known.root().join("tmp"))
+        .map_err(CliError::io("cannot create a folder in", known.root()))?;
     let store = Store::open(&scratch.path().join("store"), workplace.options())?;
-    let mut request = workplace.request(&args.pipeline, &SelectionArgs::default())?;
+    let mut request = workplace.request(pipeline, &SelectionArgs::default())?;
     store.root().clone_into(&mut request.store);
-    let lock_file = lock_path(&request.file);
-    if LockFile::read(&request.root.join(&lock_file))?.stages.is_empty() {
-        let lock = lock_file.display();
+    let lock = LockFile::read(&request.root.join(lock_path(&request.file)))?;
+    if lock.stages.is_empty() {
+        let lock = lock_path(&request.file);
+        let lock = lock.display();
         return Err(CliError::Usage(format!(
             "nothing is locked in `{lock}`: run the pipeline first"
         )));
     }
+    workplace.demand(&study, &request.selection.of(&study)?)?;
     let options = RunOptions {
         program: workplace.program()?,
         cuda_program: workplace.cuda_program()?,
@@ -44,44 +74,56 @@ pub(super) fn verify(
         force: false,
         profile: false,
     };
-    let interrupt =
-        Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;
+    let sample = Sample { share: args.sample.unwrap_or(1.0), seed: args.seed };
+    let interrupt = listened(&request.file)?;
     let _listening =
         interrupt.listen().map_err(CliError::io("cannot listen to signals for", &request.file))?;
-    let report =
-        run::pipeline(&request, &study, &store, &options, LockUse::Check, &interrupt, &Silent)?;
-    say(&report, terminal);
-    Ok(if report.run.interrupted {
-        Exit::Interrupted
-    } else if !report.run.ok {
-        Exit::StageFailed
-    } else if report.differences.is_empty() {
-        Exit::Done
-    } else {
-        Exit::CheckFailed
-    })
+    let subject =
+        Verify { request: &request, study: &study, lock: &lock, known: &known, scratch: &store };
+    Ok(run::verify(subject, sample, &options, &interrupt, &Silent)?)
 }
 
-fn say(report: &PipelineReport, terminal: &Terminal) {
-    let differing = |stage: &str| report.differences.iter().find(|d| d.stage == stage);
+fn listened(file: &Path) -> Result<Interrupt, CliError> {
+    Interrupt::new().map_err(CliError::io("cannot open a pipe for", file))
+}
+
+fn exit(verification: &Verification) -> Exit {
+    let count = |is: fn(&Verdict) -> bool| verification.count(is);
+    if verification.interrupted {
+        Exit::Interrupted
+    } else if count(|verdict| matches!(verdict, Verdict::NotComputed { .. })) > 0 {
+        Exit::StageFailed
+    } else if count(|verdict| matches!(verdict, Verdict::Different { .. })) > 0
+        || count(|verdict| *verdict == Verdict::Equal) == 0
+    {
+        Exit::CheckFailed
+    } else {
+        Exit::Done
+    }
+}
+
+fn say(verification: &Verification, terminal: &Terminal) {
     if terminal.json {
-        let stages = report.run.stages.iter().map(|end| {
-            let stage = end.stage.to_string();
-            let difference = differing(&stage).map(|difference| &difference.what);
-            json!({ "stage": stage, "ending": end.ending, "difference": difference })
-        });
-        return terminal.say_json(&json!({ "stages": stages.collect::<Vec<_>>() }));
+        return terminal.say_json(&json!(verification));
     }
-    for end in &report.run.stages {
-        let stage = end.stage.to_string();
-        let verdict = match differing(&stage) {
-            Some(difference) => format!("different: {}", difference.what),
-            None if end.ending.is_well() => "equal".to_owned(),
-            None => format!("not computed: {}", end.reason.as_deref().unwrap_or("interrupted")),
+    for stage in &verification.stages {
+        let verdict = match &stage.verdict {
+            Verdict::Equal => "equal".to_owned(),
+            Verdict::Different { what } => format!("different: {what}"),
+            Verdict::NotComparable { why } => format!("not comparable: {why}"),
+            Verdict::NotComputed { why } => format!("not computed: {why}"),
         };
-        terminal.say(&format!("{stage}: {verdict}"));
+        terminal.say(&format!("{}: {verdict}", stage.stage));
     }
-    let stages = wording::count(report.run.stages.len(), "stage");
-    let different = report.differences.len();
-    terminal.say(&format!("{stages} computed again, {different} different"));
+    let computed = wording::count(verification.stages.len(), "stage");
+    let different = verification.count(|verdict| matches!(verdict, Verdict::Different { .. }));
+    let uncompared = verification.count(|verdict| matches!(verdict, Verdict::NotComparable { .. }));
+    let of = if verification.stages.len() == verification.of {
+        String::new()
+    } else {
+        format!(" of {}", verification.of)
+    };
+    let uncompared =
+        if uncompared == 0 { String::new() } else { format!(", {uncompared} not comparable") };
+    terminal.say(&format!("{computed}{of} computed again, {different} different{uncompared}"));
 }

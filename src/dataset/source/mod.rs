@@ -3,15 +3,25 @@
 //! A source lists its images first and hands out one picture at a time, in any order and on any thread,
 //! so that nobody holds pictures that no part asked for. It knows nothing of splits.
 
+mod archive;
 mod cifar;
+mod classes;
 mod folder;
+mod group;
 mod idx;
 mod leaves;
+mod packed;
+mod s3;
 
+pub use archive::Archive;
 pub use cifar::{Cifar, CifarVariant};
-pub use folder::{Broken, Folder, Group, GroupPrefix, GroupTable};
+pub use folder::{Broken, Folder};
+pub use group::{Group, GroupPrefix, GroupTable};
 pub use idx::Idx;
 pub use leaves::{Leaves, Preset, Species};
+pub use s3::S3;
+
+use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +30,9 @@ use super::files::ProjectFiles;
 use super::image_file::Damage;
 use super::{DatasetError, Picture};
 use crate::seed::Seed;
+
+/// What a pin of an archive begins with; its SHA-256 follows.
+pub const SHA256_PIN: &str = "sha256:";
 
 /// Where the images come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +43,10 @@ pub enum Source {
     Leaves(Leaves),
     /// A folder with one folder of PNG or JPEG images for each class.
     Folder(Folder),
+    /// A tar or zip archive with one folder of PNG or JPEG images for each class, from the project or the web.
+    Archive(Archive),
+    /// A prefix of an S3 bucket with one folder of PNG or JPEG images for each class.
+    S3(S3),
     /// IDX files of the MNIST family, plain or gzipped.
     Idx(Idx),
     /// The binary batches of CIFAR-10 or CIFAR-100.
@@ -94,6 +111,8 @@ impl Source {
         match self {
             Self::Leaves(_) => "leaves",
             Self::Folder(_) => "folder",
+            Self::Archive(_) => "archive",
+            Self::S3(_) => "s3",
             Self::Idx(_) => "idx",
             Self::Cifar(_) => "cifar",
         }
@@ -103,7 +122,7 @@ impl Source {
     #[must_use]
     pub fn has_test_part(&self) -> bool {
         match self {
-            Self::Leaves(_) | Self::Folder(_) => false,
+            Self::Leaves(_) | Self::Folder(_) | Self::Archive(_) | Self::S3(_) => false,
             Self::Idx(idx) => idx.has_test_part(),
             Self::Cifar(_) => true,
         }
@@ -115,8 +134,55 @@ impl Source {
         match self {
             Self::Leaves(_) => Vec::new(),
             Self::Folder(folder) => folder.files(),
+            Self::Archive(archive) => archive.files(),
+            Self::S3(s3) => s3.files(),
             Self::Idx(idx) => idx.files(),
             Self::Cifar(cifar) => cifar.files(),
+        }
+    }
+
+    /// What to do about images that cannot be read.
+    #[must_use]
+    pub fn broken(&self) -> Broken {
+        match self {
+            Self::Folder(folder) => folder.broken,
+            Self::Archive(archive) => archive.broken,
+            Self::S3(s3) => s3.broken,
+            Self::Leaves(_) | Self::Idx(_) | Self::Cifar(_) => Broken::Refuse,
+        }
+    }
+
+    /// The source as far as it decides what is made: an address where the same bytes may be had is not content.
+    #[must_use]
+    pub fn content(&self) -> Cow<'_, Self> {
+        match self {
+            Self::Archive(archive) if archive.url.is_some() => {
+                Cow::Owned(Self::Archive(Archive { url: None, ..archive.clone() }))
+            }
+            Self::S3(s3) => Cow::Owned(Self::S3(S3 { url: None, ..s3.clone() })),
+            other => Cow::Borrowed(other),
+        }
+    }
+
+    /// Its address in the network, when it has one.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Self::Archive(archive) => archive.url.as_deref(),
+            Self::S3(s3) => s3.url.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What it must hold in the network, by the digest that the pipeline gives.
+    #[must_use]
+    pub fn pin(&self) -> Option<String> {
+        match self {
+            Self::Archive(archive) => {
+                archive.sha256.as_ref().map(|digest| format!("{SHA256_PIN}{digest}"))
+            }
+            Self::S3(s3) => s3.listing.as_ref().map(|digest| format!("listing:{digest}")),
+            _ => None,
         }
     }
 
@@ -130,6 +196,8 @@ impl Source {
         match self {
             Self::Leaves(leaves) => Ok(leaves.open(seed, test_images)),
             Self::Folder(folder) => folder.open(files),
+            Self::Archive(archive) => archive.open(files),
+            Self::S3(s3) => s3.open(files),
             Self::Idx(idx) => idx.open(files),
             Self::Cifar(cifar) => cifar.open(files),
         }

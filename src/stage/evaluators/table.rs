@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Parameters, Scorer};
-use crate::dataset::{Dataset, ProjectFiles, csv};
+use crate::dataset::{Dataset, Outside, ProjectFiles, csv};
 use crate::search::{EvaluateError, Evaluation};
 use crate::space::Space;
 use crate::stage::{Arity, Component, Job, StageError};
@@ -103,7 +103,9 @@ impl Table {
         job: &Job<'_>,
         space: &dyn Space,
     ) -> Result<Self, StageError> {
-        let files = ProjectFiles::new(&job.file.paths.project, &job.file.files);
+        let paths = &job.file.paths;
+        let outside = Outside { scratch: &paths.scratch, downloads: &paths.scratch, bucket: None };
+        let files = ProjectFiles::new(&paths.project, &job.file.files, outside);
         let text = String::from_utf8(files.read(&config.file)?)
             .map_err(|_| StageError::Failed(format!("`{}` is not UTF-8 text", config.file)))?;
         Self::parse(config, &text, |key| canonical(key, space)).map_err(StageError::Failed)

@@ -5,6 +5,7 @@
 //! from the trial cache and charged what it cost then, so a warm store changes nothing but time.
 
 mod pace;
+mod trials;
 
 use std::path::PathBuf;
 
@@ -15,17 +16,17 @@ use serde::{Deserialize, Serialize};
 use super::{Parameters, Scorer};
 use crate::dataset::Dataset;
 use crate::digest::Digest;
-use crate::event::Event;
 use crate::manifest::Manifest;
 use crate::search::{Candidate, Evaluate, EvaluateError, Evaluation};
 use crate::space::Space;
 use crate::stage::lanes::{lanes, side_by_side};
 use crate::stage::{Arity, Component, Job, StageError, memory, profile};
-use crate::store::{Put, Store, StoreOptions};
 use crate::train::{
     Assignment, Checkpoint, Device, Engine, Examples, Fitted, Gate, Outcome, RECIPE_VERSION,
     Recipe, Standard, TrainError, Watch, engine_for, engine_in_lane, fit,
 };
+
+use trials::TrialCache;
 
 /// Version of what this evaluator makes of a training: retries, gate, score.
 const VERSION: u32 = 1;
@@ -174,13 +175,13 @@ impl TrainConfig {
         self.images(&data)?;
         let standard = Standard::of(&data.card, self.recipe.preprocessing)
             .map_err(|error| StageError::caused_by(&error))?;
-        let store = Store::open(&job.file.paths.store, StoreOptions::default());
+        let trials = TrialCache::open(job).map_err(|error| StageError::caused_by(&error))?;
         Ok(Box::new(TrainEvaluator {
             config: self,
             job,
             standard,
             pool: job.threads()?,
-            store: store.map_err(|error| StageError::caused_by(&error))?,
+            trials,
             data,
         }))
     }
@@ -251,7 +252,7 @@ struct TrainEvaluator<'a> {
     data: Dataset,
     standard: Standard,
     pool: ThreadPool,
-    store: Store,
+    trials: TrialCache<'a>,
 }
 
 impl Evaluate for TrainEvaluator<'_> {
@@ -263,7 +264,7 @@ impl Evaluate for TrainEvaluator<'_> {
         });
         let tasks: Vec<Task<'_>> = tasks.collect();
         let known: Vec<Option<Evaluation>> =
-            tasks.iter().map(|task| self.known(&task.key)).collect();
+            tasks.iter().map(|task| self.trials.known(&task.key)).collect();
         let unknown = tasks.iter().zip(&known).filter(|(_, known)| known.is_none());
         let unknown: Vec<&Task<'_>> = unknown.map(|(task, _)| task).collect();
         let mut trained = self.train_all(&unknown).into_iter();
@@ -319,7 +320,7 @@ impl TrainEvaluator<'_> {
             TrainError::Interrupted => EvaluateError::Interrupted,
             other => EvaluateError::Broken(StageError::caused_by(&other).to_string()),
         })?;
-        self.keep(&task.key, &evaluation);
+        self.trials.keep(&task.key, &evaluation);
         Ok(evaluation)
     }
 
@@ -348,34 +349,6 @@ impl TrainEvaluator<'_> {
             manifest.section("bar", &candidate.bar);
         }
         manifest.fingerprint()
-    }
-
-    /// What the trial cache has; an entry that cannot be read is a miss.
-    fn known(&self, key: &Digest) -> Option<Evaluation> {
-        match self.store.trial(key) {
-            Ok(trial) => serde_json::from_value(trial?).ok(),
-            Err(error) => {
-                self.warn(format!("trial {} is trained again: {error}", key.short()));
-                None
-            }
-        }
-    }
-
-    /// Losing an entry loses time of a later run, not this result: a warning is enough.
-    fn keep(&self, key: &Digest, evaluation: &Evaluation) {
-        let value = serde_json::to_value(evaluation).expect("an evaluation has text and numbers");
-        match self.store.put_trial(key, &value) {
-            Ok(Put::Added | Put::Same) => {}
-            Ok(Put::Nondeterministic { .. }) => {
-                self.warn(format!("trial {} came out differently before", key.short()));
-            }
-            Err(error) => self.warn(format!("trial {} is not kept: {error}", key.short())),
-        }
-    }
-
-    fn warn(&self, text: String) {
-        let stage = Some(self.job.file.stage.clone());
-        self.job.events.emit(Event::Warning { stage, text });
     }
 
     /// Tries learning rates until the child learns. The cost of every try is charged.
