@@ -357,7 +357,7 @@ fn trials_are_listed_chosen_and_sorted() {
 
     space.phytotron("trials pipeline.yaml --sort scor").code(2).says("did you mean `score`?");
     space.phytotron("trials pipeline.yaml --where score>many").code(2).says("`many` is no number");
-    space.phytotron("trials pipeline.yaml serch").code(2).says("did you mean");
+    space.phytotron("trials pipeline.yaml serch").code(2).says("there is no stage `serch`");
     two().phytotron("trials pipeline.yaml").code(2).says("`search` and `evaluate` do");
 }
 
