@@ -41,6 +41,12 @@ Examples:
   phytotron run study.yaml -j 1 --threads 8      one stage at a time, with eight threads
   phytotron run study.yaml --locked              for CI: fail where a result differs from the lock file";
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  phytotron report last                                  on the last run
+  phytotron report 2026-11-24 2026-11-25 -o comparison   on two runs, by the beginnings of their ids
+  phytotron report last --question 'Does depth help?'";
+
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   phytotron export out/quickstart/retrain               the chosen network, in every format
@@ -99,6 +105,9 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Compare two runs: parameters, artifacts, numbers, costs
     Diff(DiffArgs),
+    /// Write one report on the searches and trainings of several runs
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
     /// Put a stage's outputs into a folder
     Get(GetArgs),
     /// Write trained networks as files for other programs: ONNX and torch
@@ -299,6 +308,26 @@ pub(crate) struct GetArgs {
     /// Where to put the files [default: out/PIPELINE/STAGE]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Runs: ids, their beginnings, or `last`
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<String>,
+    /// Where to put the page, tables and figures
+    #[arg(short, long, value_name = "DIR", default_value = "report")]
+    pub(crate) output: PathBuf,
+    /// Title of the page
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// What is asked, in a sentence
+    #[arg(long)]
+    pub(crate) question: Option<String>,
+    /// Networks in the table of the best
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) top: usize,
 }
 
 /// `export`.

@@ -14,6 +14,7 @@ mod order;
 mod picture;
 pub mod source;
 mod split;
+mod thumbnail;
 
 pub use crate::results::Fit;
 pub use amount::{Amount, TestAmount};
@@ -22,6 +23,7 @@ pub use error::DatasetError;
 pub use files::ProjectFiles;
 pub use image_file::{images_below, read_image};
 pub use make::{Made, Recipe, Watch};
+pub use thumbnail::thumbnail;
 
 use picture::Picture;
 

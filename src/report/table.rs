@@ -6,6 +6,13 @@ use super::plot::escape;
 use super::words;
 use crate::wording;
 
+/// Letters of a cell's words: more would push all else aside. The tables for machines have all.
+const TEXT_MAX: usize = 240;
+/// Letters of a column's head.
+const HEAD_MAX: usize = 120;
+/// Letters of a genotype or a parameter's value.
+const CODE_MAX: usize = 2000;
+
 /// A table for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Table {
@@ -38,11 +45,11 @@ impl Table {
     /// A table without rows; a name that begins with `#` heads numbers.
     pub(super) fn new(caption: impl Into<String>, columns: &[&str]) -> Self {
         let column = |name: &&str| match name.strip_prefix('#') {
-            Some(name) => Column { name: name.to_owned(), is_number: true },
-            None => Column { name: (*name).to_owned(), is_number: false },
+            Some(name) => Column { name: words::cut(name, HEAD_MAX), is_number: true },
+            None => Column { name: words::cut(*name, HEAD_MAX), is_number: false },
         };
         Self {
-            caption: caption.into(),
+            caption: words::cut(caption, TEXT_MAX),
             columns: columns.iter().map(column).collect(),
             rows: Vec::new(),
         }
@@ -57,6 +64,26 @@ impl Table {
     /// Whether sorting it makes sense.
     pub(super) fn is_sortable(&self) -> bool {
         self.rows.len() > 2 && self.columns.len() > 2
+    }
+
+    /// Whether there is enough in it to look for something.
+    pub(super) fn is_filterable(&self) -> bool {
+        self.rows.len() > 8
+    }
+
+    /// The same for machines, under the name `stem`: numbers in full, the rest as people read it.
+    pub(super) fn records(&self, stem: String) -> Records {
+        let value = |(column, cell): (&Column, &Cell)| match cell.key.as_deref() {
+            Some("") => Value::Null,
+            Some(key) if column.is_number => number(key),
+            _ => json!(cell.text),
+        };
+        let row = |row: &Vec<Cell>| self.columns.iter().zip(row).map(value).collect();
+        Records {
+            name: stem,
+            columns: self.columns.iter().map(|column| column.name.clone()).collect(),
+            rows: self.rows.iter().map(row).collect(),
+        }
     }
 
     /// The table in Markdown.
@@ -78,14 +105,14 @@ fn line<T: AsRef<str>>(cells: &[T]) -> String {
 }
 
 impl Cell {
-    /// Words.
+    /// Words; of very many, the first.
     pub(super) fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), key: None, is_code: false }
+        Self { text: words::cut(text, TEXT_MAX), key: None, is_code: false }
     }
 
-    /// A genotype or a parameter's value.
+    /// A genotype or a parameter's value; of a very long one, the beginning.
     pub(super) fn code(text: impl Into<String>) -> Self {
-        Self { is_code: true, ..Self::text(text) }
+        Self { text: words::cut(text, CODE_MAX), key: None, is_code: true }
     }
 
     /// Nothing known.
@@ -148,7 +175,7 @@ pub(super) fn markdown_code(text: &str) -> String {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Records {
     /// Stem of its files.
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Vec<Value>>,
 }
@@ -181,6 +208,11 @@ impl Records {
     }
 }
 
+/// The number that a key writes.
+fn number(key: &str) -> Value {
+    serde_json::from_str(key).unwrap_or_else(|_| json!(key))
+}
+
 fn csv_field(value: &Value) -> String {
     let text = match value {
         Value::Null => return String::new(),
@@ -201,7 +233,7 @@ mod tests {
     #[test]
     fn a_genotype_with_commas_is_one_field() {
         let records = Records {
-            name: "x",
+            name: "x".to_owned(),
             columns: vec!["genotype".to_owned(), "score".to_owned()],
             rows: vec![
                 vec![json!("[C(64,3,1), \"SM\"]"), json!(0.1)],
@@ -217,6 +249,14 @@ mod tests {
     fn markdown_keeps_markup_as_text() {
         assert_eq!(markdown("a|b <i> *c* 'd'"), "a\\|b &lt;i&gt; \\*c\\* &#39;d&#39;");
         assert_eq!(markdown_code("a`b|"), "`` a`b\\| ``");
+    }
+
+    #[test]
+    fn machines_read_numbers_in_full() {
+        let mut table = Table::new("t", &["name", "#size", "#score"]);
+        table.row(vec![Cell::text("x"), Cell::large(123_456), Cell::number(0.5, "50 %".into())]);
+        table.row(vec![Cell::text("y"), Cell::none(), Cell::none()]);
+        assert_eq!(table.records("t".to_owned()).csv(), "name,size,score\nx,123456,0.5\ny,,\n");
     }
 
     #[test]

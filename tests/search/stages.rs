@@ -10,7 +10,7 @@ use phytotron::dataset::{Card, Dataset, Images};
 use phytotron::digest::Digest;
 use phytotron::event::{Emit, Event, Silent};
 use phytotron::net::Shape;
-use phytotron::results::{Agreement, By, Trial, Trials};
+use phytotron::results::{Agreement, By, PolicyNote, Trial, Trials};
 use phytotron::stage::{
     Arity, Input, Job, JobFile, Outcome, Paths, Ports, Registry, Stage, StageError, Stop,
 };
@@ -234,6 +234,29 @@ fn a_search_resumed_after_every_batch_leaves_the_same_bytes() {
 }
 
 /// Outputs of a search of `more` trials that goes on where one of `trials` ended, with what it warned of.
+#[test]
+fn trials_of_a_policy_say_how_it_stood_when_it_drew_them() {
+    for controller in ["softmax", "lstm"] {
+        let folders = Folders::new();
+        let strategy = json!({"reinforce": {"controller": controller, "batch": 4, "lr": 0.05}});
+        folders.run("search", &search(&strategy, 200));
+        let trials = folders.trials().trials;
+        let notes: Vec<PolicyNote> = trials.iter().map(|trial| trial.policy.unwrap()).collect();
+        // The first batch is drawn before any reward is known.
+        assert!(notes[..4].iter().all(|note| note.baseline.is_none()), "{controller}");
+        let baselines: Vec<f64> = notes[4..].iter().map(|note| note.baseline.unwrap()).collect();
+        let bounds = |get: fn(f64, f64) -> f64, from: f64| {
+            trials.iter().map(|trial| trial.reward).fold(from, get)
+        };
+        let (low, high) = (bounds(f64::min, 1.0), bounds(f64::max, 0.0));
+        assert!(baselines.iter().all(|baseline| (low..=high).contains(baseline)), "{controller}");
+        assert!(notes.iter().all(|note| note.log_probability < 0.0), "{controller}");
+    }
+    let folders = Folders::new();
+    folders.run("search", &search(&json!("random"), 5));
+    assert!(folders.trials().trials.iter().all(|trial| trial.policy.is_none()));
+}
+
 fn gone_on(folders: &Folders, config: &Value, more: u64) -> Vec<String> {
     folders.run("search", config);
     fs::rename(folders.path("outputs"), folders.path("earlier")).expect("movable");

@@ -12,6 +12,7 @@ mod kinds;
 mod model;
 mod plan;
 mod predict;
+mod report;
 mod run;
 mod schema;
 mod verify;
@@ -40,6 +41,7 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         Command::Log(args) => history::log(&at(None)?, args, terminal),
         Command::Show(args) => history::show(&at(None)?, args, terminal),
         Command::Diff(args) => history::diff(&at(None)?, args, terminal),
+        Command::Report(args) => report::report(&at(None)?, args, terminal),
         Command::Gc(args) => gc::gc(&at(None)?, args, terminal),
         Command::Check(args) => check::check(&at(Some(&args.pipeline))?, args, terminal),
         Command::Get(args) => get::get(&at(Some(&args.pipeline.pipeline))?, args, terminal),

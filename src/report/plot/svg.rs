@@ -32,6 +32,12 @@ impl Svg {
         ));
     }
 
+    /// A circle by its middle and radius.
+    pub(in crate::report) fn circle(&mut self, class: &str, middle: (f64, f64), radius: f64) {
+        let (x, y, radius) = (number(middle.0), number(middle.1), number(radius));
+        self.put(format_args!(r#"<circle class="{class}" cx="{x}" cy="{y}" r="{radius}"/>"#));
+    }
+
     /// A rectangle by corner and size; `opacity` multiplies its fill's.
     pub(in crate::report) fn rect(
         &mut self,
@@ -57,6 +63,14 @@ impl Svg {
         self.put(format_args!("{tag}><title>{}</title></rect>", escape(tip)));
     }
 
+    /// A dot that says `tip` when pointed at.
+    pub(in crate::report) fn dot_with_tip(&mut self, class: &str, at: (f64, f64), tip: &str) {
+        let (x, y, tip) = (number(at.0), number(at.1), escape(tip));
+        self.put(format_args!(
+            r#"<path class="{class}" d="M{x} {y}h0"><title>{tip}</title></path>"#
+        ));
+    }
+
     fn rect_tag(class: &str, corner: (f64, f64), size: (f64, f64), opacity: f64) -> String {
         let (x, y, width, height) =
             (number(corner.0), number(corner.1), number(size.0), number(size.1));
@@ -66,6 +80,18 @@ impl Svg {
             write!(tag, r#" fill-opacity="{opacity:.3}""#).expect("writing to a string");
         }
         tag
+    }
+
+    /// Begins a group with facts about it for the page's script.
+    pub(in crate::report) fn open(&mut self, class: &str, data: &[(&str, &str)]) {
+        let data = data.iter().map(|(name, value)| format!(" data-{name}=\"{}\"", escape(value)));
+        let data: String = data.collect();
+        self.put(format_args!(r#"<g class="{class}"{data}>"#));
+    }
+
+    /// Ends the group that was begun last.
+    pub(in crate::report) fn close(&mut self) {
+        self.put(format_args!("</g>"));
     }
 
     /// A path in SVG's own words.
@@ -135,8 +161,8 @@ pub(in crate::report) fn number(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// `text` with the five characters escaped that XML and HTML give a meaning, and control characters,
-/// which XML forbids, replaced.
+/// `text` with the five characters escaped that XML and HTML give a meaning. Control characters, which XML
+/// forbids, and those that turn the direction of text are replaced.
 pub(in crate::report) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -148,11 +174,16 @@ pub(in crate::report) fn escape(text: &str) -> String {
             '\'' => escaped.push_str("&#39;"),
             '\n' | '\t' => escaped.push(' '),
             '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            control if control.is_control() => escaped.push('\u{fffd}'),
+            control if control.is_control() || turns_text(control) => escaped.push('\u{fffd}'),
             other => escaped.push(other),
         }
     }
     escaped
+}
+
+/// Whether it changes the direction of what follows, words of ours included.
+fn turns_text(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// About how wide `text` will be at `size` pixels; the reader's font is not known, so it errs wide.
@@ -188,6 +219,12 @@ mod tests {
         let text = svg.render("x", "<b>", "a");
         assert!(text.contains("&lt;script&gt;\u{fffd}&amp;&quot;&#39;</text>"), "{text}");
         assert!(text.contains("&lt;b&gt;</title>"), "{text}");
+    }
+
+    #[test]
+    fn no_text_turns_the_words_around_it() {
+        assert_eq!(escape("a\u{202e}b\u{2067}c\u{200f}"), "a\u{fffd}b\u{fffd}c\u{fffd}");
+        assert_eq!(escape("עלה"), "עלה");
     }
 
     #[test]
