@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::plot::escape;
+use super::plot::{escape, turns_text};
 use super::words;
 use crate::wording;
 
@@ -68,7 +68,7 @@ impl Table {
 
     /// Whether there is enough in it to look for something.
     pub(super) fn is_filterable(&self) -> bool {
-        self.rows.len() > 8
+        self.rows.len() > 12
     }
 
     /// The same for machines, under the name `stem`: numbers in full, the rest as people read it.
@@ -164,7 +164,12 @@ pub(super) fn markdown(text: &str) -> String {
 pub(super) fn markdown_code(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown = |c: char| match c {
+        c if c.is_control() => ' ',
+        c if turns_text(c) => '\u{fffd}',
+        c => c,
+    };
+    let text: String = text.chars().map(shown).collect();
     // Tables split at a bar even inside code, unless it is escaped.
     let text = text.replace('|', "\\|");
     let pad = if longest > 0 { " " } else { "" };

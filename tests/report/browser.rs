@@ -39,7 +39,8 @@ impl Browser {
         let html = html.replacen("<head>", &format!("<head><script>{WATCH}</script>"), 1);
         let end = html.rfind("</body>").unwrap();
         let html = format!("{}<script>{TRY}</script>{}", &html[..end], &html[end..]);
-        fs::write(&page, html).unwrap();
+        let escaped = html.replace('&', "&amp;").replace('"', "&quot;");
+        fs::write(&page, framed(width, 900, &format!("srcdoc=\"{escaped}\""))).unwrap();
         let output = self.open(&page, width, 900, &["--dump-dom"]);
         let dom = String::from_utf8_lossy(&output.stdout).into_owned();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -54,7 +55,11 @@ impl Browser {
 
     /// A picture of the page's beginning.
     pub(super) fn screenshot(&self, page: &Path, (width, height): (u32, u32), file: &Path) {
-        self.open(page, width, height, &[&format!("--screenshot={}", file.display())]);
+        let folder = tempfile::tempdir().unwrap();
+        let frame = folder.path().join("frame.html");
+        let source = format!("src=\"file://{}\"", page.display());
+        fs::write(&frame, framed(width, height, &source)).unwrap();
+        self.open(&frame, width, height, &[&format!("--screenshot={}", file.display())]);
     }
 
     fn open(&self, page: &Path, width: u32, height: u32, more: &[&str]) -> Output {
@@ -73,6 +78,14 @@ impl Browser {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output
     }
+}
+
+/// A page in a frame of its own: windows are never narrower than 500 pixels, telephones are.
+fn framed(width: u32, height: u32, source: &str) -> String {
+    let style = format!("width:{width}px;height:{height}px;border:0;display:block");
+    format!(
+        "<!doctype html><body style=\"margin:0\"><iframe style=\"{style}\" {source}></iframe></body>"
+    )
 }
 
 /// What must hold of every page, however wide.

@@ -201,7 +201,9 @@ impl Chart {
         for (value, word) in self.x.marks(((frame.right - frame.left) / 76.0) as usize) {
             let x = frame.x(self.x.share(value));
             svg.line("axis", (x, frame.bottom), (x, frame.bottom + 5.0));
-            svg.text("tick", (x, frame.bottom + 18.0), Anchor::Middle, &word);
+            // A long word at the end of the axis moves in rather than being cut.
+            let most = frame.right + RIGHT - 1.0 - text_width(&word, LABEL) / 2.0;
+            svg.text("tick", (x.min(most), frame.bottom + 18.0), Anchor::Middle, &word);
         }
         let middle = f64::midpoint(frame.left, frame.right);
         let label = clipped(&self.x.label, LABEL, frame.right - frame.left);

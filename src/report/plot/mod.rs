@@ -17,7 +17,7 @@ mod svg;
 
 pub(super) use axis::{Axis, Ticks};
 pub(super) use chart::{Band, Chart, Mark, Shape, thinned};
-pub(super) use svg::{Anchor, Svg, clipped, escape, text_width};
+pub(super) use svg::{Anchor, Svg, clipped, escape, text_width, turns_text};
 
 /// The style that every picture needs, in the page and in a file of its own.
 const STYLE: &str = include_str!("../templates/figure.css");

@@ -40,7 +40,8 @@ pub(super) fn of(svg: &str) -> Vec<u8> {
     let rgb: Vec<u8> =
         pixels.data().chunks_exact(4).flat_map(|pixel| &pixel[..3]).copied().collect();
     let mut file = Vec::new();
-    PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Up)
+    // Flat colours: unfiltered rows repeat themselves, filtered ones do not.
+    PngEncoder::new_with_quality(&mut file, CompressionType::Default, FilterType::NoFilter)
         .write_image(&rgb, size.width(), size.height(), ExtendedColorType::Rgb8)
         .expect("BUG: a whole picture is written into memory");
     file

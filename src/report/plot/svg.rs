@@ -182,28 +182,44 @@ pub(in crate::report) fn escape(text: &str) -> String {
 }
 
 /// Whether it changes the direction of what follows, words of ours included.
-fn turns_text(character: char) -> bool {
+pub(in crate::report) fn turns_text(character: char) -> bool {
     matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// About how wide `text` will be at `size` pixels; the reader's font is not known, so it errs wide.
-#[expect(clippy::cast_precision_loss, reason = "labels are short")]
+/// About how wide `text` will be at `size` pixels; the reader's font is not known, so it errs wide, as
+/// `DejaVu Sans` is.
 pub(in crate::report) fn text_width(text: &str, size: f64) -> f64 {
-    text.chars().count() as f64 * size * 0.58
+    text.chars().map(letter_width).sum::<f64>() * size
+}
+
+/// Width of a letter as a share of the font's size.
+fn letter_width(letter: char) -> f64 {
+    match letter {
+        'i' | 'l' | 'j' | '\'' | '|' | '.' | ',' | ':' | ';' | '!' | ' ' | '\u{a0}' => 0.34,
+        'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '-' | '/' => 0.42,
+        'a'..='z' if letter != 'm' && letter != 'w' => 0.62,
+        '0'..='9' | '_' => 0.64,
+        'm' | 'w' | 'M' | 'W' | '%' | '@' | '…' => 1.0,
+        '<' | '>' | '=' | '+' | '×' | '−' | '~' => 0.84,
+        'A'..='Z' => 0.74,
+        letter if u32::from(letter) < 0x2e80 => 0.7,
+        // Scripts whose letters are squares.
+        _ => 1.0,
+    }
 }
 
 /// `text` cut with an ellipsis so that it fits `width` pixels at `size`.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a small number of letters"
-)]
 pub(in crate::report) fn clipped(text: &str, size: f64, width: f64) -> String {
-    let room = (width / (size * 0.58)).max(1.0) as usize;
-    if text.chars().count() <= room {
+    if text_width(text, size) <= width {
         return text.to_owned();
     }
-    let mut cut: String = text.chars().take(room.saturating_sub(1)).collect();
+    let room = width / size - letter_width('…');
+    let mut used = 0.0;
+    let fits = |letter: &char| {
+        used += letter_width(*letter);
+        used <= room
+    };
+    let mut cut: String = text.chars().take_while(fits).collect();
     cut.push('…');
     cut
 }
@@ -234,7 +250,8 @@ mod tests {
 
     #[test]
     fn long_labels_are_cut_by_letters_not_bytes() {
-        assert_eq!(clipped("ähren", 10.0, 24.0), "ähr…");
+        assert_eq!(clipped("ährenfeld", 10.0, 30.0), "ähr…");
         assert_eq!(clipped("rye", 10.0, 24.0), "rye");
+        assert_eq!(clipped("rye", 10.0, 2.0), "…");
     }
 }

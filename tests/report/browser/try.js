@@ -78,5 +78,5 @@ addEventListener("load", () => {
   verdict.copy = [...document.querySelectorAll(".copy button")].length;
   verdict.requests = performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => !name.startsWith("data:"));
   verdict.interactive_ms = performance.getEntriesByType("navigation")[0].domInteractive;
-  document.body.append(Object.assign(document.createElement("pre"), { id: "verdict", textContent: JSON.stringify(verdict) }));
+  parent.document.body.append(Object.assign(parent.document.createElement("pre"), { id: "verdict", textContent: JSON.stringify(verdict) }));
 });

@@ -2,7 +2,7 @@
 //! the concatenation at the top; the cells of a network side by side.
 
 use crate::net::{Block, Diagram, Operation};
-use crate::report::plot::{Anchor, Svg, clipped, text_width};
+use crate::report::plot::{Anchor, Svg, clipped};
 
 /// Size of an operation's box.
 const OP: (f64, f64) = (62.0, 24.0);
@@ -102,7 +102,8 @@ impl<'a> Cell<'a> {
     }
 
     fn draw(&self, svg: &mut Svg, (x, y): (f64, f64)) {
-        let title = clipped(&self.diagram.title, 13.0, self.width);
+        // Bold letters are wider.
+        let title = clipped(&self.diagram.title, 15.0, self.width);
         svg.text("layer", (x + self.width / 2.0, y + 14.0), Anchor::Middle, &title);
         for (block, place) in self.diagram.blocks.iter().zip(&self.places) {
             self.wires(svg, block, *place, (x, y));
@@ -201,18 +202,33 @@ fn sum(svg: &mut Svg, block: &Block, place: Place) {
     let join = block.lines.last().map_or("add", String::as_str);
     let sign = if join == "add" { "+" } else { "∪" };
     svg.text("label", (place.middle, place.top + RADIUS + 4.0), Anchor::Middle, sign);
-    let beside = place.middle + RADIUS + 5.0 + text_width(&block.name, 11.0) / 2.0;
-    svg.text("small", (beside, place.top + 8.0), Anchor::Middle, &block.name);
+    let name = clipped(&block.name, 11.0, place.width / 2.0 - RADIUS - 5.0);
+    let beside = place.middle + RADIUS + 5.0;
+    svg.text("small", (beside, place.top + 8.0), Anchor::Start, &name);
 }
 
-/// `sep 5×5` of `sep5x5`.
+/// `sep 5×5` of `sep5x5`, `1×7 7×1` of `conv1x7_7x1`.
 fn spaced(name: &str) -> String {
-    match name.find(|letter: char| letter.is_ascii_digit()) {
-        Some(first) if first > 0 && name.matches('x').count() == 1 => {
-            format!("{} {}", &name[..first], name[first..].replace('x', "×"))
+    let letters: Vec<char> = name.chars().collect();
+    let is_digit = |place: Option<usize>| {
+        place.and_then(|place| letters.get(place)).is_some_and(char::is_ascii_digit)
+    };
+    let mut text = String::new();
+    for (i, letter) in letters.iter().enumerate() {
+        match letter {
+            'x' if is_digit(i.checked_sub(1)) && is_digit(Some(i + 1)) => text.push('×'),
+            '_' => text.push(' '),
+            digit if digit.is_ascii_digit() && i > 0 && letters[i - 1].is_ascii_alphabetic() => {
+                if !text.ends_with('×') {
+                    text.push(' ');
+                }
+                text.push(*digit);
+            }
+            other => text.push(*other),
         }
-        _ => name.replace("conv1x", "1x").replace('x', "×").replace('_', " "),
     }
+    // Two kernels say that they are convolutions, and there is no room for the word.
+    if text.matches('×').count() > 1 { text.trim_start_matches("conv ").to_owned() } else { text }
 }
 
 /// Which colour: operations of one family share one.
@@ -264,7 +280,7 @@ mod tests {
 
     #[test]
     fn names_of_operations_are_spaced() {
-        let names = ["sep5x5", "avg3x3", "id", "conv1x7_7x1"].map(spaced);
-        assert_eq!(names, ["sep 5×5", "avg 3×3", "id", "1×7 7×1"]);
+        let names = ["sep5x5", "max3x3", "id", "conv1x7_7x1", "conv3x3"].map(spaced);
+        assert_eq!(names, ["sep 5×5", "max 3×3", "id", "1×7 7×1", "conv 3×3"]);
     }
 }
