@@ -52,6 +52,12 @@ Examples:
 Names of numbers: trial, score (or accuracy), reward, parameters, multiply_adds (or macs), epochs, steps, epsilon,
 rung, and whatever an evaluator measured.";
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  phytotron report last                                  on the last run
+  phytotron report 2026-11-24 2026-11-25 -o comparison   on two runs, by the beginnings of their ids
+  phytotron report last --question 'Does depth help?'";
+
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   phytotron export out/quickstart/retrain               the chosen network, in every format
@@ -131,6 +137,9 @@ pub(crate) enum Command {
     /// List the networks that the searches of a pipeline looked at
     #[command(after_help = TRIALS_EXAMPLES)]
     Trials(TrialsArgs),
+    /// Write one report on the searches and trainings of several runs
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
     /// Put a stage's outputs into a folder
     Get(GetArgs),
     /// Write trained networks as files for other programs: ONNX and torch
@@ -383,6 +392,26 @@ pub(crate) struct TrialsArgs {
     /// As comma-separated values, with every number
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Runs: ids, their beginnings, or `last`
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<String>,
+    /// Where to put the page, tables and figures
+    #[arg(short, long, value_name = "DIR", default_value = "report")]
+    pub(crate) output: PathBuf,
+    /// Title of the page
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// What is asked, in a sentence
+    #[arg(long)]
+    pub(crate) question: Option<String>,
+    /// Networks in the table of the best
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) top: usize,
 }
 
 /// `export`.

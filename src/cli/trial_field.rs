@@ -152,6 +152,7 @@ mod tests {
             rung: None,
             epsilon,
             curve: Vec::new(),
+            policy: None,
             measures: BTreeMap::from([("synflow".to_owned(), score * 10.0)]),
         }
     }

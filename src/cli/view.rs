@@ -8,10 +8,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::artifact::ArtifactType;
+use crate::event::Ending;
 use crate::plan::{Request, Study};
 use crate::record::Repeatability;
 use crate::report::{self, RunFacts, StageFacts};
-use crate::run::{RunReport, StageEnd};
+use crate::run::{History, RunReport, StageEnd};
 use crate::store::Store;
 
 /// Pages of the run's report stages, relative to the project: `out/<pipeline>/<stage>.html`.
@@ -62,17 +63,22 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
     let record = |end: &StageEnd| {
         end.fingerprint.and_then(|fingerprint| store.record(&fingerprint).ok().flatten())
     };
+    let starts = History::new(store.runs()).starts(&run.run);
     let stages: Vec<StageFacts> = run
         .stages
         .iter()
         .map(|end| StageFacts {
             stage: end.stage.clone(),
             ending: end.ending,
-            started_secs: None,
-            secs: end.cost.map_or(0.0, |cost| cost.wall_secs),
+            started_secs: starts.get(&end.stage).map(|at| (at - run.started_at).max(0.0)),
+            secs: end
+                .cost
+                .filter(|_| end.ending == Ending::Done)
+                .map_or(0.0, |cost| cost.wall_secs),
             cost: end.cost,
             host: record(end).map(|record| record.host),
             fingerprint: end.fingerprint,
+            manifest: record(end).map(|record| record.manifest),
         })
         .collect();
     let versions: BTreeMap<String, String> =
@@ -81,9 +87,8 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
         record(end).is_some_and(|record| record.repeatability == Repeatability::Unverified)
     };
     let unverified = run.stages.iter().filter(is_unverified).map(|end| end.stage.clone()).collect();
-    let params = request.params.iter().flat_map(|(key, value)| [" -p ", key, "=", value]);
-    let params: String = params.collect();
     RunFacts {
+        question: study.pipeline.description.clone(),
         pipeline: study.pipeline.name.clone(),
         run: run.run.clone(),
         started_at: whole(run.started_at),
@@ -91,14 +96,67 @@ fn facts(study: &Study, store: &Store, request: &Request, run: &RunReport) -> Ru
         host: run.host.clone(),
         hardware: crate::run::hardware(),
         versions,
-        command: format!("phytotron run {}{params}", request.file.display()),
+        commands: commands(study, request, run),
         unverified,
         stages,
     }
+}
+
+/// What to type to see the same: run again, hold against the lock file, fetch the results.
+fn commands(study: &Study, request: &Request, run: &RunReport) -> Vec<(String, String)> {
+    let file = quoted(&request.file.display().to_string());
+    let param =
+        |(key, value): &(String, String)| format!(" -p {}", quoted(&format!("{key}={value}")));
+    let params: String = request.params.iter().map(param).collect();
+    let command = |what: &str, words: String| (what.to_owned(), format!("phytotron {words}"));
+    let mut commands = vec![
+        command("Run it again", format!("run {file}{params}")),
+        command("Say why a stage runs", format!("plan {file}{params}")),
+        command(
+            "Compute all of it anew, beside the store, and compare",
+            format!("verify {file}{params}"),
+        ),
+    ];
+    let models = |end: &&StageEnd| {
+        let found = study.iter().find(|(_, stage)| stage.id == end.stage);
+        found.is_some_and(|(_, stage)| {
+            stage.stage.outputs().iter().any(|output| output.kind == ArtifactType::Models)
+        })
+    };
+    for end in run.stages.iter().filter(models).take(FETCHED) {
+        let stage = quoted(&end.stage.to_string());
+        let text = format!("get {file} {stage}{params} --output trained-networks");
+        commands.push(command(&format!("Fetch the trained networks of {}", end.stage), text));
+    }
+    commands
+}
+
+/// Stages with trained networks that get a command of their own.
+const FETCHED: usize = 3;
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./=,:@%+".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Seconds since 1970 without their fraction.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times after 1970")]
 fn whole(secs: f64) -> u64 {
     secs as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell_where_they_need_it() {
+        assert_eq!(quoted("pipelines/a.yaml"), "pipelines/a.yaml");
+        assert_eq!(quoted("search[repeat=1]"), "'search[repeat=1]'");
+        assert_eq!(quoted("it's; rm -r /"), "'it'\\''s; rm -r /'");
+    }
 }

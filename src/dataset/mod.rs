@@ -16,6 +16,7 @@ mod order;
 mod picture;
 pub mod source;
 mod split;
+mod thumbnail;
 
 pub use crate::results::Fit;
 pub use amount::{Amount, TestAmount};
@@ -24,6 +25,7 @@ pub use error::DatasetError;
 pub use files::{Outside, ProjectFiles};
 pub use image_file::{images_below, read_image};
 pub use make::{Made, Recipe, Watch};
+pub use thumbnail::thumbnail;
 
 use picture::Picture;
 

@@ -22,7 +22,7 @@ pub struct Diagram {
 }
 
 /// A box with a name and a few words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// Short name: what other blocks call it.
     pub name: String,
@@ -30,6 +30,18 @@ pub struct Block {
     pub lines: Vec<String>,
     /// Places of the blocks that it reads, each once.
     pub reads: Vec<usize>,
+    /// Its operations, each on one of these blocks, where it puts the results of several together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<Operation>,
+}
+
+/// One operation of a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Short name: `sep 5x5`.
+    pub name: String,
+    /// Place of the block that it reads.
+    pub reads: usize,
 }
 
 impl Diagram {
@@ -54,6 +66,7 @@ mod tests {
             name: String::new(),
             lines: Vec::new(),
             reads: reads.to_vec(),
+            operations: Vec::new(),
         };
         let blocks = vec![block(&[]), block(&[]), block(&[0, 1]), block(&[1]), block(&[2, 3])];
         let diagram = Diagram { title: String::new(), blocks };

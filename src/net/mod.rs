@@ -11,7 +11,7 @@ mod drawing;
 mod tally;
 
 pub use build::Builder;
-pub use drawing::{Block, Diagram, Drawing};
+pub use drawing::{Block, Diagram, Drawing, Operation};
 pub use tally::{Assemble, Sizes, Tallied, Tally};
 
 use serde::{Deserialize, Serialize};

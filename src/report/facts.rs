@@ -10,10 +10,12 @@ use super::plot::{Anchor, Axis, Figure, Svg, Ticks, clipped, text_width};
 use super::table::{Cell, Table};
 use crate::artifact::StageId;
 use crate::event::Ending;
-use crate::manifest::Fingerprint;
+use crate::manifest::{Fingerprint, Manifest};
 use crate::record::Cost;
 use crate::wording;
 
+/// Stages whose manifests stand in the page.
+const MANIFESTS: usize = 24;
 /// Stages drawn in the timeline; the table has all.
 const DRAWN: usize = 40;
 
@@ -22,6 +24,8 @@ const DRAWN: usize = 40;
 pub struct RunFacts {
     /// The pipeline's name.
     pub pipeline: String,
+    /// Its description: what it asks.
+    pub question: Option<String>,
     /// The run's name.
     pub run: String,
     /// When it began, seconds since 1970.
@@ -34,8 +38,8 @@ pub struct RunFacts {
     pub hardware: Vec<(String, String)>,
     /// Versions of what computed it: `phytotron`, `candle`.
     pub versions: BTreeMap<String, String>,
-    /// The command that runs it again.
-    pub command: String,
+    /// What to type to see the same: what it does, and the command.
+    pub commands: Vec<(String, String)>,
     /// Stages of which nobody has seen two computations agree.
     pub unverified: Vec<StageId>,
     /// Every stage in order.
@@ -59,6 +63,8 @@ pub struct StageFacts {
     pub host: Option<String>,
     /// Its cache key.
     pub fingerprint: Option<Fingerprint>,
+    /// Everything that its result depends on.
+    pub manifest: Option<Manifest>,
 }
 
 /// The word for an ending.
@@ -79,9 +85,14 @@ pub(super) fn section(facts: &RunFacts) -> Section {
     if facts.stages.iter().any(|stage| stage.started_secs.is_some()) {
         blocks.push(Block::Figure(timeline(facts)));
     }
+    blocks.extend(costs(facts).map(Block::Figure));
     blocks.push(Block::Table(stages(facts)));
     blocks.push(Block::Table(environment(facts)));
-    blocks.push(Block::Text(Prose::new("Run it again: ").code(&facts.command)));
+    for (what, command) in &facts.commands {
+        blocks.push(Block::Text(Prose::new(format!("{what}:"))));
+        blocks.push(Block::Copy(command.clone()));
+    }
+    blocks.extend(manifests(facts));
     Section { id: "run", title: "This run", blocks }
 }
 
@@ -174,6 +185,73 @@ fn environment(facts: &RunFacts) -> Table {
     table
 }
 
+/// What each result depends on, resolved: parameters with their defaults, seeds, digests of inputs.
+fn manifests(facts: &RunFacts) -> Option<Block> {
+    let known =
+        facts.stages.iter().filter_map(|stage| Some((&stage.stage, stage.manifest.as_ref()?)));
+    let table = |(stage, manifest): (&StageId, &Manifest)| {
+        let mut table = Table::new(format!("Manifest of {stage}"), &["line", "value"]);
+        for line in manifest.lines() {
+            table.row(vec![Cell::code(&line.key), Cell::code(&line.value)]);
+        }
+        Block::Table(table)
+    };
+    let tables: Vec<Block> = known.take(MANIFESTS).map(table).collect();
+    let title = "Everything that each result depends on".to_owned();
+    (!tables.is_empty()).then(|| Block::Folded(title, tables))
+}
+
+/// Processor time of each stage's result, whichever run computed it; the dearest when there are many.
+fn costs(facts: &RunFacts) -> Option<Figure> {
+    let cost = |stage: &StageFacts| stage.cost.map_or(0.0, |cost| cost.cpu_secs);
+    let mut dear: Vec<&StageFacts> =
+        facts.stages.iter().filter(|stage| cost(stage) > 0.0).collect();
+    dear.sort_by(|a, b| cost(b).total_cmp(&cost(a)).then_with(|| a.stage.cmp(&b.stage)));
+    let all = dear.len();
+    dear.truncate(DRAWN);
+    let mut caption = "Processor time that each result cost when it was computed.".to_owned();
+    if all > dear.len() {
+        let stages = wording::count(all, "stage");
+        caption.push_str(&format!(" The {} dearest of {stages} are drawn.", dear.len()));
+    }
+    let bar = |stage: &&StageFacts| {
+        let what = format!("{}: {}", stage.stage, seconds(cost(stage)));
+        Bar {
+            name: stage.stage.to_string(),
+            class: class(stage.ending),
+            from: 0.0,
+            length: cost(stage),
+            what,
+        }
+    };
+    let bars: Vec<Bar> = dear.iter().map(bar).collect();
+    (!bars.is_empty()).then(|| Figure {
+        name: "stage-costs".to_owned(),
+        title: "Cost by stage".to_owned(),
+        caption,
+        wide: draw_bars(&bars, "seconds of processor time", 760),
+        narrow: Some(draw_bars(&bars, "seconds of processor time", 380)),
+    })
+}
+
+/// A bar of a timeline.
+struct Bar {
+    name: String,
+    class: &'static str,
+    from: f64,
+    length: f64,
+    /// What it says when pointed at.
+    what: String,
+}
+
+fn class(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Done => "bar",
+        Ending::Cached | Ending::Restored => "bar known",
+        Ending::Failed | Ending::Skipped | Ending::Interrupted => "bar failed",
+    }
+}
+
 /// When each stage ran: a bar a stage, the longest ones when there are many.
 fn timeline(facts: &RunFacts) -> Figure {
     let mut ran: Vec<(f64, &StageFacts)> = facts
@@ -191,12 +269,18 @@ fn timeline(facts: &RunFacts) -> Figure {
             format!(" The {} longest of {} are drawn.", ran.len(), wording::count(all, "stage"));
         caption.push_str(&note);
     }
+    let bar = |(from, stage): &(f64, &StageFacts)| {
+        let what = format!("{}: {}, {}", stage.stage, word(stage.ending), seconds(stage.secs));
+        let (name, class) = (stage.stage.to_string(), class(stage.ending));
+        Bar { name, class, from: *from, length: stage.secs, what }
+    };
+    let bars: Vec<Bar> = ran.iter().map(bar).collect();
     Figure {
         name: "timeline".to_owned(),
         title: "Timeline".to_owned(),
         caption,
-        wide: draw_timeline(&ran, 760),
-        narrow: Some(draw_timeline(&ran, 380)),
+        wide: draw_bars(&bars, "seconds", 760),
+        narrow: Some(draw_bars(&bars, "seconds", 380)),
     }
 }
 
@@ -206,32 +290,26 @@ fn timeline(facts: &RunFacts) -> Figure {
     clippy::cast_sign_loss,
     reason = "places in a drawing"
 )]
-fn draw_timeline(ran: &[(f64, &StageFacts)], width: u32) -> Svg {
-    let names = ran.iter().map(|(_, stage)| text_width(&stage.stage.to_string(), 12.0));
+fn draw_bars(bars: &[Bar], unit: &str, width: u32) -> Svg {
+    let names = bars.iter().map(|bar| text_width(&bar.name, 12.0));
     let left = names.fold(0.0, f64::max).min(f64::from(width) / 3.0) + 12.0;
-    let bottom = 8.0 + ran.len() as f64 * 24.0;
-    let right = f64::from(width) - 16.0;
+    let bottom = 8.0 + bars.len() as f64 * 24.0;
+    let right = f64::from(width) - 24.0;
     let mut svg = Svg::new(width, (bottom + 44.0) as u32);
-    let end = ran.iter().map(|(start, stage)| start + stage.secs).fold(0.0, f64::max);
-    let axis = Axis::exact("seconds", 0.0, end, Ticks::Decimal);
+    let end = bars.iter().map(|bar| bar.from + bar.length).fold(0.0, f64::max);
+    let axis = Axis::exact(unit, 0.0, end, Ticks::Decimal);
     let place = |secs: f64| left + axis.share(secs) * (right - left);
     for (value, word) in axis.marks(((right - left) / 76.0) as usize) {
         svg.line("grid", (place(value), 4.0), (place(value), bottom));
         svg.text("tick", (place(value), bottom + 16.0), Anchor::Middle, &word);
     }
     svg.text("name", (f64::midpoint(left, right), bottom + 34.0), Anchor::Middle, &axis.label);
-    for (i, (start, stage)) in ran.iter().enumerate() {
+    for (i, bar) in bars.iter().enumerate() {
         let y = 8.0 + i as f64 * 24.0;
-        let name = clipped(&stage.stage.to_string(), 12.0, left - 12.0);
+        let name = clipped(&bar.name, 12.0, left - 12.0);
         svg.text("label", (left - 8.0, y + 15.0), Anchor::End, &name);
-        let class = match stage.ending {
-            Ending::Done => "bar",
-            Ending::Cached | Ending::Restored => "bar known",
-            Ending::Failed | Ending::Skipped | Ending::Interrupted => "bar failed",
-        };
-        let length = (place(start + stage.secs) - place(*start)).max(1.5);
-        let tip = format!("{}: {}, {}", stage.stage, word(stage.ending), seconds(stage.secs));
-        svg.rect_with_tip(class, (place(*start), y + 3.0), (length, 16.0), 1.0, &tip);
+        let length = (place(bar.from + bar.length) - place(bar.from)).max(1.5);
+        svg.rect_with_tip(bar.class, (place(bar.from), y + 3.0), (length, 16.0), 1.0, &bar.what);
     }
     svg
 }

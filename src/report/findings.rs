@@ -3,6 +3,9 @@
 //! Nothing but artifacts is read here: no clock, host or stage name reaches a report, or equal inputs
 //! would give unequal pages. Inputs are told apart by their coordinates and cards.
 
+mod controllers;
+mod data;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,13 +14,20 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ReportError;
+use super::{ReportError, words};
 use crate::artifact::Coordinates;
 use crate::dataset;
 use crate::net::{Block, Drawing, Network};
 use crate::results::{
-    self, Agreement, Epoch, ModelSummary, ModelsSummary, Trial, Trials, TrialsCard,
+    self, Agreement, Epoch, Mistake, ModelSummary, ModelsSummary, Trial, Trials, TrialsCard,
 };
+
+/// Letters of a label.
+const LABEL_MAX: usize = 120;
+/// Mistakes that are shown.
+const MISTAKES: usize = 12;
+/// Bytes of an image that goes into the page.
+const PHOTO_MAX: usize = 65_536;
 
 /// An artifact to report on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +45,8 @@ pub struct Sources {
     pub trials: Vec<Source>,
     /// Retrained networks.
     pub models: Vec<Source>,
+    /// What strategies have learned.
+    pub controllers: Vec<Source>,
     /// Training and validation images.
     pub data: Option<Source>,
 }
@@ -46,8 +58,45 @@ pub struct Findings {
     pub searches: Vec<Search>,
     /// One for each `models` artifact.
     pub finals: Vec<Finals>,
-    /// The dataset's card.
-    pub data: Option<dataset::Card>,
+    /// One for each `controller` artifact.
+    pub controllers: Vec<Controller>,
+    /// The dataset.
+    pub data: Option<Data>,
+}
+
+/// A `controller` artifact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Controller {
+    /// What tells it from the others.
+    pub label: String,
+    /// The table of Q-learning; empty for other strategies.
+    pub values: Vec<QValue>,
+}
+
+/// A row of a Q-table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QValue {
+    /// The state's name.
+    pub state: String,
+    /// The action's name.
+    pub action: String,
+    /// What the action is worth there.
+    pub value: f64,
+    /// How often it was learned from.
+    pub visits: f64,
+}
+
+/// A `dataset` artifact: its card, and what can be seen of its images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Data {
+    /// Its card.
+    pub card: dataset::Card,
+    /// Training images of each class; empty where only the card is there.
+    pub training: Vec<u64>,
+    /// Validation images of each class.
+    pub validation: Vec<u64>,
+    /// A few training images of each of the first classes, as PNG.
+    pub samples: Vec<Vec<Vec<u8>>>,
 }
 
 /// A `trials` artifact.
@@ -82,6 +131,8 @@ pub struct Finals {
     pub network: Option<Network>,
     /// Its diagrams, where its space draws some.
     pub drawing: Drawing,
+    /// The mistakes it was surest of, with the images as PNG.
+    pub mistakes: Vec<(Mistake, Vec<u8>)>,
 }
 
 impl Finals {
@@ -103,10 +154,11 @@ impl Findings {
         let mut finals = sources.models.iter().map(read_finals).collect::<Result<Vec<_>, _>>()?;
         tell_apart(searches.iter_mut().map(|search| &mut search.label));
         tell_apart(finals.iter_mut().map(|finals| &mut finals.label));
-        let data = sources.data.as_ref().map(|source| {
-            Artifact { folder: &source.folder, name: "data".to_owned() }.json(dataset::CARD_FILE)
-        });
-        Ok(Self { searches, finals, data: data.transpose()? })
+        let controllers = sources.controllers.iter().map(controllers::read);
+        let mut controllers = controllers.collect::<Result<Vec<_>, _>>()?;
+        tell_apart(controllers.iter_mut().map(|controller| &mut controller.label));
+        let data = sources.data.as_ref().map(data::read).transpose()?;
+        Ok(Self { searches, finals, controllers, data })
     }
 }
 
@@ -152,11 +204,7 @@ fn read_search(source: &Source) -> Result<Search, ReportError> {
     let charged = results::by_network(&trials).map(epochs).collect();
     let trials: Vec<Trial> = results::finished(&trials).cloned().collect();
     let agreement = artifact.json_if_there(results::AGREEMENT_FILE)?;
-    let label = if source.coordinates.0.is_empty() {
-        format!("{}, {}", word(&card.strategy), word(&card.evaluator))
-    } else {
-        source.coordinates.to_string()
-    };
+    let label = label(source, || format!("{}, {}", word(&card.strategy), word(&card.evaluator)));
     Ok(Search { label, coordinates: source.coordinates.clone(), card, trials, charged, agreement })
 }
 
@@ -171,15 +219,15 @@ fn read_finals(source: &Source) -> Result<Finals, ReportError> {
             histories.push((model.rank, artifact.json_lines(&file)?));
         }
     }
-    let (network, drawing) = match chosen_model(&summary) {
-        Some(model) => (read_network(&artifact, model.rank)?, read_drawing(&artifact, model.rank)?),
-        None => (None, Drawing::default()),
+    let (network, drawing, mistakes) = match chosen_model(&summary) {
+        Some(model) => (
+            read_network(&artifact, model.rank)?,
+            read_drawing(&artifact, model.rank)?,
+            read_mistakes(&artifact, model.rank, summary.classes.len())?,
+        ),
+        None => (None, Drawing::default(), Vec::new()),
     };
-    let label = if source.coordinates.0.is_empty() {
-        "retrained".to_owned()
-    } else {
-        source.coordinates.to_string()
-    };
+    let label = label(source, || "retrained".to_owned());
     Ok(Finals {
         label,
         coordinates: source.coordinates.clone(),
@@ -187,6 +235,7 @@ fn read_finals(source: &Source) -> Result<Finals, ReportError> {
         histories,
         network,
         drawing,
+        mistakes,
     })
 }
 
@@ -230,6 +279,33 @@ fn read_drawing(artifact: &Artifact<'_>, rank: usize) -> Result<Drawing, ReportE
     Ok(drawing)
 }
 
+/// Images that are there, small enough for a page.
+fn read_mistakes(
+    artifact: &Artifact<'_>,
+    rank: usize,
+    classes: usize,
+) -> Result<Vec<(Mistake, Vec<u8>)>, ReportError> {
+    let folder = results::model_folder(rank);
+    let file = format!("{folder}/{}", results::MISTAKES_FILE);
+    let mistakes: Vec<Mistake> = artifact.json_if_there(&file)?.unwrap_or_default();
+    let read = |mistake: Mistake| {
+        if mistake.label.max(mistake.prediction) >= classes {
+            let reason = format!("class {} of {classes}", mistake.label.max(mistake.prediction));
+            return Err(artifact.malformed(&file, reason));
+        }
+        let png = artifact.bytes(&format!("{folder}/{}", mistake.file))?;
+        Ok((mistake, png))
+    };
+    mistakes.into_iter().take(MISTAKES).map(read).collect()
+}
+
+/// The cell's coordinates, or what else tells the input from others; for people, so of bounded length.
+fn label(source: &Source, otherwise: impl FnOnce() -> String) -> String {
+    let label =
+        if source.coordinates.0.is_empty() { otherwise() } else { source.coordinates.to_string() };
+    words::cut(label, LABEL_MAX)
+}
+
 /// Numbers labels that are not unique: `random`, `random (2)`.
 fn tell_apart<'a>(labels: impl Iterator<Item = &'a mut String>) {
     let mut seen: Vec<String> = Vec::new();
@@ -262,6 +338,19 @@ impl<'a> Artifact<'a> {
 
     fn has(&self, file: &str) -> bool {
         self.folder.join(file).is_file()
+    }
+
+    /// A file that must be small: it goes into the page.
+    fn bytes(&self, file: &str) -> Result<Vec<u8>, ReportError> {
+        let path = self.folder.join(file);
+        let bytes = fs::read(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => self.malformed(file, "it is missing".to_owned()),
+            _ => ReportError::Io { action: "cannot read", path, source },
+        })?;
+        if bytes.len() > PHOTO_MAX {
+            return Err(self.malformed(file, format!("it has more than {PHOTO_MAX} bytes")));
+        }
+        Ok(bytes)
     }
 
     fn text(&self, file: &str) -> Result<String, ReportError> {

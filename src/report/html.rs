@@ -11,6 +11,9 @@ pub(super) const FACTS_MARK: &str = "<!-- run facts -->";
 /// Where it puts the link to it.
 pub(super) const LINK_MARK: &str = "<!-- link to run facts -->";
 
+/// Where it puts what the pipeline asks, in a page that has no question of its own.
+pub(super) const QUESTION_MARK: &str = "<!-- question -->";
+
 /// The page of `document`.
 pub(super) fn page(document: &Document) -> String {
     let page = Page {
@@ -20,6 +23,7 @@ pub(super) fn page(document: &Document) -> String {
         script: include_str!("templates/page.js"),
         facts_mark: FACTS_MARK,
         link_mark: LINK_MARK,
+        question_mark: if document.question.is_none() { QUESTION_MARK } else { "" },
     };
     page.render().expect("rendering into a string")
 }
@@ -36,6 +40,7 @@ struct Page<'a> {
     script: &'static str,
     facts_mark: &'static str,
     link_mark: &'static str,
+    question_mark: &'static str,
 }
 
 impl Page<'_> {

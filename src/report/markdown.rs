@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::FIGURES_FOLDER;
-use super::document::{Block, Document};
+use super::document::{Block, Document, Photo};
 use super::table;
 
 /// The Markdown of `document`.
@@ -43,6 +43,17 @@ fn block(block: &Block) -> String {
         Block::Table(one) => {
             format!("**{}**\n\n{}", table::markdown(&one.caption), one.markdown())
         }
+        Block::Gallery(gallery) => {
+            let photo = |(name, photo): (String, &Photo)| {
+                let lines = table::markdown(&photo.lines.join(", "));
+                format!("![{}]({FIGURES_FOLDER}/{name}.png) {lines}", table::markdown(&photo.alt))
+            };
+            let photos: Vec<String> = gallery.photos().map(photo).collect();
+            let (title, caption) = (&gallery.title, &gallery.caption);
+            let head = format!("**{}** {}", table::markdown(title), table::markdown(caption));
+            format!("{head}\n\n{}", photos.join("\n"))
+        }
+        Block::Copy(text) => table::markdown_code(text),
         Block::Folded(summary, inner) => {
             format!("### {}\n{}", table::markdown(summary), blocks(inner).trim_end())
         }

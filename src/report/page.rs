@@ -4,7 +4,8 @@
 //! because two runs of one pipeline never cost the same.
 
 use super::facts::{self, RunFacts};
-use super::html::{FACTS_MARK, FIGURE_STYLE, LINK_MARK, section};
+use super::html::{FACTS_MARK, FIGURE_STYLE, LINK_MARK, QUESTION_MARK, section};
+use super::{plot, words};
 
 /// `html_artifact` with a section of stage costs, timeline, hardware, versions and commands.
 ///
@@ -16,12 +17,21 @@ pub fn with_run_facts(html_artifact: &str, facts: &RunFacts) -> String {
     let html = format!("<style>\n{FIGURE_STYLE}</style>\n{}", self::section(&section));
     let link = format!("<li><a href=\"#{}\">{}</a></li>", section.id, section.title);
     if html_artifact.contains(FACTS_MARK) {
-        return html_artifact.replacen(LINK_MARK, &link, 1).replacen(FACTS_MARK, &html, 1);
+        let question = facts.question.as_deref().map(question).unwrap_or_default();
+        return html_artifact
+            .replacen(QUESTION_MARK, &question, 1)
+            .replacen(LINK_MARK, &link, 1)
+            .replacen(FACTS_MARK, &html, 1);
     }
     match html_artifact.rfind("</body>") {
         Some(end) => format!("{}{html}\n{}", &html_artifact[..end], &html_artifact[end..]),
         None => format!("{html_artifact}\n{html}\n"),
     }
+}
+
+/// What the pipeline says of itself, where the page has no question of its own.
+fn question(text: &str) -> String {
+    format!("<p class=\"question\">{}</p>", plot::escape(&words::cut(text, 600)))
 }
 
 #[cfg(test)]
@@ -40,19 +50,23 @@ mod tests {
             cost: None,
             host: None,
             fingerprint: None,
+            manifest: None,
         };
         RunFacts {
             unverified: Vec::new(),
             stages: vec![stage],
-            command: "phytotron run x.yaml".to_owned(),
+            commands: vec![("Run it again".to_owned(), "phytotron run x.yaml".to_owned())],
+            question: Some("Is <b> grown?".to_owned()),
             ..RunFacts::default()
         }
     }
 
     #[test]
     fn facts_go_where_the_page_left_room() {
-        let page = format!("<nav>{LINK_MARK}</nav><main>{FACTS_MARK}</main><body></body>");
+        let page =
+            format!("{QUESTION_MARK}<nav>{LINK_MARK}</nav><main>{FACTS_MARK}</main><body></body>");
         let page = with_run_facts(&page, &facts("search"));
+        let page = page.replacen("<p class=\"question\">Is &lt;b&gt; grown?</p>", "", 1);
         assert!(page.starts_with("<nav><li><a href=\"#run\">This run</a></li></nav><main><style>"));
         assert!(page.contains("phytotron run x.yaml") && page.ends_with("</main><body></body>"));
     }

@@ -145,6 +145,7 @@ mod tests {
             epochs: 0,
             steps: 0,
             epsilon: None,
+            policy: None,
             rung: None,
             curve: Vec::new(),
             measures: std::collections::BTreeMap::new(),

@@ -58,7 +58,7 @@ fn values<'a>(
 }
 
 fn trials(findings: &Findings) -> Records {
-    const OWN: [&str; 16] = [
+    const OWN: [&str; 18] = [
         "source",
         "strategy",
         "evaluator",
@@ -75,6 +75,8 @@ fn trials(findings: &Findings) -> Records {
         "epochs_charged",
         "steps",
         "epsilon",
+        "baseline",
+        "log_probability",
     ];
     let keys = keys(findings.searches.iter().map(|search| &search.coordinates));
     let measured = findings.searches.iter().flat_map(|search| &search.trials);
@@ -101,13 +103,15 @@ fn trials(findings: &Findings) -> Records {
                 json!(charged),
                 json!(trial.steps),
                 json!(trial.epsilon),
+                json!(trial.policy.and_then(|policy| policy.baseline)),
+                json!(trial.policy.map(|policy| policy.log_probability)),
             ]);
             row.extend(values(&measures, &trial.measures));
             rows.push(row);
         }
     }
     let columns = heads(&keys, &OWN).into_iter().chain(measure_heads(&measures)).collect();
-    Records { name: "trials", columns, rows }
+    Records { name: "trials".to_owned(), columns, rows }
 }
 
 fn models(findings: &Findings) -> Records {
@@ -155,7 +159,7 @@ fn models(findings: &Findings) -> Records {
             rows.push(row);
         }
     }
-    Records { name: "models", columns: heads(&keys, &OWN), rows }
+    Records { name: "models".to_owned(), columns: heads(&keys, &OWN), rows }
 }
 
 fn networks(findings: &Findings) -> Records {
@@ -198,7 +202,7 @@ fn networks(findings: &Findings) -> Records {
         }
     }
     let columns = heads(&[], &OWN).into_iter().chain(measure_heads(&measures)).collect();
-    Records { name: "networks", columns, rows }
+    Records { name: "networks".to_owned(), columns, rows }
 }
 
 /// The name of a budget of several fidelities.

@@ -2,9 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use super::plot::escape;
+use super::plot::{escape, turns_text};
 use super::words;
 use crate::wording;
+
+/// Letters of a cell's words: more would push all else aside. The tables for machines have all.
+const TEXT_MAX: usize = 240;
+/// Letters of a column's head.
+const HEAD_MAX: usize = 120;
+/// Letters of a genotype or a parameter's value.
+const CODE_MAX: usize = 2000;
 
 /// A table for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +45,11 @@ impl Table {
     /// A table without rows; a name that begins with `#` heads numbers.
     pub(super) fn new(caption: impl Into<String>, columns: &[&str]) -> Self {
         let column = |name: &&str| match name.strip_prefix('#') {
-            Some(name) => Column { name: name.to_owned(), is_number: true },
-            None => Column { name: (*name).to_owned(), is_number: false },
+            Some(name) => Column { name: words::cut(name, HEAD_MAX), is_number: true },
+            None => Column { name: words::cut(*name, HEAD_MAX), is_number: false },
         };
         Self {
-            caption: caption.into(),
+            caption: words::cut(caption, TEXT_MAX),
             columns: columns.iter().map(column).collect(),
             rows: Vec::new(),
         }
@@ -57,6 +64,26 @@ impl Table {
     /// Whether sorting it makes sense.
     pub(super) fn is_sortable(&self) -> bool {
         self.rows.len() > 2 && self.columns.len() > 2
+    }
+
+    /// Whether there is enough in it to look for something.
+    pub(super) fn is_filterable(&self) -> bool {
+        self.rows.len() > 12
+    }
+
+    /// The same for machines, under the name `stem`: numbers in full, the rest as people read it.
+    pub(super) fn records(&self, stem: String) -> Records {
+        let value = |(column, cell): (&Column, &Cell)| match cell.key.as_deref() {
+            Some("") => Value::Null,
+            Some(key) if column.is_number => number(key),
+            _ => json!(cell.text),
+        };
+        let row = |row: &Vec<Cell>| self.columns.iter().zip(row).map(value).collect();
+        Records {
+            name: stem,
+            columns: self.columns.iter().map(|column| column.name.clone()).collect(),
+            rows: self.rows.iter().map(row).collect(),
+        }
     }
 
     /// The table in Markdown.
@@ -78,14 +105,14 @@ fn line<T: AsRef<str>>(cells: &[T]) -> String {
 }
 
 impl Cell {
-    /// Words.
+    /// Words; of very many, the first.
     pub(super) fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), key: None, is_code: false }
+        Self { text: words::cut(text, TEXT_MAX), key: None, is_code: false }
     }
 
-    /// A genotype or a parameter's value.
+    /// A genotype or a parameter's value; of a very long one, the beginning.
     pub(super) fn code(text: impl Into<String>) -> Self {
-        Self { is_code: true, ..Self::text(text) }
+        Self { text: words::cut(text, CODE_MAX), key: None, is_code: true }
     }
 
     /// Nothing known.
@@ -137,7 +164,12 @@ pub(super) fn markdown(text: &str) -> String {
 pub(super) fn markdown_code(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown = |c: char| match c {
+        c if c.is_control() => ' ',
+        c if turns_text(c) => '\u{fffd}',
+        c => c,
+    };
+    let text: String = text.chars().map(shown).collect();
     // Tables split at a bar even inside code, unless it is escaped.
     let text = text.replace('|', "\\|");
     let pad = if longest > 0 { " " } else { "" };
@@ -148,7 +180,7 @@ pub(super) fn markdown_code(text: &str) -> String {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Records {
     /// Stem of its files.
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) columns: Vec<String>,
     pub(super) rows: Vec<Vec<Value>>,
 }
@@ -181,6 +213,11 @@ impl Records {
     }
 }
 
+/// The number that a key writes.
+fn number(key: &str) -> Value {
+    serde_json::from_str(key).unwrap_or_else(|_| json!(key))
+}
+
 fn csv_field(value: &Value) -> String {
     let text = match value {
         Value::Null => return String::new(),
@@ -201,7 +238,7 @@ mod tests {
     #[test]
     fn a_genotype_with_commas_is_one_field() {
         let records = Records {
-            name: "x",
+            name: "x".to_owned(),
             columns: vec!["genotype".to_owned(), "score".to_owned()],
             rows: vec![
                 vec![json!("[C(64,3,1), \"SM\"]"), json!(0.1)],
@@ -217,6 +254,14 @@ mod tests {
     fn markdown_keeps_markup_as_text() {
         assert_eq!(markdown("a|b <i> *c* 'd'"), "a\\|b &lt;i&gt; \\*c\\* &#39;d&#39;");
         assert_eq!(markdown_code("a`b|"), "`` a`b\\| ``");
+    }
+
+    #[test]
+    fn machines_read_numbers_in_full() {
+        let mut table = Table::new("t", &["name", "#size", "#score"]);
+        table.row(vec![Cell::text("x"), Cell::large(123_456), Cell::number(0.5, "50 %".into())]);
+        table.row(vec![Cell::text("y"), Cell::none(), Cell::none()]);
+        assert_eq!(table.records("t".to_owned()).csv(), "name,size,score\nx,123456,0.5\ny,,\n");
     }
 
     #[test]

@@ -58,6 +58,15 @@ pub(super) fn large(n: u64) -> String {
     }
 }
 
+/// `text`, or its beginning where it is longer than `most` letters.
+pub(super) fn cut(text: impl Into<String>, most: usize) -> String {
+    let text = text.into();
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// `28 × 28 × 64`; `10` for a vector.
 pub(super) fn shape(shape: Shape) -> String {
     if (shape.height, shape.width) == (1, 1) {
@@ -84,6 +93,12 @@ mod tests {
             [640, 18_496, 2_344_960, 13_200_000_000].map(large),
             ["640", "18.5 k", "2.34 M", "13.2 G"]
         );
+    }
+
+    #[test]
+    fn long_texts_keep_their_beginning() {
+        assert_eq!(cut("ährenfeld", 4), "ähre…");
+        assert_eq!(cut("ähre", 4), "ähre");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `models` artifacts: `summary.json`, and a folder for each trained child network.
 //!
 //! `models/NN/` holds `network.json`, `weights.safetensors`, `signature.json`, `history.jsonl`,
-//! `confusion.csv`, and `drawing.json` where the space draws its networks in diagrams.
+//! `confusion.csv`, and `drawing.json` where the space draws its networks in diagrams. That of the chosen
+//! network also has `mistakes.json` and the images that it names.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ pub const WEIGHTS_FILE: &str = "weights.safetensors";
 pub const HISTORY_FILE: &str = "history.jsonl";
 /// Name of the file of diagrams, inside a network's folder.
 pub const DRAWING_FILE: &str = "drawing.json";
+/// Name of the file of the most confident mistakes, inside the chosen network's folder.
+pub const MISTAKES_FILE: &str = "mistakes.json";
 
 /// Folder of the network with this rank (from 1), relative to the artifact.
 #[must_use]
@@ -103,6 +106,23 @@ pub struct ModelSummary {
     /// Why it could not be trained, when it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+/// A test image that a network took for another class; an entry of `mistakes.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mistake {
+    /// Place in the test set, from 0.
+    pub image: u64,
+    /// Its class.
+    pub label: usize,
+    /// The class it was taken for.
+    pub prediction: usize,
+    /// Probability that the network gave the wrong class.
+    pub probability: f32,
+    /// Probability that it gave the right one.
+    pub probability_of_label: f32,
+    /// The image as PNG, relative to the network's folder.
+    pub file: String,
 }
 
 /// One epoch of a training; a line of `history.jsonl`.

@@ -41,12 +41,25 @@ pub struct Trial {
     /// Exploration rate when it was proposed (Q-learning).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
+    /// What the policy that drew it thought of it (REINFORCE, PPO).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyNote>,
     /// Validation accuracy after each epoch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<f64>,
     /// Raw values that its evaluator measured, by name; those that are not finite are left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measures: BTreeMap<String, f64>,
+}
+
+/// How a policy stood when it drew a network.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PolicyNote {
+    /// Logarithm of the network's probability, in nats. Its mean over draws is minus the policy's entropy.
+    pub log_probability: f64,
+    /// The reward that was expected, the moving average; nothing before the first reward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<f64>,
 }
 
 impl Trial {
@@ -176,6 +189,7 @@ mod tests {
             epochs: 1,
             steps: 0,
             epsilon: Some(0.1),
+            policy: Some(PolicyNote { log_probability: -8.5, baseline: Some(0.25) }),
             rung: None,
             curve: vec![],
             measures: BTreeMap::from([("synflow".to_owned(), 41.25)]),

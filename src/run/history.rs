@@ -14,6 +14,7 @@ use super::RunError;
 use super::journal::{
     EVENTS_FILE, INDEX_FILE, IndexLine, JournalLine, RUN_FILE, RunFile, StageEnd, ending_word,
 };
+use crate::artifact::StageId;
 use crate::event::{Ending, Event};
 
 /// How a run stands.
@@ -159,6 +160,19 @@ impl History {
         Ok(PastRunDetails { run, same_as, facts, stages, logs: folder.join("logs") })
     }
 
+    /// When each stage of a run began, in seconds since 1970; nothing of one that only found results.
+    #[must_use]
+    pub fn starts(&self, run: &str) -> BTreeMap<StageId, f64> {
+        let mut starts = BTreeMap::new();
+        let events = lines(&self.folder.join(run).join(EVENTS_FILE)).unwrap_or_default();
+        for JournalLine { time, event, .. } in events {
+            if let Event::StageStarted { stage, .. } = event {
+                starts.entry(stage).or_insert(time);
+            }
+        }
+        starts
+    }
+
     /// The run that left what a run without a folder found: the last one before it of its pipeline
     /// in which everything ended well.
     fn source_of(&self, cached: &PastRun) -> Result<Option<String>, RunError> {
@@ -234,7 +248,7 @@ fn stages_by_events(folder: &Path) -> Result<Vec<StageEnd>, RunError> {
 }
 
 /// The entry of `stage`, interrupted until its end is found.
-fn found(stages: &mut Vec<StageEnd>, stage: crate::artifact::StageId) -> &mut StageEnd {
+fn found(stages: &mut Vec<StageEnd>, stage: StageId) -> &mut StageEnd {
     let place = stages.iter().position(|end| end.stage == stage).unwrap_or_else(|| {
         stages.push(StageEnd {
             stage,
@@ -316,6 +330,11 @@ mod tests {
         let details = History::new(folder.path().to_owned()).details("k").unwrap();
         assert_eq!(details.run.status, RunStatus::Killed);
         assert_eq!(details.stages[0].ending, Ending::Interrupted);
+        let starts = History::new(folder.path().to_owned()).starts("k");
+        assert_eq!(
+            starts.values().copied().map(f64::to_bits).collect::<Vec<_>>(),
+            [5.0_f64.to_bits()]
+        );
         let held = File::open(run.join(EVENTS_FILE)).unwrap();
         held.lock().unwrap();
         let history = History::new(folder.path().to_owned());

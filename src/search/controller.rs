@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::SearchError;
+use crate::results::PolicyNote;
 use crate::seed::Stream;
 use crate::space::{Genotype, Space};
 
@@ -29,6 +30,15 @@ pub struct Progress {
     pub pending: usize,
 }
 
+/// How a walk came about, for people: nothing is learned from it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Remarks {
+    /// Exploration rate that it was walked with, when there is one.
+    pub epsilon: Option<f64>,
+    /// What the policy that drew it thought of it, when there is one.
+    pub policy: Option<PolicyNote>,
+}
+
 /// What a controller has learned, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
@@ -42,15 +52,13 @@ pub struct Table {
 pub trait Controller: fmt::Debug {
     /// Walks one episode into `genotype`. Where the space has grown since, it may be an edit of a shallower
     /// network, which is only the beginning of a walk: the search goes on with it.
-    ///
-    /// Returns the exploration rate it walked with, when it has one.
     fn propose(
         &mut self,
         space: &dyn Space,
         progress: Progress,
         stream: &mut Stream,
         genotype: &mut Genotype,
-    ) -> Option<f64>;
+    ) -> Remarks;
 
     /// Learns from a network; a repeated one is presented again with the reward it had.
     fn observe(&mut self, space: &dyn Space, finished: Finished<'_>, stream: &mut Stream);

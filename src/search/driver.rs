@@ -19,7 +19,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Controller, Finished, Progress, SearchError};
+use super::{Controller, Finished, Progress, Remarks, SearchError};
 use crate::seed::Seed;
 use crate::space::{Features, Genotype, Space};
 
@@ -51,8 +51,8 @@ pub struct Proposal {
     pub genotype: Genotype,
     /// Size and shape.
     pub features: Features,
-    /// Exploration rate of the walk.
-    pub epsilon: Option<f64>,
+    /// How the walk came about.
+    pub remarks: Remarks,
 }
 
 /// A search that can go on from here.
@@ -252,7 +252,7 @@ impl<'s> Search<'s> {
         let progress = Progress { proposed: number as u64, pending: self.pending.len() };
         let mut genotype = Genotype::default();
         let space = self.grown(number).unwrap_or(self.space);
-        let epsilon = self.controller.propose(space, progress, &mut stream, &mut genotype);
+        let remarks = self.controller.propose(space, progress, &mut stream, &mut genotype);
         if self.grows {
             space.process().go_on(&mut genotype, &mut stream);
         }
@@ -271,7 +271,7 @@ impl<'s> Search<'s> {
         self.draws.push(self.numbers.len());
         self.numbers.insert(genotype.clone(), self.numbers.len());
         self.pending.push(genotype.clone());
-        Some(Proposal { genotype, features, epsilon })
+        Some(Proposal { genotype, features, remarks })
     }
 
     /// A network came up again. One of the running batch has no reward yet and waits for it.

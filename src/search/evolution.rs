@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::strategy::Parameters;
-use super::{Controller, Finished, Progress, SearchError};
+use super::{Controller, Finished, Progress, Remarks, SearchError};
 use crate::seed::{Seed, Stream};
 use crate::space::{Genotype, Space};
 
@@ -106,7 +106,7 @@ impl Controller for Evolution {
         progress: Progress,
         stream: &mut Stream,
         genotype: &mut Genotype,
-    ) -> Option<f64> {
+    ) -> Remarks {
         let is_beginning = progress.proposed < self.config.population as u64;
         let child = if is_beginning || self.population.is_empty() {
             None
@@ -119,7 +119,7 @@ impl Controller for Evolution {
             // Also for a parent that no legal edit was found for: an immigrant rather than a dead end.
             None => space.process().draw(stream, genotype),
         }
-        None
+        Remarks::default()
     }
 
     fn observe(&mut self, _: &dyn Space, finished: Finished<'_>, _: &mut Stream) {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::strategy::Parameters;
-use super::{Controller, Finished, Progress, SearchError};
+use super::{Controller, Finished, Progress, Remarks, SearchError};
 use crate::seed::{Seed, Stream};
 use crate::space::{Genotype, Space};
 
@@ -93,11 +93,11 @@ impl Controller for Given {
         _: Progress,
         _: &mut Stream,
         genotype: &mut Genotype,
-    ) -> Option<f64> {
+    ) -> Remarks {
         let last = self.genotypes.len() - 1;
         genotype.clone_from(&self.genotypes[self.named.min(last)]);
         self.named += 1;
-        None
+        Remarks::default()
     }
 
     fn observe(&mut self, _: &dyn Space, _: Finished<'_>, _: &mut Stream) {}

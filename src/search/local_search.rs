@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::strategy::Parameters;
-use super::{Controller, Finished, Progress, SearchError};
+use super::{Controller, Finished, Progress, Remarks, SearchError};
 use crate::seed::{Seed, Stream};
 use crate::space::{Genotype, Space};
 
@@ -98,7 +98,7 @@ impl Controller for LocalSearch {
         progress: Progress,
         stream: &mut Stream,
         genotype: &mut Genotype,
-    ) -> Option<f64> {
+    ) -> Remarks {
         let is_done = self.climb.starts == 0 && self.climb.neighbours.is_empty();
         if is_done && progress.pending == 0 {
             self.climb.advance(self.config.starts, space, stream);
@@ -110,7 +110,7 @@ impl Controller for LocalSearch {
             self.climb.starts = self.climb.starts.saturating_sub(1);
             space.process().draw(stream, genotype);
         }
-        None
+        Remarks::default()
     }
 
     fn observe(&mut self, _: &dyn Space, finished: Finished<'_>, _: &mut Stream) {

@@ -30,7 +30,7 @@ mod strategy;
 
 pub use baseline::{Baseline, BaselineKind};
 pub use categorical::Categorical;
-pub use controller::{Controller, Finished, Progress, Table};
+pub use controller::{Controller, Finished, Progress, Remarks, Table};
 pub use driver::{Counts, Knowledge, Proposal, SavedSearch, Search};
 pub use error::SearchError;
 pub use evaluate::{Candidate, Evaluate, EvaluateError, Evaluation};

@@ -19,10 +19,11 @@ use serde::{Deserialize, Serialize};
 
 use super::adam::{Adam, SavedAdam};
 use super::bits::{from_hex, to_hex};
-use super::controller::{Controller, Finished, Progress, Table};
-use super::policy::{Decision, Policy};
+use super::controller::{Controller, Finished, Progress, Remarks, Table};
+use super::policy::{Decision, Drawn, Policy};
 use super::ppo::Clipping;
 use super::{Baseline, SearchError};
+use crate::results::PolicyNote;
 use crate::seed::Stream;
 use crate::space::{Genotype, Process, Space};
 
@@ -60,7 +61,7 @@ pub(super) struct PolicyGradient {
     baseline: Baseline,
     adam: Adam,
     /// Drawn from the policy as it is, not yet handed out.
-    drawn: VecDeque<Genotype>,
+    drawn: VecDeque<Drawn>,
     /// Drawn from the policy as it is, with known rewards.
     judged: Vec<Judged>,
 }
@@ -78,7 +79,7 @@ struct Saved {
     weights: String,
     adam: SavedAdam,
     baseline: Baseline,
-    drawn: VecDeque<Genotype>,
+    drawn: VecDeque<Drawn>,
     judged: Vec<usize>,
 }
 
@@ -150,17 +151,19 @@ impl Controller for PolicyGradient {
         _: Progress,
         stream: &mut Stream,
         genotype: &mut Genotype,
-    ) -> Option<f64> {
+    ) -> Remarks {
         let next = self.drawn.front();
-        if next.is_some_and(|walk| !space.process().is_complete(walk)) {
+        if next.is_some_and(|walk| !space.process().is_complete(&walk.genotype)) {
             self.drawn.clear();
         }
         if self.drawn.is_empty() {
             let missing = self.batch.saturating_sub(self.judged.len()).max(1);
             self.drawn = self.policy.draw(space.process(), missing, stream).into();
         }
-        *genotype = self.drawn.pop_front().expect("at least one was drawn");
-        None
+        let drawn = self.drawn.pop_front().expect("at least one was drawn");
+        *genotype = drawn.genotype;
+        let (log_probability, baseline) = (drawn.log_probability, self.baseline.value());
+        Remarks { policy: Some(PolicyNote { log_probability, baseline }), epsilon: None }
     }
 
     fn observe(&mut self, space: &dyn Space, finished: Finished<'_>, stream: &mut Stream) {
@@ -190,7 +193,7 @@ impl Controller for PolicyGradient {
     ) -> Result<(), SearchError> {
         let unfit = |reason: &str| SearchError::Unfit(reason.to_owned());
         let saved = Saved::deserialize(saved).map_err(|error| unfit(&error.to_string()))?;
-        if !saved.drawn.iter().all(|genotype| space.has(genotype)) {
+        if !saved.drawn.iter().all(|walk| space.has(&walk.genotype)) {
             return Err(unfit("a network that was drawn is not of this space"));
         }
         let judged = saved.judged.iter().map(|&network| {
@@ -212,7 +215,7 @@ impl Controller for PolicyGradient {
     }
 
     fn sample(&mut self, space: &dyn Space, stream: &mut Stream) -> Option<Genotype> {
-        self.policy.draw(space.process(), 1, stream).pop()
+        self.policy.draw(space.process(), 1, stream).pop().map(|drawn| drawn.genotype)
     }
 
     fn table(&self, space: &dyn Space) -> Option<Table> {

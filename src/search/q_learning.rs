@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::controller::Table;
 use super::strategy::Parameters;
-use super::{Controller, Finished, Progress, SearchError};
+use super::{Controller, Finished, Progress, Remarks, SearchError};
 use crate::seed::{Seed, Stream};
 use crate::space::{Genotype, Process, RowId, Space, StateId};
 
@@ -365,10 +365,10 @@ impl Controller for QLearning {
         progress: Progress,
         stream: &mut Stream,
         genotype: &mut Genotype,
-    ) -> Option<f64> {
+    ) -> Remarks {
         let epsilon = self.schedule.epsilon(progress.proposed);
         self.walk(space.process(), epsilon, stream, genotype);
-        Some(epsilon)
+        Remarks { epsilon: Some(epsilon), policy: None }
     }
 
     fn observe(&mut self, space: &dyn Space, finished: Finished<'_>, stream: &mut Stream) {
@@ -541,7 +541,8 @@ mod tests {
         for index in 0..14_000 {
             let mut genotype = Genotype::default();
             let mut stream = Seed::root(9).stream("walk", index);
-            assert_eq!(controller.propose(&space, START, &mut stream, &mut genotype), Some(1.0));
+            let remarks = controller.propose(&space, START, &mut stream, &mut genotype);
+            assert_eq!(remarks.epsilon, Some(1.0));
             counts[usize::from(genotype.0[0])] += 1;
         }
         // 1,000 expected for each of 14 actions, standard deviation 30.

@@ -4,7 +4,7 @@
 //! over networks favours long ones, of which there are more.
 
 use super::strategy::Parameters;
-use super::{Controller, Finished, Progress, SearchError};
+use super::{Controller, Finished, Progress, Remarks, SearchError};
 use crate::seed::{Seed, Stream};
 use crate::space::{Genotype, Space};
 
@@ -72,9 +72,9 @@ impl Controller for Random {
         _: Progress,
         stream: &mut Stream,
         genotype: &mut Genotype,
-    ) -> Option<f64> {
+    ) -> Remarks {
         self.draw(space, stream, genotype);
-        None
+        Remarks::default()
     }
 
     fn observe(&mut self, _: &dyn Space, _: Finished<'_>, _: &mut Stream) {}

@@ -27,7 +27,7 @@ use crate::results::{
     self, AGREEMENT_FILE, Agreement, By, Ranked, SEVERAL, TRIALS_FORMAT, Trial, Trials, TrialsCard,
     write_card,
 };
-use crate::search::RewardConfig;
+use crate::search::{Remarks, RewardConfig};
 use crate::seed::Seed;
 use crate::space::{self, Genotype, Space, SpaceChanges, SpaceConfig};
 use crate::spec::Node;
@@ -370,7 +370,7 @@ impl Rescoring<'_> {
         for (subject, evaluation) in batch.into_iter().zip(evaluations) {
             let classes = self.space.classes();
             let reward = self.reward.of(&evaluation, &subject.features, classes);
-            let trial = Trial { reward, ..trial_of(&subject, None, evaluation) };
+            let trial = Trial { reward, ..trial_of(&subject, Remarks::default(), evaluation) };
             self.log.append(&trial)?;
             self.announcer.trial(&trial);
             self.now.push(trial.score);

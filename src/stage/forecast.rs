@@ -323,6 +323,7 @@ mod tests {
             multiply_adds: size,
             epochs: 0,
             steps: 0,
+            policy: None,
             rung: None,
             epsilon: None,
             curve: Vec::new(),

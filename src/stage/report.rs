@@ -18,6 +18,10 @@ use crate::report::{self, Findings, Options, ReportError, Source, Sources};
 pub struct ReportConfig {
     /// Title of the page; made from the strategies and the space when missing.
     pub title: Option<String>,
+    /// What the study asks, in a sentence; the page has it above the answer. Missing: the pipeline's
+    /// description, in the page that a run writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
     /// Networks in the table of the best.
     #[schemars(range(min = 1, max = 1000))]
     pub top: usize,
@@ -25,7 +29,7 @@ pub struct ReportConfig {
 
 impl Default for ReportConfig {
     fn default() -> Self {
-        Self { title: None, top: 10 }
+        Self { title: None, question: None, top: 10 }
     }
 }
 
@@ -53,6 +57,7 @@ impl Stage for ReportConfig {
         Ports::Fixed(vec![
             port("trials", ArtifactType::Trials, Arity::Any),
             port("models", ArtifactType::Models, Arity::Any),
+            port("controllers", ArtifactType::Controller, Arity::Any),
             port("data", ArtifactType::Dataset, Arity::Optional),
         ])
     }
@@ -62,7 +67,7 @@ impl Stage for ReportConfig {
     }
 
     fn components(&self) -> Vec<Component> {
-        vec![Component { name: Self::KIND, version: 4 }]
+        vec![Component { name: Self::KIND, version: 5 }]
     }
 
     fn parameters(&self, manifest: &mut Manifest) {
@@ -73,10 +78,12 @@ impl Stage for ReportConfig {
         let sources = Sources {
             trials: job.inputs("trials").iter().map(source).collect(),
             models: job.inputs("models").iter().map(source).collect(),
+            controllers: job.inputs("controllers").iter().map(source).collect(),
             data: job.inputs("data").first().map(source),
         };
         let findings = Findings::read(&sources)?;
-        let options = Options { title: self.title.clone(), top: self.top };
+        let options =
+            Options { title: self.title.clone(), question: self.question.clone(), top: self.top };
         report::write(&findings, &options, &job.output("report"))?;
         Ok(Outcome::default())
     }

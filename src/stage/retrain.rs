@@ -8,6 +8,7 @@ mod exam;
 mod finals;
 mod folder;
 mod forecast;
+mod mistakes;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,8 +25,9 @@ use crate::space::{self, SpaceChanges};
 use crate::spec::Node;
 use crate::train::{Device, RECIPE_VERSION, Recipe, engine_for};
 
-/// Version of the kind: how finals are chosen, trained, examined and written.
-const VERSION: u32 = 3;
+/// Version of the kind: how finals are chosen, trained, examined and written. 4: the chosen network's most
+/// confident mistakes, and operations in diagrams.
+const VERSION: u32 = 4;
 
 /// Trains the best networks of one or several searches in full and tests them once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

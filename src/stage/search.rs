@@ -26,8 +26,8 @@ use crate::diagnostic::Diagnostic;
 use crate::manifest::{Change, Manifest};
 use crate::results::{self, TRIALS_FORMAT, Trial, TrialsCard, write_card};
 use crate::search::{
-    Bracket, EvaluateError, Evaluation, FidelityConfig, Knowledge, Proposal, RewardConfig, Search,
-    StrategyConfig,
+    Bracket, EvaluateError, Evaluation, FidelityConfig, Knowledge, Proposal, Remarks, RewardConfig,
+    Search, StrategyConfig,
 };
 use crate::space::{Space, SpaceConfig};
 use crate::spec::Node;
@@ -310,7 +310,7 @@ impl Course<'_> {
             for (rung, evaluation) in all.into_iter().enumerate() {
                 let reward = reward(&evaluation, proposal);
                 let rung = bracket.is_some().then_some(rung as u64);
-                let trial = trial_of(subject, proposal.epsilon, evaluation);
+                let trial = trial_of(subject, proposal.remarks, evaluation);
                 let trial = Trial { reward, rung, ..trial };
                 self.log.append(&trial)?;
                 if rung.is_none_or(|rung| rung + 1 == count as u64) {
@@ -490,7 +490,7 @@ fn outcome(announcer: &Announcer<'_>, search: &Search<'_>) -> Outcome {
 }
 
 /// A trial as it is written down, where the reward is the score.
-pub(super) fn trial_of(subject: &Subject, epsilon: Option<f64>, evaluation: Evaluation) -> Trial {
+pub(super) fn trial_of(subject: &Subject, remarks: Remarks, evaluation: Evaluation) -> Trial {
     Trial {
         trial: subject.trial,
         genotype: subject.text.clone(),
@@ -501,7 +501,8 @@ pub(super) fn trial_of(subject: &Subject, epsilon: Option<f64>, evaluation: Eval
         multiply_adds: subject.features.multiply_adds,
         epochs: evaluation.epochs,
         steps: evaluation.steps,
-        epsilon,
+        epsilon: remarks.epsilon,
+        policy: remarks.policy,
         curve: evaluation.curve,
         rung: None,
         measures: evaluation.measures,

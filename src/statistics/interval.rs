@@ -1,6 +1,6 @@
 //! Intervals: how far a share or a mean may be from what was seen.
 
-use super::{mean, quantile};
+use super::{mean, quantile, spearman};
 
 /// 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals.
 const Z95: f64 = 1.959_963_984_540_054;
@@ -49,6 +49,37 @@ pub fn bootstrap_mean(values: &[f64], mut index: impl FnMut(usize) -> usize) -> 
     Some([quantile(&means, 0.025)?, quantile(&means, 0.975)?])
 }
 
+/// Percentile bootstrap interval, 95 %, of Spearman's rank correlation of independent pairs.
+///
+/// [`RESAMPLES`] resamples of pairs with replacement, as in [`bootstrap_mean`]; those in which one side is
+/// constant have no correlation and are left out. Nothing for fewer than four pairs, or where the pairs
+/// themselves have no correlation.
+#[must_use]
+pub fn bootstrap_spearman(
+    before: &[f64],
+    now: &[f64],
+    mut index: impl FnMut(usize) -> usize,
+) -> Option<[f64; 2]> {
+    if before.len() < 4 || spearman(before, now).is_none() {
+        return None;
+    }
+    let (mut xs, mut ys) = (vec![0.0; before.len()], vec![0.0; before.len()]);
+    let mut found: Vec<f64> = (0..RESAMPLES.min(RANKED_MAX / before.len()).max(RESAMPLES / 10))
+        .filter_map(|_| {
+            for (x, y) in xs.iter_mut().zip(&mut ys) {
+                let place = index(before.len());
+                (*x, *y) = (before[place], now[place]);
+            }
+            spearman(&xs, &ys)
+        })
+        .collect();
+    found.sort_by(f64::total_cmp);
+    Some([quantile(&found, 0.025)?, quantile(&found, 0.975)?])
+}
+
+/// Numbers that are ranked for one interval before resamples become fewer, down to a tenth: each is sorted.
+const RANKED_MAX: usize = 2_000_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +101,22 @@ mod tests {
         assert!(low.abs() < 1e-12 && close(high, Z95 * Z95 / (10.0 + Z95 * Z95)));
         let [low, high] = wilson(10, 10);
         assert!(close(low, 10.0 / (10.0 + Z95 * Z95)) && high <= 1.0);
+    }
+
+    #[test]
+    fn an_interval_of_a_correlation_is_inside_its_bounds_and_around_it() {
+        let before: Vec<f64> = (0..30).map(f64::from).collect();
+        let now: Vec<f64> = (0..30).map(|i| f64::from(i + i * 11 % 17)).collect();
+        let rho = spearman(&before, &now).unwrap();
+        let mut state = 1_u64;
+        let interval = bootstrap_spearman(&before, &now, |bound| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % bound
+        });
+        let [low, high] = interval.unwrap();
+        assert!(0.5 < low && low < rho && rho < high && high <= 1.0, "{low} {rho} {high}");
+        assert_eq!(bootstrap_spearman(&[1.0; 9], &[2.0; 9], |_| 0), None);
+        assert_eq!(bootstrap_spearman(&before[..3], &now[..3], |_| 0), None);
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Example artifacts of a study: 300 Q-learning trials over an epsilon schedule, the best few scored by
 //! training, four networks retrained on ten classes.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use phytotron::artifact::Coordinates;
-use phytotron::dataset;
+use phytotron::dataset::{self, Dataset, Images};
 use phytotron::net::{Builder, Network, NodeId, Op, Shape, Window};
 use phytotron::report::{Source, Sources};
 use phytotron::results::{
-    self, Agreement, Chosen, Epoch, ModelSummary, ModelsSummary, Trial, TrialsCard, model_folder,
+    self, Agreement, Chosen, Epoch, Mistake, ModelSummary, ModelsSummary, Trial, TrialsCard,
+    model_folder,
 };
 use phytotron::seed::{Seed, Stream};
 use serde::Serialize;
@@ -64,6 +66,7 @@ impl Example {
         Sources {
             trials: vec![search, scored],
             models: vec![self.models(&searched[..4])],
+            controllers: vec![self.controller()],
             data: Some(self.data()),
         }
     }
@@ -118,6 +121,7 @@ impl Example {
             epochs: 2,
             steps: 64,
             epsilon: None,
+            policy: None,
             rung: None,
             ..trial.clone()
         };
@@ -162,6 +166,25 @@ impl Example {
             ensemble_ranks: vec![1, 2, 3, 4],
         };
         put(&folder, "summary.json", &summary);
+        mistakes(&folder.join(model_folder(1)));
+        Source { coordinates: Coordinates::default(), folder }
+    }
+
+    /// A Q-table whose values grow with depth.
+    fn controller(&self) -> Source {
+        let folder = self.folder.join("controller");
+        fs::create_dir_all(&folder).unwrap();
+        put(&folder, "controller.json", &json!({ "strategy": { "kind": "q_learning" } }));
+        let mut table = "state,action,value,visits\n".to_owned();
+        for depth in 0..6 {
+            for (i, action) in ["C(32,3,1)", "P(2,2)", "FC(128)", "SM"].into_iter().enumerate() {
+                let value =
+                    0.5 + 0.05 * f64::from(depth) - 0.04 * f64::from(u32::try_from(i).unwrap());
+                writeln!(table, "\"{depth} start bin 32\",\"{action}\",{value},{}", 40 - 5 * depth)
+                    .unwrap();
+            }
+        }
+        fs::write(folder.join("q_table.csv"), table).unwrap();
         Source { coordinates: Coordinates::default(), folder }
     }
 
@@ -179,9 +202,50 @@ impl Example {
             fit: dataset::Fit::Stretch,
             broken: vec![("coat/0017.png".to_owned(), "the file is empty".to_owned())],
         };
-        put(&folder, "card.json", &card);
+        let data = Dataset { card, training: images(6), validation: images(2) };
+        let names: Vec<String> = (0..80).map(|i| format!("{i}.png")).collect();
+        data.write(&folder, &names).unwrap();
         Source { coordinates: Coordinates::default(), folder }
     }
+}
+
+/// So many images of each class: bright frames that grow with the class.
+fn images(each: usize) -> Images {
+    let shape = Shape { channels: 1, height: 28, width: 28 };
+    let mut noise = Seed::root(3).stream("images", 0);
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for _ in 0..each {
+        for class in 0..CLASSES.len() {
+            pixels.extend((0..shape.len()).map(|place| {
+                let (row, column) = (place / 28, place % 28);
+                let is_far = row.abs_diff(14).max(column.abs_diff(14)) > class + 2;
+                (if is_far { 20 } else { 190 }) + u8::try_from(noise.index(50)).unwrap()
+            }));
+            labels.push(u16::try_from(class).unwrap());
+        }
+    }
+    Images { pixels, labels, shape }
+}
+
+/// Three mistakes with their images.
+fn mistakes(folder: &Path) {
+    fs::create_dir_all(folder.join("mistakes")).unwrap();
+    let all = images(1);
+    let mistake = |i: usize| {
+        let file = format!("mistakes/{i:02}.png");
+        fs::write(folder.join(&file), dataset::thumbnail(all.image(i), all.shape, 96)).unwrap();
+        let probability = 0.99 - 0.02 * f32::from(u8::try_from(i).unwrap());
+        Mistake {
+            image: i as u64,
+            label: 6,
+            prediction: i,
+            probability,
+            probability_of_label: 0.01,
+            file,
+        }
+    };
+    let mistakes: Vec<Mistake> = (0..3).map(mistake).collect();
+    put(folder, results::MISTAKES_FILE, &mistakes);
 }
 
 fn put(folder: &Path, file: &str, value: &impl Serialize) {
@@ -256,6 +320,7 @@ pub(super) fn trials(seed: u64, strategy: &str, n: usize) -> Vec<Trial> {
                 epochs: 0,
                 steps: 0,
                 epsilon: learns.then_some(epsilon),
+                policy: None,
                 rung: None,
                 curve: Vec::new(),
                 measures: std::collections::BTreeMap::new(),

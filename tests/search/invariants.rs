@@ -343,7 +343,7 @@ fn epsilon_falls_with_unique_networks_only() {
     assert!(run.search.counts().repeats > 0, "walks came back to known networks");
     let mut by_epsilon: BTreeMap<String, u32> = BTreeMap::new();
     for (proposal, _) in &run.history {
-        *by_epsilon.entry(format!("{:?}", proposal.epsilon)).or_default() += 1;
+        *by_epsilon.entry(format!("{:?}", proposal.remarks.epsilon)).or_default() += 1;
     }
     assert_eq!(by_epsilon["Some(1.0)"], 5);
     assert_eq!(by_epsilon["Some(0.5)"], 5);

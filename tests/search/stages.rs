@@ -10,7 +10,7 @@ use phytotron::dataset::{Card, Dataset, Images};
 use phytotron::digest::Digest;
 use phytotron::event::{Emit, Event, Silent};
 use phytotron::net::Shape;
-use phytotron::results::{Agreement, By, Trial, Trials};
+use phytotron::results::{Agreement, By, PolicyNote, Trial, Trials};
 use phytotron::stage::{
     Arity, Input, Job, JobFile, Outcome, Paths, Ports, Registry, Stage, StageError, Stop,
 };
@@ -235,6 +235,29 @@ fn a_search_resumed_after_every_batch_leaves_the_same_bytes() {
 }
 
 /// Outputs of a search of `more` trials that goes on where one of `trials` ended, with what it warned of.
+#[test]
+fn trials_of_a_policy_say_how_it_stood_when_it_drew_them() {
+    for controller in [json!("softmax"), json!({"lstm": {"hidden": 8}})] {
+        let folders = Folders::new();
+        let strategy = json!({"reinforce": {"controller": controller, "batch": 4, "lr": 0.05}});
+        folders.run("search", &search(&strategy, 200));
+        let trials = folders.trials().trials;
+        let notes: Vec<PolicyNote> = trials.iter().map(|trial| trial.policy.unwrap()).collect();
+        // The first batch is drawn before any reward is known.
+        assert!(notes[..4].iter().all(|note| note.baseline.is_none()), "{controller}");
+        let baselines: Vec<f64> = notes[4..].iter().map(|note| note.baseline.unwrap()).collect();
+        let bounds = |get: fn(f64, f64) -> f64, from: f64| {
+            trials.iter().map(|trial| trial.reward).fold(from, get)
+        };
+        let (low, high) = (bounds(f64::min, 1.0), bounds(f64::max, 0.0));
+        assert!(baselines.iter().all(|baseline| (low..=high).contains(baseline)), "{controller}");
+        assert!(notes.iter().all(|note| note.log_probability < 0.0), "{controller}");
+    }
+    let folders = Folders::new();
+    folders.run("search", &search(&json!("random"), 5));
+    assert!(folders.trials().trials.iter().all(|trial| trial.policy.is_none()));
+}
+
 fn gone_on(folders: &Folders, config: &Value, more: u64) -> Vec<String> {
     folders.run("search", config);
     fs::rename(folders.path("outputs"), folders.path("earlier")).expect("movable");
@@ -823,9 +846,9 @@ fn bytes_change_with_a_version_only() {
         ("search, strategy.random, evaluator.mock", "f0847eb21109"),
         ("strategy.random_uniform", "a2f1c9c80693"),
         ("strategy.q_learning", "0f636fe6fce9"),
-        ("strategy.reinforce", "3262bd36abad"),
-        ("strategy.reinforce, a softmax", "80beab404fab"),
-        ("strategy.ppo", "95ce94c0174a"),
+        ("strategy.reinforce", "acb9d31fe749"),
+        ("strategy.reinforce, a softmax", "a498a3ec8d7f"),
+        ("strategy.ppo", "f62a13848b9c"),
         ("strategy.evolution", "231302c509ba"),
         ("strategy.local_search", "3a6baae13907"),
         ("space.chain", "c6c1900e64af"),

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use phytotron::artifact::ArtifactType;
+use phytotron::dataset::thumbnail;
 use phytotron::manifest::Manifest;
 use phytotron::results::{
-    By, CARD_FILE, ModelsSummary, SUMMARY_FILE, TRIALS_FILE, TRIALS_FORMAT, Trial, TrialsCard,
-    write_card,
+    By, CARD_FILE, MISTAKES_FILE, Mistake, ModelsSummary, SUMMARY_FILE, TRIALS_FILE, TRIALS_FORMAT,
+    Trial, TrialsCard, write_card,
 };
 use phytotron::space::SpaceConfig;
 use phytotron::space::chain::ChainConfig;
@@ -80,6 +81,7 @@ fn write_rewarded(folder: &Path, card: &TrialsCard, trials: &[(&str, f64, f64)])
             epochs: 0,
             steps: 0,
             epsilon,
+            policy: None,
             rung: None,
             curve,
             measures: std::collections::BTreeMap::new(),
@@ -137,12 +139,14 @@ fn the_best_of_all_searches_are_trained_tested_and_written() {
     let names: Vec<String> = files(&models)
         .iter()
         .map(|path| path.strip_prefix(&models).unwrap().to_str().unwrap().to_owned())
+        .filter(|name| !name.starts_with("models/01/mistakes/"))
         .collect();
     assert_eq!(
         names,
         [
             "models/01/confusion.csv",
             "models/01/history.jsonl",
+            "models/01/mistakes.json",
             "models/01/network.json",
             "models/01/signature.json",
             "models/01/weights.safetensors",
@@ -157,6 +161,29 @@ fn the_best_of_all_searches_are_trained_tested_and_written() {
     let history = fs::read_to_string(models.join("models/01/history.jsonl")).unwrap();
     assert_eq!(history.lines().count(), 4);
     assert!(!history.contains("validation"), "finals learn from the validation images too");
+}
+
+#[test]
+fn the_chosen_networks_surest_mistakes_are_kept_with_their_images() {
+    let (mut bench, heard) = (bench(), Heard::default());
+    let (_, models) = run(&mut bench, &heard);
+    let chosen = models.join("models/01");
+    let mistakes: Vec<Mistake> =
+        serde_json::from_slice(&fs::read(chosen.join(MISTAKES_FILE)).unwrap()).unwrap();
+    let confusion = &summary(&models).models[0].confusion;
+    let all: u64 = confusion.iter().flatten().sum();
+    let wrong = all - (0..3).map(|class| confusion[class][class]).sum::<u64>();
+    assert_eq!(mistakes.len() as u64, wrong.min(12));
+    assert!(mistakes.is_sorted_by(|a, b| a.probability >= b.probability), "{mistakes:?}");
+    let test = toy::testset(45).images;
+    for mistake in &mistakes {
+        let place = usize::try_from(mistake.image).unwrap();
+        assert_eq!(usize::from(test.labels[place]), mistake.label);
+        assert!(mistake.prediction != mistake.label);
+        assert!(mistake.probability >= mistake.probability_of_label);
+        let png = fs::read(chosen.join(&mistake.file)).unwrap();
+        assert_eq!(png, thumbnail(test.image(place), test.shape, 96));
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod model;
 mod pack;
 mod plan;
 mod predict;
+mod report;
 mod run;
 mod run_export;
 mod schema;
@@ -47,6 +48,7 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         Command::Diff(args) => history::diff(&at(None)?, args, terminal),
         Command::Push(args) => share::push(&at(args.pipeline.as_deref())?, args, terminal),
         Command::Pull(args) => share::pull(&at(args.pipeline.as_deref())?, args, terminal),
+        Command::Report(args) => report::report(&at(None)?, args, terminal),
         Command::Gc(args) => gc::gc(&at(None)?, args, terminal),
         Command::Check(args) => check::check(&at(Some(&args.pipeline))?, args, terminal),
         Command::Get(args) => get::get(&at(Some(&args.pipeline.pipeline))?, args, terminal),

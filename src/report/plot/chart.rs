@@ -1,9 +1,8 @@
 //! Charts over two axes: dots, crosses, lines, steps and areas, with a legend that wraps.
 
-use std::fmt::Write as _;
-
-use super::axis::Axis;
-use super::svg::{Anchor, Svg, number, text_width};
+use super::axis::{Axis, Ticks};
+use super::shapes::{columns, crosses, dots, polyline, steps};
+use super::svg::{Anchor, Svg, clipped, number, text_width};
 
 /// Size of labels.
 const LABEL: f64 = 12.0;
@@ -65,6 +64,25 @@ pub(in crate::report) enum Shape {
     Area(Vec<(f64, f64)>),
     /// A thin line that only guides the eye.
     Guide,
+    /// Filled likewise, as one of several parts of a whole.
+    Stack(Vec<(f64, f64)>),
+    /// A column from the axis to each point; half its width at the same place.
+    Columns(Vec<f64>),
+}
+
+impl Shape {
+    /// Its word for the page's script, which reads points back from paths.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Dots | Self::Discs => "dots",
+            Self::Crosses => "crosses",
+            Self::Line | Self::Guide => "line",
+            Self::Step => "step",
+            Self::Area(_) => "area",
+            Self::Stack(_) => "stack",
+            Self::Columns(_) => "columns",
+        }
+    }
 }
 
 impl Chart {
@@ -87,26 +105,65 @@ impl Chart {
         let mut svg = Svg::new(width, (frame.bottom + BOTTOM) as u32);
         self.draw_bands(&mut svg, &frame);
         self.draw_axes(&mut svg, &frame);
-        for mark in &self.marks {
+        self.open_plot(&mut svg, &frame);
+        for (i, mark) in self.marks.iter().enumerate() {
+            let key = self.key(i).to_string();
+            let word = mark.word.as_deref().unwrap_or_default();
+            let data = [("key", key.as_str()), ("word", word), ("shape", mark.shape.word())];
+            svg.open("series", &data);
             self.draw_mark(&mut svg, &frame, mark);
+            svg.close();
         }
-        svg.text("name", (4.0, 14.0), Anchor::Start, &self.y.label);
+        svg.close();
+        let label = clipped(&self.y.label, LABEL, f64::from(width) - 8.0);
+        svg.text("name", (4.0, 14.0), Anchor::Start, &label);
         for entry in &legend {
             entry.draw(&mut svg);
         }
         svg
     }
 
+    /// Says how pixels are numbers, so that the page's script can say numbers of pixels.
+    fn open_plot(&self, svg: &mut Svg, frame: &Frame) {
+        let scale = |from: f64, to: f64, axis: &Axis| {
+            format!("{} {} {} {}", number(from), number(to), axis.low, axis.high)
+        };
+        let x = scale(frame.left, frame.right, &self.x);
+        let y = scale(frame.bottom, frame.top, &self.y);
+        let ticks = format!("{} {}", word_of(self.x.ticks), word_of(self.y.ticks));
+        let data = [
+            ("x", x.as_str()),
+            ("y", &y),
+            ("ticks", &ticks),
+            ("x-name", &self.x.label),
+            ("y-name", &self.y.label),
+        ];
+        svg.open("plot", &data);
+    }
+
+    /// The mark in whose legend entry the `i`-th is: its own, or that of the mark it belongs to.
+    fn key(&self, i: usize) -> usize {
+        let mark = &self.marks[i];
+        if mark.word.is_some() {
+            return i;
+        }
+        let named = |other: &Mark| other.word.is_some() && other.series == mark.series;
+        let alike = |other: &Mark| named(other) && other.shape.word() == mark.shape.word();
+        let place = self.marks.iter().position(alike);
+        place.or_else(|| self.marks.iter().position(named)).unwrap_or(i)
+    }
+
     fn legend(&self, width: f64) -> Vec<Entry<'_>> {
         let (mut x, mut row) = (4.0, 0.0);
         let mut entries = Vec::new();
-        for mark in &self.marks {
+        for (key, mark) in self.marks.iter().enumerate() {
             let Some(word) = &mark.word else { continue };
-            let needs = 26.0 + text_width(word, LABEL) + 14.0;
+            let word = clipped(word, LABEL, width - 48.0);
+            let needs = 26.0 + text_width(&word, LABEL) + 14.0;
             if x > 4.0 && x + needs > width {
                 (x, row) = (4.0, row + 1.0);
             }
-            entries.push(Entry { mark, word, x, row });
+            entries.push(Entry { mark, key, word, x, row, width: needs - 8.0 });
             x += needs;
         }
         entries
@@ -144,10 +201,13 @@ impl Chart {
         for (value, word) in self.x.marks(((frame.right - frame.left) / 76.0) as usize) {
             let x = frame.x(self.x.share(value));
             svg.line("axis", (x, frame.bottom), (x, frame.bottom + 5.0));
-            svg.text("tick", (x, frame.bottom + 18.0), Anchor::Middle, &word);
+            // A long word at the end of the axis moves in rather than being cut.
+            let most = frame.right + RIGHT - 1.0 - text_width(&word, LABEL) / 2.0;
+            svg.text("tick", (x.min(most), frame.bottom + 18.0), Anchor::Middle, &word);
         }
         let middle = f64::midpoint(frame.left, frame.right);
-        svg.text("name", (middle, frame.bottom + 36.0), Anchor::Middle, &self.x.label);
+        let label = clipped(&self.x.label, LABEL, frame.right - frame.left);
+        svg.text("name", (middle, frame.bottom + 36.0), Anchor::Middle, &label);
     }
 
     fn draw_mark(&self, svg: &mut Svg, frame: &Frame, mark: &Mark) {
@@ -166,11 +226,18 @@ impl Chart {
             Shape::Line => (format!("line s{series}"), polyline(&places)),
             Shape::Step => (format!("line s{series}"), steps(&places, frame.right)),
             Shape::Guide => ("guide".to_owned(), polyline(&places)),
-            Shape::Area(lower) => {
+            Shape::Area(lower) | Shape::Stack(lower) => {
                 let back: Vec<(f64, f64)> = lower.iter().rev().map(place).collect();
                 let outline =
                     format!("{}{}Z", polyline(&places), polyline(&back).replacen('M', "L", 1));
-                (format!("area s{series}"), outline)
+                (format!("{} s{series}", mark.shape.word()), outline)
+            }
+            Shape::Columns(halves) => {
+                let side = |(x, _): &(f64, f64), half: f64| frame.x(self.x.share(x + half));
+                let sides = mark.points.iter().zip(halves).map(|(point, half)| {
+                    (side(point, -half).max(frame.left), side(point, *half).min(frame.right))
+                });
+                (format!("columns s{series}"), columns(&places, sides, frame.bottom))
             }
         };
         svg.path(&class, &path);
@@ -201,9 +268,12 @@ impl Frame {
 /// A series' place in the legend.
 struct Entry<'a> {
     mark: &'a Mark,
-    word: &'a str,
+    /// Which mark it is.
+    key: usize,
+    word: String,
     x: f64,
     row: f64,
+    width: f64,
 }
 
 impl Entry<'_> {
@@ -211,58 +281,35 @@ impl Entry<'_> {
         let series = self.mark.series % SERIES;
         let y = 24.0 + self.row * LEGEND_ROW + 8.0;
         let (x, middle) = (self.x, self.x + 10.0);
+        svg.open("key", &[("key", &self.key.to_string())]);
+        // What can be pressed is as large as a finger needs, and cannot be seen.
+        svg.rect("press", (x - 4.0, y - 10.0), (self.width, LEGEND_ROW), 1.0);
         match self.mark.shape {
             Shape::Dots | Shape::Discs => {
                 svg.path(&format!("dots solid s{series}"), &dots(&[(middle, y)]));
             }
             Shape::Crosses => svg.path(&format!("crosses s{series}"), &crosses(&[(middle, y)])),
-            Shape::Area(_) => {
-                svg.rect(&format!("area s{series}"), (x, y - 6.0), (20.0, 12.0), 1.0);
+            Shape::Area(_) | Shape::Stack(_) | Shape::Columns(_) => {
+                let class = format!("{} s{series}", self.mark.shape.word());
+                svg.rect(&class, (x, y - 6.0), (20.0, 12.0), 1.0);
             }
             Shape::Guide => svg.line("guide", (x, y), (x + 20.0, y)),
             Shape::Line | Shape::Step => {
                 svg.path(&format!("line s{series}"), &polyline(&[(x, y), (x + 20.0, y)]));
             }
         }
-        svg.text("label", (x + 26.0, y + 4.0), Anchor::Start, self.word);
+        svg.text("label", (x + 26.0, y + 4.0), Anchor::Start, &self.word);
+        svg.close();
     }
 }
 
-/// Lines of no length with round ends: the shortest way to write many dots.
-fn dots(places: &[(f64, f64)]) -> String {
-    places.iter().fold(String::new(), |mut path, &(x, y)| {
-        write!(path, "M{} {}h0", number(x), number(y)).expect("writing to a string");
-        path
-    })
-}
-
-fn crosses(places: &[(f64, f64)]) -> String {
-    places.iter().fold(String::new(), |mut path, &(x, y)| {
-        let (left, up, down) = (number(x - 3.0), number(y - 3.0), number(y + 3.0));
-        write!(path, "M{left} {up}l6 6M{left} {down}l6 -6").expect("writing to a string");
-        path
-    })
-}
-
-fn polyline(places: &[(f64, f64)]) -> String {
-    places.iter().enumerate().fold(String::new(), |mut path, (i, &(x, y))| {
-        let verb = if i == 0 { 'M' } else { 'L' };
-        write!(path, "{verb}{} {}", number(x), number(y)).expect("writing to a string");
-        path
-    })
-}
-
-fn steps(places: &[(f64, f64)], end: f64) -> String {
-    let mut path = String::new();
-    for (i, &(x, y)) in places.iter().enumerate() {
-        if i == 0 {
-            write!(path, "M{} {}", number(x), number(y)).expect("writing to a string");
-        } else {
-            write!(path, "H{}V{}", number(x), number(y)).expect("writing to a string");
-        }
+/// How the page's script writes an axis' numbers.
+fn word_of(ticks: Ticks) -> &'static str {
+    match ticks {
+        Ticks::Whole => "whole",
+        Ticks::Percent => "percent",
+        Ticks::Decimal => "decimal",
     }
-    write!(path, "H{}", number(end)).expect("writing to a string");
-    path
 }
 
 /// At most about `most` of `points`, evenly spaced, with the first and the last; and whether some went.
@@ -318,7 +365,21 @@ mod tests {
     }
 
     #[test]
-    fn a_step_stays_level_until_the_next_point() {
-        assert_eq!(steps(&[(0.0, 10.0), (5.0, 4.0)], 9.0), "M0 10H5V4H9");
+    fn a_band_without_a_word_is_in_the_entry_of_its_line_and_a_guide_in_that_of_its_kind() {
+        let mut chart = chart(&["other", "chosen"]);
+        let mut add = |place: usize, shape: Shape, series: usize| {
+            let points = vec![(0.0, 0.5), (1.0, 0.5)];
+            chart.marks.insert(place, Mark { shape, series, word: None, points });
+        };
+        add(0, Shape::Area(vec![(0.0, 0.1), (1.0, 0.1)]), 1);
+        add(3, Shape::Guide, 0);
+        let keys: Vec<usize> = (0..4).map(|i| chart.key(i)).collect();
+        assert_eq!(keys, [2, 1, 2, 1]);
+    }
+
+    #[test]
+    fn a_plot_says_how_pixels_are_numbers() {
+        let text = chart(&["a"]).draw(380, 200).render("a", "", "");
+        assert!(text.contains("data-x=\"56 364 0 1\" data-y=\"176 52 0 1\""), "{text}");
     }
 }

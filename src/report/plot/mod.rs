@@ -5,14 +5,19 @@
 //! dependency is raised, since a report is an artifact with a digest. The crates at hand fix colours in
 //! attributes and lay out by font metrics of their own; the four pictures of a report need less code
 //! than bending them would. It knows nothing of trials and networks.
+//!
+//! PNG files are rasterised from the SVG by `resvg`, with a font of our own: the reader's machine has no
+//! part in them.
 
 mod axis;
 mod chart;
+mod png;
+mod shapes;
 mod svg;
 
 pub(super) use axis::{Axis, Ticks};
 pub(super) use chart::{Band, Chart, Mark, Shape, thinned};
-pub(super) use svg::{Anchor, Svg, clipped, escape, text_width};
+pub(super) use svg::{Anchor, Svg, clipped, escape, text_width, turns_text};
 
 /// The style that every picture needs, in the page and in a file of its own.
 const STYLE: &str = include_str!("../templates/figure.css");
@@ -40,6 +45,12 @@ impl Figure {
         let Some(narrow) = &self.narrow else { return wide };
         let narrow = narrow.render(&format!("{}-narrow", self.name), &self.title, &self.caption);
         format!("<div class=\"wide\">{wide}</div>\n<div class=\"narrow\">{narrow}</div>")
+    }
+
+    /// The picture as PNG, in the colours of paper and twice as many pixels as it is wide and high.
+    #[must_use]
+    pub fn png(&self) -> Vec<u8> {
+        png::of(&self.file())
     }
 
     /// The picture as a file that carries its style.

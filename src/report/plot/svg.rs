@@ -32,6 +32,12 @@ impl Svg {
         ));
     }
 
+    /// A circle by its middle and radius.
+    pub(in crate::report) fn circle(&mut self, class: &str, middle: (f64, f64), radius: f64) {
+        let (x, y, radius) = (number(middle.0), number(middle.1), number(radius));
+        self.put(format_args!(r#"<circle class="{class}" cx="{x}" cy="{y}" r="{radius}"/>"#));
+    }
+
     /// A rectangle by corner and size; `opacity` multiplies its fill's.
     pub(in crate::report) fn rect(
         &mut self,
@@ -57,6 +63,14 @@ impl Svg {
         self.put(format_args!("{tag}><title>{}</title></rect>", escape(tip)));
     }
 
+    /// A dot that says `tip` when pointed at.
+    pub(in crate::report) fn dot_with_tip(&mut self, class: &str, at: (f64, f64), tip: &str) {
+        let (x, y, tip) = (number(at.0), number(at.1), escape(tip));
+        self.put(format_args!(
+            r#"<path class="{class}" d="M{x} {y}h0"><title>{tip}</title></path>"#
+        ));
+    }
+
     fn rect_tag(class: &str, corner: (f64, f64), size: (f64, f64), opacity: f64) -> String {
         let (x, y, width, height) =
             (number(corner.0), number(corner.1), number(size.0), number(size.1));
@@ -66,6 +80,18 @@ impl Svg {
             write!(tag, r#" fill-opacity="{opacity:.3}""#).expect("writing to a string");
         }
         tag
+    }
+
+    /// Begins a group with facts about it for the page's script.
+    pub(in crate::report) fn open(&mut self, class: &str, data: &[(&str, &str)]) {
+        let data = data.iter().map(|(name, value)| format!(" data-{name}=\"{}\"", escape(value)));
+        let data: String = data.collect();
+        self.put(format_args!(r#"<g class="{class}"{data}>"#));
+    }
+
+    /// Ends the group that was begun last.
+    pub(in crate::report) fn close(&mut self) {
+        self.put(format_args!("</g>"));
     }
 
     /// A path in SVG's own words.
@@ -135,8 +161,8 @@ pub(in crate::report) fn number(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// `text` with the five characters escaped that XML and HTML give a meaning, and control characters,
-/// which XML forbids, replaced.
+/// `text` with the five characters escaped that XML and HTML give a meaning. Control characters, which XML
+/// forbids, and those that turn the direction of text are replaced.
 pub(in crate::report) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -148,31 +174,52 @@ pub(in crate::report) fn escape(text: &str) -> String {
             '\'' => escaped.push_str("&#39;"),
             '\n' | '\t' => escaped.push(' '),
             '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            control if control.is_control() => escaped.push('\u{fffd}'),
+            control if control.is_control() || turns_text(control) => escaped.push('\u{fffd}'),
             other => escaped.push(other),
         }
     }
     escaped
 }
 
-/// About how wide `text` will be at `size` pixels; the reader's font is not known, so it errs wide.
-#[expect(clippy::cast_precision_loss, reason = "labels are short")]
+/// Whether it changes the direction of what follows, words of ours included.
+pub(in crate::report) fn turns_text(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// About how wide `text` will be at `size` pixels; the reader's font is not known, so it errs wide, as
+/// `DejaVu Sans` is.
 pub(in crate::report) fn text_width(text: &str, size: f64) -> f64 {
-    text.chars().count() as f64 * size * 0.58
+    text.chars().map(letter_width).sum::<f64>() * size
+}
+
+/// Width of a letter as a share of the font's size.
+fn letter_width(letter: char) -> f64 {
+    match letter {
+        'i' | 'l' | 'j' | '\'' | '|' | '.' | ',' | ':' | ';' | '!' | ' ' | '\u{a0}' => 0.34,
+        'f' | 't' | 'r' | '(' | ')' | '[' | ']' | '-' | '/' => 0.42,
+        'a'..='z' if letter != 'm' && letter != 'w' => 0.62,
+        '0'..='9' | '_' => 0.64,
+        'm' | 'w' | 'M' | 'W' | '%' | '@' | '…' => 1.0,
+        '<' | '>' | '=' | '+' | '×' | '−' | '~' => 0.84,
+        'A'..='Z' => 0.74,
+        letter if u32::from(letter) < 0x2e80 => 0.7,
+        // Scripts whose letters are squares.
+        _ => 1.0,
+    }
 }
 
 /// `text` cut with an ellipsis so that it fits `width` pixels at `size`.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a small number of letters"
-)]
 pub(in crate::report) fn clipped(text: &str, size: f64, width: f64) -> String {
-    let room = (width / (size * 0.58)).max(1.0) as usize;
-    if text.chars().count() <= room {
+    if text_width(text, size) <= width {
         return text.to_owned();
     }
-    let mut cut: String = text.chars().take(room.saturating_sub(1)).collect();
+    let room = width / size - letter_width('…');
+    let mut used = 0.0;
+    let fits = |letter: &char| {
+        used += letter_width(*letter);
+        used <= room
+    };
+    let mut cut: String = text.chars().take_while(fits).collect();
     cut.push('…');
     cut
 }
@@ -191,13 +238,20 @@ mod tests {
     }
 
     #[test]
+    fn no_text_turns_the_words_around_it() {
+        assert_eq!(escape("a\u{202e}b\u{2067}c\u{200f}"), "a\u{fffd}b\u{fffd}c\u{fffd}");
+        assert_eq!(escape("עלה"), "עלה");
+    }
+
+    #[test]
     fn numbers_are_short() {
         assert_eq!([12.0, -0.04, 3.26, 100.96].map(number), ["12", "0", "3.3", "101"]);
     }
 
     #[test]
     fn long_labels_are_cut_by_letters_not_bytes() {
-        assert_eq!(clipped("ähren", 10.0, 24.0), "ähr…");
+        assert_eq!(clipped("ährenfeld", 10.0, 30.0), "ähr…");
         assert_eq!(clipped("rye", 10.0, 24.0), "rye");
+        assert_eq!(clipped("rye", 10.0, 2.0), "…");
     }
 }

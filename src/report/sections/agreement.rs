@@ -8,6 +8,8 @@ use crate::report::meaning::Meaning;
 use crate::report::plot::{Axis, Chart, Figure, Shape, Ticks, thinned};
 use crate::report::table::{Cell, Table};
 use crate::results::Agreement;
+use crate::seed::Seed;
+use crate::statistics::bootstrap_spearman;
 use crate::wording;
 
 /// Fewer common networks than this make no picture.
@@ -27,7 +29,7 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut table = Table::new(
         "Rank correlations",
-        &["scored again", "#networks", "#Spearman", "#Kendall tau-b"],
+        &["scored again", "#networks", "#Spearman", "#95 % interval", "#Kendall tau-b"],
     );
     for search in searches {
         let Some(agreement) = &search.agreement else { continue };
@@ -38,6 +40,7 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
             Cell::text(&search.label),
             Cell::count(agreement.n as u64),
             correlation(agreement.spearman),
+            interval_cell(interval(agreement)),
             correlation(agreement.kendall_tau_b),
         ]);
     }
@@ -51,6 +54,19 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
          whole space, for which a random sample of at least 20 is needed.",
     )));
     blocks
+}
+
+/// A seed of the report's own: equal findings have an equal interval.
+fn interval(agreement: &Agreement) -> Option<[f64; 2]> {
+    let mut stream = Seed::root(0).child("report").stream("correlation", 0);
+    let (before, now): (Vec<f64>, Vec<f64>) =
+        agreement.pairs.iter().map(|pair| (pair.before, pair.now)).unzip();
+    bootstrap_spearman(&before, &now, |bound| stream.index(bound))
+}
+
+fn interval_cell(interval: Option<[f64; 2]>) -> Cell {
+    let words = |[low, high]: [f64; 2]| Cell::number(low, format!("{low:.2} to {high:.2}"));
+    interval.map_or_else(Cell::none, words)
 }
 
 fn correlation(value: Option<f64>) -> Cell {
@@ -82,7 +98,11 @@ fn figure(search: &Search, agreement: &Agreement, was: Option<Meaning>, index: u
     let few = if agreement.n < MANY { ", which is few" } else { "" };
     let rho = agreement.spearman.map_or_else(
         || "one side has all equal scores, so there is no rank correlation".to_owned(),
-        |rho| format!("Spearman's rank correlation is {rho:.2}"),
+        |rho| {
+            let words = |[low, high]: [f64; 2]| format!(" (95 % bootstrap: {low:.2} to {high:.2})");
+            let interval = interval(agreement).map(words).unwrap_or_default();
+            format!("Spearman's rank correlation is {rho:.2}{interval}")
+        },
     );
     let networks = wording::count(agreement.n, "network");
     Figure {

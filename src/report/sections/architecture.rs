@@ -3,9 +3,12 @@
 //! Normalisation, rectifiers and dropout are drawn with the layer they follow: they change no shape, and
 //! a network reads as its convolutions, pools and dense layers.
 
+mod cells;
 mod diagram;
 
-use super::{Study, figure_name, headed};
+use std::borrow::Cow;
+
+use super::{Study, figure_name, headed, spaces};
 use crate::net::{Diagram, Drawing, Network, Node, Op};
 use crate::report::document::Block;
 use crate::report::findings::Finals;
@@ -13,46 +16,132 @@ use crate::report::plot::{Anchor, Figure, Svg, clipped};
 use crate::report::table::{Cell, Table};
 use crate::report::words;
 
+/// Letters of a diagram's title.
+const TITLE_MAX: usize = 60;
+/// Letters of a genotype in its text form.
+const GENOTYPE_MAX: usize = 4000;
 /// Room above the first row.
 const TOP: f64 = 26.0;
 
-/// The section.
+/// Networks drawn beside the best.
+const MORE: usize = 4;
+/// Operations of a network that are listed one by one in a page.
+const LISTED: usize = 400;
+
+/// A network to be drawn.
+struct Shown<'a> {
+    /// Which it is: `chosen`, `best`, `next`.
+    which: &'static str,
+    genotype: &'a str,
+    network: Cow<'a, Network>,
+    drawing: Cow<'a, Drawing>,
+}
+
+/// The section: the chosen networks, or the best one where none was trained in full; then the next best.
 pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
-    let drawn: Vec<(&Finals, &Network)> = study
+    let mut drawn: Vec<(&str, Shown<'_>)> = study
         .findings
         .finals
         .iter()
-        .filter_map(|finals| finals.network.as_ref().map(|network| (finals, network)))
+        .filter_map(|one| Some((one.label.as_str(), chosen(one)?)))
         .collect();
-    let many = drawn.len() > 1;
-    let part = |(i, (finals, network)): (usize, &(&Finals, &Network))| {
-        headed(&finals.label, many, one(network, &finals.drawing, i))
-    };
-    drawn.iter().enumerate().flat_map(part).collect()
-}
-
-fn one(network: &Network, drawing: &Drawing, index: usize) -> Vec<Block> {
-    let sizes = format!(
-        "{} parameters and {} multiply-adds for one image.",
-        words::large(network.parameters()),
-        words::large(network.multiply_adds())
-    );
-    let mut blocks = if drawing.diagrams.is_empty() {
-        vec![Block::Figure(of_layers(network, &sizes, index))]
+    let mut rest = top(study);
+    if drawn.is_empty() && !rest.is_empty() {
+        drawn.push(("best", Shown { which: "best", ..rest.remove(0) }));
     } else {
-        of_diagrams(drawing, &sizes, index)
-    };
-    let table = vec![Block::Table(table(network))];
-    blocks.push(Block::Folded("Every operation with its size".to_owned(), table));
+        rest.retain(|other| drawn.iter().all(|(_, shown)| shown.genotype != other.genotype));
+    }
+    rest.truncate(MORE);
+    let many = drawn.len() > 1;
+    let mut blocks = Vec::new();
+    for (i, (label, shown)) in drawn.iter().enumerate() {
+        let mut one = one(shown, i);
+        one.extend(listed(&shown.network).map(|table| {
+            Block::Folded("Every operation with its size".to_owned(), vec![Block::Table(table)])
+        }));
+        blocks.extend(headed(label, many, one));
+    }
+    let next: Vec<Block> =
+        rest.iter().enumerate().flat_map(|(i, shown)| one(shown, drawn.len() + i)).collect();
+    if !next.is_empty() {
+        blocks.push(Block::Folded("The next best networks of the search".to_owned(), next));
+    }
     blocks
 }
 
-/// All layers, one below the other.
-fn of_layers(network: &Network, sizes: &str, index: usize) -> Figure {
-    let layers = layers(network);
+fn chosen(finals: &Finals) -> Option<Shown<'_>> {
+    let network = Cow::Borrowed(finals.network.as_ref()?);
+    let drawing = Cow::Borrowed(&finals.drawing);
+    let genotype = &finals.summary.chosen.genotype;
+    Some(Shown { which: "chosen", genotype, network, drawing })
+}
+
+/// The first networks of the first ranking, built from their texts where the space is known here.
+fn top<'a>(study: &'a Study<'_>) -> Vec<Shown<'a>> {
+    let Some(ranking) = study.rankings.first() else { return Vec::new() };
+    let cards = study.findings.searches.iter().map(|search| &search.card);
+    let card = cards.into_iter().find(|card| card.space == ranking.space);
+    let Some(space) = card.and_then(spaces::open) else { return Vec::new() };
+    let built = |genotype: &'a str| {
+        let read = space.parse(genotype).ok()?;
+        let (network, drawing) = (space.network(&read), space.drawing(&read));
+        let (network, drawing) = (Cow::Owned(network), Cow::Owned(drawing));
+        Some(Shown { which: "next", genotype, network, drawing })
+    };
+    let first = ranking.networks.iter().take(MORE + 1);
+    first.filter_map(|network| built(&network.genotype)).collect()
+}
+
+fn one(shown: &Shown<'_>, index: usize) -> Vec<Block> {
+    let sizes = format!(
+        "{} parameters and {} multiply-adds for one image.",
+        words::large(shown.network.parameters()),
+        words::large(shown.network.multiply_adds())
+    );
+    let figures = if cells::fits(&shown.drawing.diagrams) {
+        vec![Block::Figure(of_cells(shown, &sizes, index))]
+    } else if shown.drawing.diagrams.is_empty() {
+        vec![Block::Figure(of_layers(shown, &sizes, index))]
+    } else {
+        of_diagrams(shown, &sizes, index)
+    };
+    let text = Block::Copy(words::cut(shown.genotype, GENOTYPE_MAX));
+    figures.into_iter().chain([text]).collect()
+}
+
+/// Cells side by side.
+fn of_cells(shown: &Shown<'_>, sizes: &str, index: usize) -> Figure {
+    let diagrams = &shown.drawing.diagrams;
     Figure {
         name: figure_name("architecture", index),
-        title: "Layers of the chosen network".to_owned(),
+        title: shown.title("Cells"),
+        caption: format!(
+            "{sizes} From the bottom: the outputs of the last two cells, operations on them, and sums (+) or \
+             concatenations (∪), numbered as in the text form."
+        ),
+        wide: cells::draw(diagrams, 1048, diagrams.len() == 2),
+        narrow: Some(cells::draw(diagrams, 360, false)),
+    }
+}
+
+impl Shown<'_> {
+    /// `Cells of the best network`.
+    fn title(&self, what: &str) -> String {
+        format!("{what} of the {} network", self.which)
+    }
+}
+
+/// The table of all operations, unless there are too many to read.
+fn listed(network: &Network) -> Option<Table> {
+    (network.nodes().len() <= LISTED).then(|| table(network))
+}
+
+/// All layers, one below the other.
+fn of_layers(shown: &Shown<'_>, sizes: &str, index: usize) -> Figure {
+    let layers = layers(&shown.network);
+    Figure {
+        name: figure_name("architecture", index),
+        title: shown.title("Layers"),
         caption: format!(
             "{sizes} Each box is the layer's output: its width is the side of the map, its shade the \
              number of channels."
@@ -63,13 +152,13 @@ fn of_layers(network: &Network, sizes: &str, index: usize) -> Figure {
 }
 
 /// The diagrams, one figure each.
-fn of_diagrams(drawing: &Drawing, sizes: &str, index: usize) -> Vec<Block> {
+fn of_diagrams(shown: &Shown<'_>, sizes: &str, index: usize) -> Vec<Block> {
     let figure = |(place, diagram): (usize, &Diagram)| {
         let name =
             if place == 0 { "architecture".to_owned() } else { format!("architecture-{place}") };
         Block::Figure(Figure {
             name: figure_name(&name, index),
-            title: format!("{} of the chosen network", diagram.title),
+            title: shown.title(&words::cut(&diagram.title, TITLE_MAX)),
             caption: format!(
                 "{sizes} Each box is a feature map, named by its number, and what makes it of earlier \
                  ones."
@@ -78,7 +167,7 @@ fn of_diagrams(drawing: &Drawing, sizes: &str, index: usize) -> Vec<Block> {
             narrow: Some(diagram::draw(diagram, 380)),
         })
     };
-    drawing.diagrams.iter().enumerate().map(figure).collect()
+    shown.drawing.diagrams.iter().enumerate().map(figure).collect()
 }
 
 /// A row of the drawing.

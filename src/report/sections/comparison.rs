@@ -2,9 +2,11 @@
 
 mod curves;
 mod differences;
+mod strip;
 
 use curves::Over;
 use serde_json::Value;
+use strip::End;
 
 use super::figure_name;
 use super::search::score_cell;
@@ -116,6 +118,11 @@ fn settings<'a>(group: &[&'a Search]) -> Vec<Setting<'a>> {
     settings
 }
 
+/// Settings in a group.
+pub(super) fn count_settings(group: &[&Search]) -> usize {
+    settings(group).len()
+}
+
 /// The best score so far of each setting, and what may be said of the differences.
 pub(super) fn blocks(group: &[&Search], index: usize) -> Vec<Block> {
     let meaning = Meaning::of(&group[0].card);
@@ -127,6 +134,10 @@ pub(super) fn blocks(group: &[&Search], index: usize) -> Vec<Block> {
         blocks.push(Block::Figure(Over::Cost.figure(name, &settings, meaning)));
     }
     if settings.iter().any(|setting| setting.searches.len() > 1) {
+        let ends = [("search-ends", End::Best), ("search-late", End::Late)];
+        let strip =
+            |(stem, end): (&str, End)| end.figure(figure_name(stem, index), &settings, meaning);
+        blocks.extend(ends.into_iter().filter_map(strip).map(Block::Figure));
         blocks.push(Block::Table(table(&settings, meaning)));
         blocks.push(Block::Text(note()));
         if settings.len() > 1 {

@@ -10,6 +10,8 @@ use crate::wording;
 
 /// More classes than this make cells too small to see; tables still tell all.
 const CLASSES_DRAWN: usize = 60;
+/// Letters of a class name.
+const NAME_MAX: usize = 80;
 /// Rows of the table of mix-ups.
 const MIX_UPS: usize = 8;
 
@@ -29,19 +31,19 @@ pub(super) fn blocks(study: &Study<'_>, finals: &Finals, index: usize) -> Vec<Bl
     if !mix_ups.rows.is_empty() {
         blocks.push(Block::Table(mix_ups));
     }
-    let recalls = vec![Block::Table(recalls(matrix, &names))];
-    blocks.push(Block::Folded("Recall and precision of each class".to_owned(), recalls));
+    blocks.push(Block::Table(recalls(matrix, &names)));
     blocks
 }
 
 /// The summary's names, or the dataset's when the summary only numbers its classes.
-fn class_names(study: &Study<'_>, finals: &Finals) -> Vec<String> {
+pub(super) fn class_names(study: &Study<'_>, finals: &Finals) -> Vec<String> {
     let own = &finals.summary.classes;
     let are_numbers = own.iter().all(|name| name.parse::<usize>().is_ok());
-    match &study.findings.data {
-        Some(card) if are_numbers && card.classes.len() == own.len() => card.classes.clone(),
-        _ => own.clone(),
-    }
+    let names = match &study.findings.data {
+        Some(data) if are_numbers && data.card.classes.len() == own.len() => &data.card.classes,
+        _ => own,
+    };
+    names.iter().map(|name| words::cut(name, NAME_MAX)).collect()
 }
 
 fn heat_map(matrix: &[Vec<u64>], names: &[String], index: usize) -> Figure {
@@ -194,8 +196,10 @@ fn mix_ups(matrix: &[Vec<u64>], names: &[String]) -> Table {
 }
 
 fn recalls(matrix: &[Vec<u64>], names: &[String]) -> Table {
-    let mut table =
-        Table::new("Recall and precision", &["class", "#images", "#recall", "#precision"]);
+    let mut table = Table::new(
+        "Recall and precision of each class",
+        &["class", "#images", "#recall", "#precision"],
+    );
     for (class, name) in names.iter().enumerate() {
         let right = matrix[class][class];
         let images = matrix[class].iter().sum();

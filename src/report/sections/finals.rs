@@ -1,14 +1,17 @@
 //! The finals: what retraining and the test set said of each network, and of the chosen one in detail.
 
-use super::{Study, confusion, headed, ranking, training};
-use crate::report::document::{Block, Prose};
+use super::{Study, confusion, figure_name, headed, ranking, training};
+use crate::report::document::{Block, Gallery, Photo, Prose};
 use crate::report::findings::Finals;
 use crate::report::meaning::Meaning;
 use crate::report::ranking::Ranking;
 use crate::report::table::{Cell, Table};
 use crate::report::words;
-use crate::results::{By, ModelSummary};
+use crate::results::{By, Mistake, ModelSummary};
 use crate::wording;
+
+/// Letters of a class name below an image.
+const NAME_MAX: usize = 40;
 
 /// The section.
 pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
@@ -33,7 +36,32 @@ fn one_block(study: &Study<'_>, finals: &Finals, index: usize) -> Vec<Block> {
     }
     blocks.extend(training::figures(finals, index).into_iter().map(Block::Figure));
     blocks.extend(confusion::blocks(study, finals, index));
+    blocks.extend(mistakes(study, finals, index).map(Block::Gallery));
     blocks
+}
+
+/// The images that the chosen network was surest of and wrong about.
+fn mistakes(study: &Study<'_>, finals: &Finals, index: usize) -> Option<Gallery> {
+    let names = confusion::class_names(study, finals);
+    let name = |class: usize| words::cut(&names[class], NAME_MAX);
+    let photo = |(mistake, png): &(Mistake, Vec<u8>)| Photo {
+        png: png.clone(),
+        alt: format!("{} seen as {}", name(mistake.label), name(mistake.prediction)),
+        lines: vec![
+            name(mistake.label),
+            format!("seen as {}", name(mistake.prediction)),
+            words::percent(f64::from(mistake.probability)),
+        ],
+    };
+    let photos: Vec<Photo> = finals.mistakes.iter().map(photo).collect();
+    (!photos.is_empty()).then(|| Gallery {
+        name: figure_name("mistake", index),
+        title: "Most confident mistakes".to_owned(),
+        caption: "Test images that the chosen network gave a wrong class with the highest probabilities: the \
+                  true class, what it was seen as, and how sure the network was."
+            .to_owned(),
+        groups: vec![(String::new(), photos)],
+    })
 }
 
 fn note(finals: &Finals) -> Prose {

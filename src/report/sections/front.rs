@@ -76,25 +76,53 @@ fn front(study: &Study<'_>, ranking: &Ranking, index: usize) -> Vec<Block> {
         words::large(objectives.parameters),
         words::large(objectives.multiply_adds),
     );
-    vec![
-        drawing(ranking, index),
+    let mut blocks = SIZES.map(|size| drawing(ranking, size, index)).to_vec();
+    blocks.extend([
         Block::Text(Prose::new(text)),
         Block::Folded("The front".to_owned(), vec![Block::Table(table(ranking, &front, &points))]),
-    ]
+    ]);
+    blocks
 }
 
-/// Score over multiply-adds, with the front of these two.
+/// A size that scores are drawn over.
+#[derive(Clone, Copy)]
+struct Size {
+    stem: &'static str,
+    axis: &'static str,
+    words: &'static str,
+    of: fn(&Ranked) -> u64,
+    unit: f64,
+}
+
+const SIZES: [Size; 2] = [
+    Size {
+        stem: "front",
+        axis: "million multiply-adds",
+        words: "multiply-adds for one image",
+        of: |network| network.multiply_adds,
+        unit: 1e6,
+    },
+    Size {
+        stem: "front-parameters",
+        axis: "thousand parameters",
+        words: "parameters",
+        of: |network| network.parameters,
+        unit: 1e3,
+    },
+];
+
+/// Score over a size, with the front of these two.
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
-fn drawing(ranking: &Ranking, index: usize) -> Block {
+fn drawing(ranking: &Ranking, size: Size, index: usize) -> Block {
     let networks = &ranking.networks;
-    let mega = |network: &Ranked| network.multiply_adds as f64 / 1e6;
-    let dots: Vec<(f64, f64)> = networks.iter().map(|n| (mega(n), n.score)).collect();
+    let cost = |network: &Ranked| (size.of)(network) as f64 / size.unit;
+    let dots: Vec<(f64, f64)> = networks.iter().map(|n| (cost(n), n.score)).collect();
     let pairs: Vec<[f64; 2]> = dots.iter().map(|(cost, score)| [*cost, -score]).collect();
     let mut step: Vec<(f64, f64)> = pareto_front(&pairs).into_iter().map(|i| dots[i]).collect();
     step.sort_by(|a, b| a.0.total_cmp(&b.0));
     let most = dots.iter().map(|dot| dot.0).fold(0.0, f64::max);
     let chart = Chart {
-        x: Axis::around("million multiply-adds", [0.0, most], Ticks::Decimal),
+        x: Axis::around(size.axis, [0.0, most], Ticks::Decimal),
         y: score_axis(ranking.meaning, dots.iter().map(|dot| dot.1)),
         bands: Vec::new(),
         marks: vec![
@@ -103,11 +131,12 @@ fn drawing(ranking: &Ranking, index: usize) -> Block {
         ],
     };
     let caption = format!(
-        "Score by the {} evaluator over multiply-adds for one image. No network lies above and left of \
-         the line.",
-        word(&ranking.evaluator)
+        "Score by the {} evaluator over {}. No network lies above and left of the line.",
+        word(&ranking.evaluator),
+        size.words
     );
-    Block::Figure(figure(super::figure_name("front", index), "Score and cost", caption, &chart))
+    let name = super::figure_name(size.stem, index);
+    Block::Figure(figure(name, "Score and cost", caption, &chart))
 }
 
 /// Networks on the front, those that span it when there are many.

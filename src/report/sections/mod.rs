@@ -1,7 +1,9 @@
 //! The sections of a report, a file each: findings in, prose, tables and figures out.
 
+mod actions;
 mod agreement;
 mod architecture;
+mod checklist;
 mod comparison;
 mod confusion;
 mod cost;
@@ -9,20 +11,31 @@ mod data;
 mod finals;
 mod front;
 mod headline;
+mod learning;
 mod provenance;
 mod ranking;
 mod search;
+mod spaces;
 mod training;
+mod values;
 
-use super::document::{Block, Document, Section};
+use super::document::{Block, Document, Prose, Section};
 use super::findings::Findings;
 use super::ranking::{Ranking, rankings};
+use super::words;
+
+/// Letters of a title.
+const TITLE_MAX: usize = 200;
+/// Letters of a question.
+const QUESTION_MAX: usize = 600;
 
 /// What a pipeline may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// The page's title; made from the findings when missing.
     pub title: Option<String>,
+    /// What the study asks, in a sentence.
+    pub question: Option<String>,
     /// Rows of the table of networks.
     pub top: usize,
 }
@@ -38,18 +51,26 @@ struct Study<'a> {
 pub(super) fn compose(findings: &Findings, options: &Options) -> Document {
     let study = Study { findings, rankings: rankings(findings), options };
     let sections = [
+        ("architecture", "Best architecture", architecture::blocks(&study)),
         ("search", "Search", search::blocks(&study)),
         ("networks", "Best networks", ranking::blocks(&study)),
         ("front", "Score and cost", front::blocks(&study)),
         ("agreement", "Agreement of evaluators", agreement::blocks(&study)),
         ("finals", "Retrained networks", finals::blocks(&study)),
         ("cost", "Cost", cost::blocks(&study)),
-        ("architecture", "Architecture", architecture::blocks(&study)),
         ("data", "Data", data::blocks(&study)),
         ("provenance", "Provenance", provenance::blocks(&study)),
+        ("checklist", "Reporting checklist", checklist::blocks(&study)),
     ];
     Document {
-        title: options.title.clone().unwrap_or_else(|| headline::title(&study)),
+        title: words::cut(
+            options.title.clone().unwrap_or_else(|| headline::title(&study)),
+            TITLE_MAX,
+        ),
+        question: options
+            .question
+            .as_deref()
+            .map(|question| Prose::new(words::cut(question, QUESTION_MAX))),
         headline: headline::sentences(&study),
         warning: headline::warning(&study),
         key_figures: headline::key_figures(&study),

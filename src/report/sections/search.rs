@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Study, comparison, figure_name, headed};
+use super::{Study, actions, comparison, figure_name, headed, learning, values};
 use crate::report::document::{Block, Prose};
 use crate::report::findings::{Search, word};
 use crate::report::meaning::Meaning;
@@ -19,7 +19,9 @@ const DOTS: usize = 3000;
 /// Points of a line; finer than the pixels of a wide screen.
 pub(super) const LINE_POINTS: usize = 900;
 /// Fewer trials than this make no curve.
-const CURVE_TRIALS: usize = 10;
+pub(super) const CURVE_TRIALS: usize = 10;
+/// Letters of a caption.
+const CAPTION_MAX: usize = 700;
 /// Curves of single searches in one page.
 const CURVES: usize = 12;
 
@@ -53,6 +55,7 @@ pub(super) fn blocks(study: &Study<'_>) -> Vec<Block> {
             "{rest} further searches are in the comparison and the table, without a curve each."
         ))));
     }
+    blocks.extend(values::blocks(study));
     if searches.len() > 1 {
         blocks.push(Block::Table(overview(searches)));
     }
@@ -67,9 +70,11 @@ fn headed_curve(search: &Search, index: usize) -> Vec<Block> {
 fn curve_blocks(search: &Search, index: usize) -> Vec<Block> {
     let mut blocks = vec![Block::Figure(curve(search, index))];
     let levels = epsilon_levels(&search.trials);
+    blocks.extend(learning::blocks(search, index));
     if levels.len() > 1 {
         blocks.push(Block::Table(epsilon_table(search, &levels)));
     }
+    blocks.extend(actions::blocks(search, index));
     blocks
 }
 
@@ -152,7 +157,7 @@ fn improvements(trials: &[Trial]) -> Vec<(f64, f64)> {
 }
 
 /// Stretches of equal epsilon: the rate, the first trial and one past the last, from 0.
-fn epsilon_levels(trials: &[Trial]) -> Vec<(f64, usize, usize)> {
+pub(super) fn epsilon_levels(trials: &[Trial]) -> Vec<(f64, usize, usize)> {
     let mut levels: Vec<(f64, usize, usize)> = Vec::new();
     for (i, trial) in trials.iter().enumerate() {
         let Some(epsilon) = trial.epsilon else { continue };
@@ -165,7 +170,7 @@ fn epsilon_levels(trials: &[Trial]) -> Vec<(f64, usize, usize)> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "trial numbers stay far below 2^53")]
-fn epsilon_bands(trials: &[Trial]) -> Vec<Band> {
+pub(super) fn epsilon_bands(trials: &[Trial]) -> Vec<Band> {
     let band = |(epsilon, from, to): (f64, usize, usize)| Band {
         from: (from as f64 + 0.5).max(1.0),
         to: (to as f64 + 0.5).min(trials.len() as f64),
@@ -221,6 +226,11 @@ pub(super) fn score_cell(score: Option<f64>, meaning: Meaning) -> Cell {
     score.map_or_else(Cell::none, |score| Cell::number(score, words::score(score, meaning)))
 }
 
+/// A score in words.
+pub(super) fn score_word(score: f64, meaning: Meaning) -> String {
+    words::score(score, meaning)
+}
+
 /// The axis of scores; only accuracies are percentages.
 pub(super) fn score_axis(meaning: Meaning, scores: impl IntoIterator<Item = f64>) -> Axis {
     let ticks = if meaning.is_percent() { Ticks::Percent } else { Ticks::Decimal };
@@ -236,7 +246,7 @@ pub(super) fn figure(name: String, title: &str, caption: String, chart: &Chart) 
     Figure {
         name,
         title: title.to_owned(),
-        caption,
+        caption: words::cut(caption, CAPTION_MAX),
         wide: chart.draw(760, 380),
         narrow: Some(chart.draw(380, 300)),
     }
@@ -258,6 +268,7 @@ mod tests {
             epochs: 0,
             steps: 0,
             epsilon: Some(epsilon),
+            policy: None,
             rung: None,
             curve: Vec::new(),
             measures: std::collections::BTreeMap::new(),

@@ -12,6 +12,8 @@ pub(super) use softmax::Softmax;
 use std::fmt;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::Categorical;
 use crate::seed::Stream;
 use crate::space::{Genotype, Process};
@@ -24,6 +26,14 @@ pub(super) struct Decision {
     /// Which of its decisions.
     pub(super) step: usize,
     /// Logarithm of the probability of what was decided, under the policy as it is.
+    pub(super) log_probability: f64,
+}
+
+/// A walk that was drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Drawn {
+    pub(super) genotype: Genotype,
+    /// Logarithm of its probability, over all its decisions.
     pub(super) log_probability: f64,
 }
 
@@ -47,7 +57,7 @@ pub(super) trait Policy: fmt::Debug {
     fn parts(&self, process: &Process) -> Vec<Part>;
 
     /// Draws `count` walks.
-    fn draw(&mut self, process: &Process, count: usize, stream: &mut Stream) -> Vec<Genotype>;
+    fn draw(&mut self, process: &Process, count: usize, stream: &mut Stream) -> Vec<Drawn>;
 
     /// Shows every decision of `walks` to `look`.
     fn look(&mut self, process: &Process, walks: &[&Genotype], look: &mut dyn FnMut(Decision));

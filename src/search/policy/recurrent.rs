@@ -19,7 +19,7 @@ use std::ops::Range;
 use super::super::recurrent::{
     Attention, Lstm, Matrix, Memory, Packing, Products, Projections, Shape, Trace,
 };
-use super::{Categorical, Decision, Part, Policy, Squash};
+use super::{Categorical, Decision, Drawn, Part, Policy, Squash};
 use crate::seed::Stream;
 use crate::space::{Genotype, Process, StateId};
 
@@ -318,8 +318,9 @@ impl Policy for Recurrent {
     }
 
     /// All walks side by side, so that the network reads a token of each in one product.
-    fn draw(&mut self, process: &Process, count: usize, stream: &mut Stream) -> Vec<Genotype> {
-        let mut genotypes = vec![Genotype::default(); count];
+    fn draw(&mut self, process: &Process, count: usize, stream: &mut Stream) -> Vec<Drawn> {
+        let start = Drawn { genotype: Genotype::default(), log_probability: 0.0 };
+        let mut drawn = vec![start; count];
         let mut reading = self.begin(count);
         let (mut running, mut tokens): (Vec<usize>, _) =
             ((0..count).collect(), vec![self.tokens; count]);
@@ -334,14 +335,20 @@ impl Policy for Recurrent {
                 }
             }
             if running.is_empty() {
-                return genotypes;
+                return drawn;
             }
-            let slots =
-                self.step(process, &tokens, &states, &mut reading, |choice| choice.draw(stream));
-            for (place, slot) in slots.into_iter().enumerate() {
+            let mut logs = Vec::with_capacity(running.len());
+            let slots = self.step(process, &tokens, &states, &mut reading, |choice| {
+                let slot = choice.draw(stream);
+                logs.push(choice.log_probability(slot));
+                slot
+            });
+            for (place, (slot, log)) in slots.into_iter().zip(logs).enumerate() {
                 let action = process.actions(states[place])[slot];
                 let slot = u16::try_from(slot).expect("a token for each slot fits 16 bits");
-                genotypes[running[place]].0.push(slot);
+                let walk = &mut drawn[running[place]];
+                walk.genotype.0.push(slot);
+                walk.log_probability += log;
                 tokens[place] = usize::from(action.token.0);
                 states[place] = action.next;
             }

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Categorical, Decision, Part, Policy};
+use super::{Categorical, Decision, Drawn, Part, Policy};
 use crate::seed::Stream;
 use crate::space::{Genotype, Process, StateId};
 
@@ -46,15 +46,17 @@ impl Policy for Softmax {
         vec![Part { name: "logits".to_owned(), shape: [1, pairs], place: 0..pairs }]
     }
 
-    fn draw(&mut self, process: &Process, count: usize, stream: &mut Stream) -> Vec<Genotype> {
+    fn draw(&mut self, process: &Process, count: usize, stream: &mut Stream) -> Vec<Drawn> {
         let mut choice = Categorical::default();
         let mut walk = || {
-            let mut genotype = Genotype::default();
+            let (mut genotype, mut log_probability) = (Genotype::default(), 0.0);
             process.episode(&mut genotype, |state| {
                 choice.set(self.logits(process, state));
-                choice.draw(stream)
+                let slot = choice.draw(stream);
+                log_probability += choice.log_probability(slot);
+                slot
             });
-            genotype
+            Drawn { genotype, log_probability }
         };
         (0..count).map(|_| walk()).collect()
     }

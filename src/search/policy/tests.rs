@@ -137,12 +137,13 @@ fn walks_are_drawn_with_their_probability() {
         for batch in 0..200 {
             let mut stream = Seed::root(1).stream("draws", batch);
             for drawn in policy.draw(&process, 50, &mut stream) {
-                let walk = walks.iter().position(|walk| *walk == drawn).expect("legal");
+                let walk = walks.iter().position(|walk| *walk == drawn.genotype).expect("legal");
+                assert!((drawn.log_probability - logs[walk]).abs() < 1e-4, "{drawn:?}");
                 counts[walk] += 1.0;
             }
         }
-        for (count, log) in counts.iter().zip(logs) {
-            let expected = 10_000.0 * libm::exp(log);
+        for (count, log) in counts.iter().zip(&logs) {
+            let expected = 10_000.0 * libm::exp(*log);
             // Four standard deviations, and one for the rarest.
             let band = 4.0 * libm::sqrt(expected) + 1.0;
             assert!((count - expected).abs() < band, "{count} {expected}");
@@ -218,7 +219,7 @@ fn entropy_alone_leads_to_a_uniform_policy() {
         let mut adam = super::super::adam::Adam::new(policy.weights().len(), 0.05, None);
         for step in 0..300 {
             let drawn = policy.draw(&process, 20, &mut Seed::root(2).stream("draws", step));
-            let drawn: Vec<&Genotype> = drawn.iter().collect();
+            let drawn: Vec<&Genotype> = drawn.iter().map(|drawn| &drawn.genotype).collect();
             let mut gradient = vec![0.0; policy.weights().len()];
             policy.gradient(&process, &drawn, 1.0, &mut |_| 0.0, &mut gradient);
             let mut weights = policy.weights().to_vec();

@@ -210,7 +210,7 @@ impl Space for LayerwiseSpace {
             return Drawing::default();
         }
         let layers = self.layers(genotype);
-        let image = Block { name: "image".to_owned(), lines: Vec::new(), reads: Vec::new() };
+        let image = Block { name: "image".to_owned(), ..Block::default() };
         let mut blocks = vec![image];
         for (number, layer) in layers.iter().enumerate() {
             let (rows, columns) = layer.kernel;
@@ -227,11 +227,12 @@ impl Space for LayerwiseSpace {
                 reads.push(0);
             }
             let name = number.to_string();
-            blocks.push(Block { name, lines: lines.into_iter().flatten().collect(), reads });
+            let lines = lines.into_iter().flatten().collect();
+            blocks.push(Block { name, lines, reads, operations: Vec::new() });
         }
         let is_read = |place: &usize| blocks.iter().any(|block| block.reads.contains(place));
         let reads = (1..blocks.len()).filter(|place| !is_read(place)).collect();
-        blocks.push(Block { name: "head".to_owned(), lines: Vec::new(), reads });
+        blocks.push(Block { name: "head".to_owned(), reads, ..Block::default() });
         Drawing { diagrams: vec![Diagram { title: "Layers".to_owned(), blocks }] }
     }
 

@@ -160,6 +160,7 @@ impl Space for Nasbench201Space {
                     _ => edges().map(|((i, _), op)| format!("{} of {i}", op.name())).collect(),
                 },
                 reads: passing().map(|((i, _), _)| i).collect(),
+                ..Block::default()
             }
         };
         let blocks = (0..NODES).map(node).collect();

@@ -2,7 +2,7 @@
 
 use super::cell::INPUTS;
 use super::{Cell, Cells};
-use crate::net::{Block, Diagram, Drawing};
+use crate::net::{Block, Diagram, Drawing, Operation};
 
 /// Both cells.
 pub(super) fn draw(cells: &Cells) -> Drawing {
@@ -14,7 +14,7 @@ fn diagram(title: &str, cell: &Cell) -> Diagram {
     let input = |name: &str, line: &str| Block {
         name: name.to_owned(),
         lines: vec![line.to_owned()],
-        reads: Vec::new(),
+        ..Block::default()
     };
     let mut blocks = vec![input("0", "last cell"), input("1", "cell before")];
     for (b, block) in cell.blocks.iter().enumerate() {
@@ -23,9 +23,15 @@ fn diagram(title: &str, cell: &Cell) -> Diagram {
         let mut reads = block.inputs.to_vec();
         reads.sort_unstable();
         reads.dedup();
-        blocks.push(Block { name: (b + INPUTS).to_string(), lines, reads });
+        let operation = |half: usize| Operation {
+            name: block.ops[half].to_string(),
+            reads: block.inputs[half],
+        };
+        let operations = vec![operation(0), operation(1)];
+        blocks.push(Block { name: (b + INPUTS).to_string(), lines, reads, operations });
     }
     let reads: Vec<usize> = Cell::places(cell.output()).collect();
-    blocks.push(Block { name: "output".to_owned(), lines: vec!["concat".to_owned()], reads });
+    let lines = vec!["concat".to_owned()];
+    blocks.push(Block { name: "output".to_owned(), lines, reads, operations: Vec::new() });
     Diagram { title: title.to_owned(), blocks }
 }

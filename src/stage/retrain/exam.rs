@@ -4,8 +4,11 @@ use std::path::Path;
 
 use super::finals::{Model, Trained};
 use super::folder;
+use super::mistakes::{self, Shown};
 use crate::dataset::Testset;
-use crate::results::{By, Chosen, MODELS_FORMAT, ModelSummary, ModelsSummary, Signature};
+use crate::results::{
+    By, Chosen, MODELS_FORMAT, ModelSummary, ModelsSummary, Signature, model_folder,
+};
 use crate::stage::{Job, Outcome, StageError};
 use crate::statistics::wilson;
 use crate::train::{Examples, Scores, TrainError, predict};
@@ -15,6 +18,8 @@ pub(super) struct Results {
     models: Vec<Model>,
     summary: ModelsSummary,
     signature: Signature,
+    /// Of the chosen network.
+    mistakes: Vec<Shown>,
 }
 
 /// Opens the test set and lets all trained networks see it once. Takes the finals as they are: ranks
@@ -56,6 +61,8 @@ pub(super) fn sit(
         })
         .collect();
     let best = &models[trained.chosen];
+    let answers = scores[trained.chosen].as_ref();
+    let mistakes = answers.map(|scores| mistakes::most_confident(scores, &test.images));
     let sat = (1..).zip(scores).filter_map(|(rank, scores)| Some((rank, scores?)));
     let (ranks, sat): (Vec<usize>, Vec<Scores>) = sat.take(together.unwrap_or(usize::MAX)).unzip();
     let is_ensemble = sat.len() > 1;
@@ -75,7 +82,8 @@ pub(super) fn sit(
         classes: trained.signature.classes.clone(),
     };
     let signature = trained.signature;
-    Ok(Results { models: trained.models, summary, signature })
+    let mistakes = mistakes.unwrap_or_default();
+    Ok(Results { models: trained.models, summary, signature, mistakes })
 }
 
 impl Model {
@@ -174,7 +182,8 @@ impl Results {
         for (model, summary) in self.models.iter().zip(&self.summary.models) {
             folder::write_model(root, model, summary, &self.signature)?;
         }
-        Ok(())
+        let Some(rank) = self.summary.chosen_rank() else { return Ok(()) };
+        mistakes::write(&root.join(model_folder(rank)), &self.mistakes)
     }
 
     /// Headline numbers.

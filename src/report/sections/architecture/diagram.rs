@@ -122,7 +122,7 @@ mod tests {
 
     fn block(name: &str, lines: &[&str], reads: &[usize]) -> Block {
         let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        Block { name: name.to_owned(), lines, reads: reads.to_vec() }
+        Block { name: name.to_owned(), lines, reads: reads.to_vec(), operations: Vec::new() }
     }
 
     #[test]
