@@ -198,7 +198,7 @@ fn manifests(facts: &RunFacts) -> Option<Block> {
     };
     let tables: Vec<Block> = known.take(MANIFESTS).map(table).collect();
     let title = "Everything that each result depends on".to_owned();
-    (!tables.is_empty()).then(|| Block::Folded(title, tables))
+    (!tables.is_empty()).then_some(Block::Folded(title, tables))
 }
 
 /// Processor time of each stage's result, whichever run computed it; the dearest when there are many.
@@ -212,7 +212,8 @@ fn costs(facts: &RunFacts) -> Option<Figure> {
     let mut caption = "Processor time that each result cost when it was computed.".to_owned();
     if all > dear.len() {
         let stages = wording::count(all, "stage");
-        caption.push_str(&format!(" The {} dearest of {stages} are drawn.", dear.len()));
+        let note = format!(" The {} dearest of {stages} are drawn.", dear.len());
+        caption.push_str(&note);
     }
     let bar = |stage: &&StageFacts| {
         let what = format!("{}: {}", stage.stage, seconds(cost(stage)));

@@ -47,7 +47,7 @@ impl Browser {
         let console: Vec<&str> = said.lines().filter(|line| line.contains("CONSOLE")).collect();
         assert!(console.is_empty(), "{console:?}");
         let verdict = dom.split("<pre id=\"verdict\">").nth(1);
-        let verdict = verdict.unwrap_or_else(|| panic!("no verdict: {said}\n{:.2000}", dom));
+        let verdict = verdict.unwrap_or_else(|| panic!("no verdict: {said}\n{dom:.2000}"));
         let verdict = verdict.split("</pre>").next().unwrap();
         let verdict = verdict.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
         serde_json::from_str(&verdict).unwrap()

@@ -8,7 +8,7 @@ use phytotron::report::{self, Findings, Options, RunFacts, Sources};
 use serde_json::{Value, json};
 
 use super::browser::{Browser, is_sound};
-use super::{Bench, check_tags, edit, files, is_markdown, is_markup, run_facts};
+use super::{Bench, check_tags, edit, files, has_ending, is_markdown, is_markup, run_facts};
 
 /// Markup that ends whatever it stands in, quotes, a turn of direction, and ten thousand letters.
 fn evil() -> String {
@@ -133,7 +133,7 @@ fn hostile_words_stay_words_in_every_file() {
     assert!(files["report.html"].len() < 2_000_000, "{} bytes", files["report.html"].len());
     let rows: Vec<Value> = serde_json::from_str(&files["models.json"]).unwrap();
     assert_eq!(rows[0]["genotype"], evil(), "machines read it as it is");
-    for (name, text) in files.iter().filter(|(name, _)| name.ends_with(".json")) {
+    for (name, text) in files.iter().filter(|(name, _)| has_ending(name, "json")) {
         assert!(serde_json::from_str::<Value>(text).is_ok(), "{name}");
     }
 }

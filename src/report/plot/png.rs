@@ -12,7 +12,7 @@ use super::STYLE;
 /// Pixels of a file for each of the drawing: sharp in print and on dense screens.
 const SCALE: f32 = 2.0;
 
-/// DejaVu Sans, cut to Latin, Greek, Cyrillic and a few signs; see the README beside it.
+/// `DejaVu` Sans, cut to Latin, Greek, Cyrillic and a few signs; see the README beside it.
 const FONT: &[u8] = include_bytes!("../fonts/DejaVuSans.ttf");
 
 static OPTIONS: LazyLock<Options<'static>> = LazyLock::new(|| {

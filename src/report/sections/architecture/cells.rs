@@ -111,9 +111,9 @@ impl<'a> Cell<'a> {
         for (block, place) in self.diagram.blocks.iter().zip(&self.places) {
             let place = Place { middle: place.middle + x, top: place.top + y, ..*place };
             if block.operations.is_empty() {
-                state(svg, block, place)
+                state(svg, block, place);
             } else {
-                sum(svg, block, place)
+                sum(svg, block, place);
             }
         }
     }
