@@ -1,5 +1,7 @@
 //! Curves in text: dots of Braille, two columns and four rows a letter.
 
+use std::fmt::Write as _;
+
 /// Letters of a chart's width, without its scale.
 const WIDTH: usize = 60;
 /// Lines of a chart's height.
@@ -64,7 +66,7 @@ fn draw(dots: &[[u32; WIDTH]], low: f64, high: f64) -> String {
         let letter =
             |dots: &u32| char::from_u32(0x2800 + dots).expect("BUG: eight dots make a letter");
         let curve: String = letters.iter().map(letter).collect();
-        text.push_str(&format!("{scale:>10} {}\n", curve.trim_end_matches('\u{2800}')));
+        _ = writeln!(text, "{scale:>10} {}", curve.trim_end_matches('\u{2800}'));
     }
     text
 }

@@ -1,5 +1,7 @@
 //! The curves of a run's searches and trainings, for `show`.
 
+use std::fmt::Write as _;
+
 use crate::artifact::ArtifactType;
 use crate::cli::chart::chart;
 use crate::digest::Digest;
@@ -27,12 +29,12 @@ pub(super) fn curves(details: &PastRunDetails, store: &Store) -> String {
             let Some((title, curve)) = curve else { continue };
             drawn += 1;
             if drawn <= DRAWN {
-                text.push_str(&format!("\n{}: {title}\n{curve}", stage.stage));
+                _ = write!(text, "\n{}: {title}\n{curve}", stage.stage);
             }
         }
     }
     if drawn > DRAWN {
-        text.push_str(&format!("\n{}\n", wording::count(drawn - DRAWN, "more curve")));
+        _ = writeln!(text, "\n{}", wording::count(drawn - DRAWN, "more curve"));
     }
     text
 }
