@@ -70,13 +70,14 @@ fn a_hundred_thousand_trials_still_open() {
     is_sound(&browser.try_out(&page, 900));
 }
 
-/// Writes screenshots of the example reports for looking at.
+/// Screenshots of the example reports; in the folder that `REPORT_EXAMPLES` names they can be looked at.
 #[test]
-#[ignore = "writes screenshots into the folder that REPORT_EXAMPLES names"]
 fn screenshots_for_looking_at() {
-    let folder = PathBuf::from(std::env::var("REPORT_EXAMPLES").expect("REPORT_EXAMPLES is set"));
+    let Some(browser) = Browser::find() else { return };
+    let temporary = tempfile::tempdir().unwrap();
+    let named = std::env::var_os("REPORT_EXAMPLES").map(PathBuf::from);
+    let folder = named.unwrap_or_else(|| temporary.path().to_owned());
     fs::create_dir_all(&folder).unwrap();
-    let browser = Browser::find().expect("chromium is there");
     let bench = Bench::new();
     let mut sources = bench.example().sources();
     let pages = BTreeMap::from([
@@ -88,6 +89,7 @@ fn screenshots_for_looking_at() {
         let file = folder.join(format!("{name}.html"));
         fs::write(&file, &page).unwrap();
         shoot(&browser, &file, &folder, name);
+        assert!(folder.join(format!("{name}-{}.png", WIDTHS[0])).is_file(), "{name}");
     }
 }
 
