@@ -2,21 +2,26 @@
 //!
 //! Knows nothing of columns: a record is a list of texts.
 
+use std::borrow::Cow;
+
 /// Adds one record to `text`, quoting what needs it; lines end in `\n` on every platform.
 pub(crate) fn push_record(text: &mut String, fields: &[&str]) {
     for (i, field) in fields.iter().enumerate() {
         if i > 0 {
             text.push(',');
         }
-        if field.contains(['"', ',', '\n', '\r']) {
-            text.push('"');
-            text.push_str(&field.replace('"', "\"\""));
-            text.push('"');
-        } else {
-            text.push_str(field);
-        }
+        text.push_str(&quoted(field));
     }
     text.push('\n');
+}
+
+/// A field as it stands in a record: in quotes where it needs them.
+pub(crate) fn quoted(field: &str) -> Cow<'_, str> {
+    if field.contains(['"', ',', '\n', '\r']) {
+        Cow::Owned(format!("\"{}\"", field.replace('"', "\"\"")))
+    } else {
+        Cow::Borrowed(field)
+    }
 }
 
 /// A record of a table and the line (from 1) that it begins on.

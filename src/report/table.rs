@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::plot::{escape, turns_text};
 use super::words;
+use crate::dataset::csv;
 use crate::wording;
 
 /// Letters of a cell's words: more would push all else aside. The tables for machines have all.
@@ -219,15 +220,10 @@ fn number(key: &str) -> Value {
 }
 
 fn csv_field(value: &Value) -> String {
-    let text = match value {
-        Value::Null => return String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => csv::quoted(text).into_owned(),
+        other => csv::quoted(&other.to_string()).into_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::finals::Model;
+use crate::dataset::csv;
 use crate::results::{
     DRAWING_FILE, HISTORY_FILE, ModelSummary, ModelsSummary, NETWORK_FILE, SIGNATURE_FILE,
     SUMMARY_FILE, Signature, WEIGHTS_FILE, model_folder,
@@ -62,25 +63,16 @@ fn history(model: &Model) -> String {
 fn confusion(counts: &[Vec<u64>], classes: &[String]) -> String {
     let mut text = String::from("true class");
     for class in classes {
-        write!(text, ",{}", field(class)).expect("writing to a string");
+        write!(text, ",{}", csv::quoted(class)).expect("writing to a string");
     }
     for (class, row) in classes.iter().zip(counts) {
-        write!(text, "\n{}", field(class)).expect("writing to a string");
+        write!(text, "\n{}", csv::quoted(class)).expect("writing to a string");
         for count in row {
             write!(text, ",{count}").expect("writing to a string");
         }
     }
     text.push('\n');
     text
-}
-
-/// A class name as a CSV field (RFC 4180).
-fn field(name: &str) -> String {
-    if name.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    } else {
-        name.to_owned()
-    }
 }
 
 fn pretty(value: &impl Serialize) -> String {
