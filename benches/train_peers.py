@@ -241,8 +241,10 @@ class Peer:
     def turn(self, steps):
         self.say(f"go {steps}")
         answer = self.process.stdout.readline().split()
-        self.times.append(float(answer[1]))
-        self.peak = float(answer[2])
+        if answer:
+            self.times.append(float(answer[1]))
+            self.peak = float(answer[2])
+        return bool(answer)
 
     def why(self):
         return (self.process.stderr.read().strip().splitlines() or ["it said nothing"])[-1]
@@ -262,9 +264,12 @@ def compare(model, arguments):
     counts = {peer.ready[1] for peer in peers}
     assert len(counts) == 1, f"the networks differ: {counts}"
     batch, multiply_adds = int(peers[0].ready[3]), int(peers[0].ready[2])
-    for peer in peers:
-        peer.turn(2)
-        peer.times.clear()
+    for peer in list(peers):
+        if peer.turn(2):
+            peer.times.clear()
+        else:
+            peers.remove(peer)
+            print(f"{model}: {peer.name} is left out, it ended while it warmed up: {peer.why()}", flush=True)
     for _ in range(arguments.rounds):
         for peer in peers:
             peer.turn(arguments.steps)

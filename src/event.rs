@@ -53,8 +53,17 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         note: String,
     },
-    /// A trial of a search ended; `score` is missing when it failed.
-    TrialEnded { stage: StageId, trial: u64, genotype: String, score: Option<f64> },
+    /// A trial of a search ended; `score` is missing when it failed. `best` is the best score so far.
+    TrialEnded {
+        stage: StageId,
+        trial: u64,
+        genotype: String,
+        score: Option<f64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        best: Option<f64>,
+    },
+    /// What the stage's processes hold in memory now.
+    Usage { stage: StageId, memory_bytes: u64 },
     /// An epoch of a training ended.
     EpochEnded {
         stage: StageId,

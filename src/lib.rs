@@ -50,5 +50,9 @@ pub mod plan;
 pub mod bundle;
 pub mod run;
 
-// F8: talking to people.
+// F8: showing it in a browser.
+#[cfg(feature = "serve")]
+pub mod serve;
+
+// F9: talking to people.
 pub mod cli;

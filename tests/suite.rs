@@ -16,6 +16,7 @@ mod remote;
 mod report;
 mod run;
 mod search;
+mod serve;
 mod space;
 mod spec;
 mod store;

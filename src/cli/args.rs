@@ -89,6 +89,14 @@ Examples:
   phytotron pull --all --remote lab          everything, with the trial cache
   phytotron run study.yaml --remote lab      fetch what is there and compute the rest";
 
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  phytotron serve                  then open the address that it prints; Ctrl-C ends it
+  phytotron serve --port 9000      at a port of your choice
+  ssh -L 8471:127.0.0.1:8471 lab   on your own machine, to watch runs on another
+
+The page is for this machine alone, needs the key in the address, and changes nothing.";
+
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
@@ -140,6 +148,9 @@ pub(crate) enum Command {
     /// Write one report on the searches and trainings of several runs
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
+    /// Show runs in a browser while they go on: states, curves, logs, reports
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArgs),
     /// Put a stage's outputs into a folder
     Get(GetArgs),
     /// Write trained networks as files for other programs: ONNX and torch
@@ -452,6 +463,14 @@ pub(crate) struct PredictArgs {
     /// Ask the ensemble that was tested
     #[arg(long)]
     pub(crate) ensemble: bool,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The port; 0 for any [default: 8471, or any where it is taken]
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
 }
 
 /// `verify`.

@@ -48,6 +48,10 @@ pub(crate) enum CliError {
     /// A bundle could not be packed or unpacked.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// Nothing can be served.
+    #[cfg(feature = "serve")]
+    #[error(transparent)]
+    Serve(#[from] crate::serve::ServeError),
     /// The request makes no sense here.
     #[error("{0}")]
     Usage(String),
@@ -100,6 +104,8 @@ impl CliError {
             Self::Bundle(BundleError::Archive { .. } | BundleError::Refused { .. }) => {
                 Exit::CheckFailed
             }
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => Exit::Usage,
             Self::Plan(_)
             | Self::Run(_)
             | Self::Bundle(_)

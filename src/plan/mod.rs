@@ -39,7 +39,7 @@ pub use drift::drift;
 pub use error::PlanError;
 pub use explain::{ExplainedLine, Explanation, Since};
 pub use folder::{of_stage as stage_folder, safe as safe_name};
-pub use graph::{Drawing, draw};
+pub use graph::{Drawing, Face, Graph, Node, draw};
 pub use history::{LastRun, LastStage};
 pub use known::KnownResults;
 pub use load::{join, load};

@@ -40,12 +40,26 @@ pub(super) fn ended(ending: Ending, secs: f64, reason: Option<&str>) -> String {
 }
 
 /// `100 of 300 trials`, with the note behind it.
-pub(super) fn progress(unit: &str, done: u64, total: u64, note: &str) -> String {
+#[must_use]
+pub fn advance(unit: &str, done: u64, total: u64, note: &str) -> String {
     let done = wording::thousands(done);
     let total =
         if total > 0 { format!(" of {}", wording::thousands(total)) } else { String::new() };
     let comma = if note.is_empty() { "" } else { ", " };
     format!("{done}{total} {}{comma}{}", clean(unit), clean(note))
+}
+
+/// `12.3 trials/s`, `2.1 epochs/min`, by the number of units a second.
+#[must_use]
+pub fn speed(per_second: f64, unit: &str) -> String {
+    let (speed, per) = match per_second {
+        0.5.. => (per_second, "s"),
+        0.008.. => (per_second * 60.0, "min"),
+        _ => (per_second * 3600.0, "h"),
+    };
+    let unit = clean(unit);
+    let digits = usize::from(speed < 100.0);
+    format!("{speed:.digits$} {unit}/{per}")
 }
 
 /// `pushing to lab: 12 of 4,000 files, 1.5 MiB of 32.0 MiB`.
@@ -75,4 +89,16 @@ pub(super) fn run_ended(ok: bool, secs: f64, cached: usize) -> String {
         n => format!(", {} cached", wording::count(n, "stage")),
     };
     format!("run {word} in {}{known}", seconds(secs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_is_said_in_the_unit_that_makes_it_a_small_number() {
+        let said: Vec<String> =
+            [31_000.0, 12.34, 0.2, 0.001].map(|speed_of| speed(speed_of, "trials")).into();
+        assert_eq!(said, ["31000 trials/s", "12.3 trials/s", "12.0 trials/min", "3.6 trials/h"]);
+    }
 }

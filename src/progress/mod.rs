@@ -9,14 +9,17 @@ mod json;
 mod line;
 mod pace;
 mod plain;
+mod speed;
 mod summary;
 mod tee;
 mod terminal;
 
-pub use fancy::Fancy;
+pub use fancy::{Fancy, Width};
 pub use json::Json;
+pub use line::{advance, speed as speed_words};
 pub use pace::Clock;
 pub use plain::Plain;
+pub use speed::Speed;
 pub use summary::{SummaryRow, summary};
 pub use tee::Tee;
 pub use terminal::Terminal;

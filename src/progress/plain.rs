@@ -71,13 +71,13 @@ impl<W> State<W> {
             }
             Event::Progress { stage, unit, done, total, note } => self
                 .is_due(&stage, now)
-                .then(|| format!("{stage}: {}", line::progress(&unit, done, total, &note))),
+                .then(|| format!("{stage}: {}", line::advance(&unit, done, total, &note))),
             Event::EpochEnded { stage, child, epoch, epochs, loss, accuracy } => {
                 self.is_due(&stage, now).then(|| {
                     format!("{stage}: {}", line::epoch(&child, epoch, epochs, loss, accuracy))
                 })
             }
-            Event::TrialEnded { .. } => None,
+            Event::TrialEnded { .. } | Event::Usage { .. } => None,
             Event::Transfer { what, done, total, bytes, bytes_total } => {
                 let pace = self.transfer.get_or_insert_with(|| Pace::after(INTERVAL, now));
                 // The end is told by whoever asked for the transfer.

@@ -46,7 +46,8 @@ pub(super) enum Colour {
     Dim = 2,
 }
 
-fn width() -> u16 {
+/// Columns of standard error as it is now; 80 when unknown.
+pub(super) fn width() -> u16 {
     let mut table = comfy_table::Table::new();
     table.use_stderr().width().unwrap_or(80)
 }

@@ -9,6 +9,7 @@ mod error;
 mod facts;
 mod findings;
 mod html;
+pub mod live;
 mod markdown;
 mod meaning;
 pub mod page;

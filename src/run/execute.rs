@@ -1,5 +1,6 @@
 //! Executing: one run of a study from its first event to its line in the index.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ use super::sys;
 use crate::digest::Digest;
 use crate::event::{Emit, Event};
 use crate::manifest::Fingerprint;
-use crate::plan::{Request, Selected, StageIndex, Study};
+use crate::plan::{Graph, Request, Selected, StageIndex, Study};
 use crate::store::Store;
 
 /// How a run goes; nothing here changes a result.
@@ -205,8 +206,17 @@ fn facts(request: &Request, study: &Study, host: &str) -> RunFile {
         host: host.to_owned(),
         process: std::process::id(),
         version: job::version().to_owned(),
+        graph: drawn(study),
         ended: None,
     }
+}
+
+/// Nodes of a graph that is worth drawing.
+const NODES_MAX: usize = 400;
+
+fn drawn(study: &Study) -> Option<Graph> {
+    let names: HashSet<&str> = study.iter().map(|(_, stage)| stage.id.name.as_str()).collect();
+    (names.len() <= NODES_MAX).then(|| Graph::of(study, false))
 }
 
 fn host() -> String {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::RunError;
+use super::follow::Follower;
 use super::journal::{
     EVENTS_FILE, INDEX_FILE, IndexLine, JournalLine, RUN_FILE, RunFile, StageEnd, ending_word,
 };
@@ -160,6 +161,12 @@ impl History {
         Ok(PastRunDetails { run, same_as, facts, stages, logs: folder.join("logs") })
     }
 
+    /// Follows the journal of a run, by its whole id.
+    #[must_use]
+    pub fn follow(&self, run: &PastRun) -> Follower {
+        Follower::new(&self.folder.join(&run.run))
+    }
+
     /// When each stage of a run began, in seconds since 1970; nothing of one that only found results.
     #[must_use]
     pub fn starts(&self, run: &str) -> BTreeMap<StageId, f64> {
@@ -187,7 +194,8 @@ impl History {
     fn without_end(&self, name: &str) -> Option<PastRun> {
         let folder = self.folder.join(name);
         let facts: RunFile = read(&folder.join(RUN_FILE))?;
-        let status = if is_alive(&folder) { RunStatus::Running } else { RunStatus::Killed };
+        let status =
+            if is_held(&folder.join(EVENTS_FILE)) { RunStatus::Running } else { RunStatus::Killed };
         let mut stages: BTreeMap<String, usize> = BTreeMap::new();
         for stage in stages_by_events(&folder).unwrap_or_default() {
             *stages.entry(ending_word(stage.ending).to_owned()).or_default() += 1;
@@ -222,8 +230,8 @@ fn past_run(line: IndexLine) -> PastRun {
 }
 
 /// A run holds its events locked for as long as it lives.
-fn is_alive(folder: &Path) -> bool {
-    let Ok(events) = File::open(folder.join(EVENTS_FILE)) else { return false };
+pub(super) fn is_held(events: &Path) -> bool {
+    let Ok(events) = File::open(events) else { return false };
     matches!(events.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 

@@ -12,11 +12,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::thrift::Thrift;
 use crate::artifact::StageId;
 use crate::digest::Digest;
 use crate::event::{Emit, Ending, Event};
 use crate::manifest::Fingerprint;
-use crate::plan::{self, NoOp};
+use crate::plan::{self, Graph, NoOp};
 use crate::record::Cost;
 
 /// Version of every file of the journal.
@@ -60,6 +61,9 @@ pub struct RunFile {
     pub process: u32,
     /// The version of phytotron.
     pub version: String,
+    /// Its stages and how they feed each other, for drawings; missing in a study too large for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<Graph>,
     /// How it ended; missing in a run that goes on or was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<RunEnd>,
@@ -138,7 +142,7 @@ enum Inner {
     /// Nothing was worth a folder so far; these events wait for one.
     Pending(Vec<JournalLine>),
     /// Open, and locked for as long as the run lives: that is how others see that it does.
-    Open(File),
+    Open { file: File, thrift: Thrift },
     /// The folder could not be made or written.
     Lost,
 }
@@ -180,7 +184,7 @@ impl Journal {
     /// Whether the folder was made.
     #[must_use]
     pub(super) fn has_folder(&self) -> bool {
-        matches!(*self.lock(), Inner::Open(_))
+        matches!(*self.lock(), Inner::Open { .. })
     }
 
     /// Ends the journal: `run.json` gets the end when there is a folder, the index a line.
@@ -225,7 +229,7 @@ impl Journal {
         events.lock()?;
         write_json(&folder.join(RUN_FILE), &self.facts)?;
         for line in pending {
-            write_line(&mut events, line)?;
+            events.write_all(&text(line)?)?;
         }
         Ok(events)
     }
@@ -261,11 +265,16 @@ impl Emit for Journal {
             Inner::Pending(pending) => {
                 pending.push(line);
                 if opens {
-                    *inner = self.open(pending).map_or(Inner::Lost, Inner::Open);
+                    let opened = self.open(pending);
+                    let thrift = Thrift::new(self.facts.started_at);
+                    *inner = opened.map_or(Inner::Lost, |file| Inner::Open { file, thrift });
                 }
             }
-            Inner::Open(file) => {
-                if write_line(file, &line).is_err() {
+            Inner::Open { file, thrift } => {
+                let Ok(text) = text(&line) else { return };
+                if thrift.admits(&line.event, text.len(), line.time)
+                    && file.write_all(&text).is_err()
+                {
                     *inner = Inner::Lost;
                 }
             }
@@ -274,10 +283,9 @@ impl Emit for Journal {
     }
 }
 
-/// Progress is of the moment, and every trial stands in its search's artifact.
+/// What moves to a remote is nothing that a run did.
 fn is_kept(event: &Event) -> bool {
-    use Event::{Progress, Transfer, TrialEnded};
-    !matches!(event, Progress { .. } | TrialEnded { .. } | Transfer { .. })
+    !matches!(event, Event::Transfer { .. })
 }
 
 /// Whether more happened than finding a result in the store.
@@ -348,11 +356,11 @@ fn utc(time: f64) -> ((u64, u64, u64), (u64, u64, u64)) {
     ((year, month, day), (secs / 3600 % 24, secs / 60 % 60, secs % 60))
 }
 
-fn write_line(file: &mut File, line: &JournalLine) -> io::Result<()> {
-    let mut text = serde_json::to_string(line)?;
-    text.push('\n');
-    // One write a line: a kill leaves at most one torn line, at the end.
-    file.write_all(text.as_bytes())
+/// A line to be written in one go: a kill leaves at most one torn line, at the end.
+fn text(line: &JournalLine) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 /// Appends a line in one write, closing a torn line before it.
@@ -393,6 +401,7 @@ mod tests {
             host: "host".to_owned(),
             process: 1,
             version: "0".to_owned(),
+            graph: None,
             ended: None,
         }
     }

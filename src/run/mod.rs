@@ -5,6 +5,7 @@
 //! to its record. Knows nothing of YAML, of how manifests come about and of terminals.
 
 mod attempt;
+mod board;
 mod calibrate;
 mod calibration;
 mod collect;
@@ -12,12 +13,14 @@ mod compare;
 mod distance;
 mod error;
 mod execute;
+mod follow;
 mod gpus;
 mod hardware;
 mod history;
 mod interrupt;
 mod job;
 mod journal;
+mod memory;
 mod pins;
 mod pipeline;
 mod pools;
@@ -30,14 +33,17 @@ mod start;
 mod states;
 mod sys;
 mod tables;
+mod thrift;
 mod verify;
 mod worker;
 
+pub use board::{Advance, Board, Doing, Score, Standing, Training};
 pub use calibrate::calibrate;
 pub use calibration::{CalibratedStage, Calibration, Cost};
 pub use compare::{Changed, RepeatedDiff, RunDiff, StageDiff, compare};
 pub use error::{JobError, RunError};
 pub use execute::{RunOptions, RunReport, cuda_program, execute};
+pub use follow::Follower;
 pub use gpus::gpus;
 pub use hardware::hardware;
 pub use history::{History, PastRun, PastRunDetails, RunStatus};

@@ -18,7 +18,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::interrupt::{Interrupt, Urgency};
-use super::sys;
+use super::{memory, sys};
 use crate::record::Cost;
 
 /// A program to start.
@@ -101,19 +101,8 @@ pub(super) trait Watch {
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
     /// Reads what there is, without waiting. False when nothing will come any more.
     fn read(&mut self) -> bool;
-}
-
-/// Nothing is told.
-pub(super) struct Unwatched;
-
-impl Watch for Unwatched {
-    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-
-    fn read(&mut self) -> bool {
-        false
-    }
+    /// Takes what the program and its descendants hold in memory now, in bytes; about once a second.
+    fn uses(&mut self, memory_bytes: u64);
 }
 
 /// Starts `program` and stays with it until it has ended.
@@ -208,6 +197,9 @@ fn follow(
             return Ok(ending.stopped);
         }
         ending.urge(interrupt.urgency());
+        if ending.is_time_to_weigh() {
+            watch.uses(memory::held_by(pid));
+        }
     }
 }
 
@@ -219,7 +211,11 @@ struct Ending {
     kill_at: Option<Instant>,
     stopped: Option<Stopped>,
     urged: Urgency,
+    weigh_at: Instant,
 }
+
+/// Between two looks at a program's memory.
+const WEIGHING: Duration = Duration::from_secs(1);
 
 struct Woken {
     has_ended: bool,
@@ -235,6 +231,7 @@ impl Ending {
             kill_at: None,
             stopped: None,
             urged: Urgency::None,
+            weigh_at: started + WEIGHING,
         }
     }
 
@@ -262,13 +259,20 @@ impl Ending {
     }
 
     fn time_left(&self) -> PollTimeout {
-        const LONGEST: Duration = Duration::from_hours(1);
-        let Some(next) = [self.timeout_at, self.kill_at].into_iter().flatten().min() else {
-            return PollTimeout::NONE;
-        };
+        let others = [self.timeout_at, self.kill_at].into_iter().flatten().min();
+        let next = others.map_or(self.weigh_at, |other| other.min(self.weigh_at));
         // A millisecond more, since `poll` rounds down and would wake just too early.
         let left = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        PollTimeout::try_from(left.min(LONGEST)).unwrap_or(PollTimeout::MAX)
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    }
+
+    fn is_time_to_weigh(&mut self) -> bool {
+        let now = Instant::now();
+        let is_time = self.weigh_at <= now;
+        if is_time {
+            self.weigh_at = now + WEIGHING;
+        }
+        is_time
     }
 
     /// Sends the signal that is due, if any.

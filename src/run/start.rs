@@ -19,10 +19,10 @@ use super::gpus;
 use super::interrupt::Urgency;
 use super::job::{Layout, Site, Task};
 use super::journal::write_json;
-use super::process::{self, Ended, Exit, Patience, Program, Stopped, Unwatched, Watch};
+use super::process::{self, Ended, Exit, Patience, Program, Stopped, Watch};
 use super::staging;
 use super::worker::{EVENTS_VARIABLE, ResultFile, WorkerResult};
-use crate::event::{Emit, Event};
+use crate::event::Event;
 use crate::record::Cost;
 use crate::stage::{CommandLine, JobFile, Outcome};
 use crate::store::{LinkMode, StoreError};
@@ -72,7 +72,7 @@ pub(super) fn command(
         grace_when_interrupted: Some(GRACE),
     };
     start_nothing_new(site)?;
-    let ended = process::run(&program, patience, site.interrupt, &mut Unwatched)
+    let ended = process::run(&program, patience, site.interrupt, &mut Scales { task, site })
         .map_err(|error| not_started(&line.argv[0], &error))?;
     judge(task, &ended, &log)?;
     if let Some(changed) = staged.first_changed(site.store) {
@@ -181,7 +181,8 @@ pub(super) fn worker(
     let path = layout.job_file();
     write_json(&path, &job).map_err(JobError::io("cannot write", &path))?;
     let log = Log::open(task, site)?;
-    let (mut pump, pipe) = Pump::new(site.events).map_err(JobError::io("cannot open", &path))?;
+    let (mut pump, pipe) =
+        Pump::new(Scales { task, site }).map_err(JobError::io("cannot open", &path))?;
     let program = worker_program(task, site)?;
     let argv = [program, Path::new("worker"), &path].map(|part| part.display().to_string());
     let mut added_env = vec![
@@ -336,20 +337,42 @@ fn is_full(path: &Path) -> bool {
     nix::sys::statvfs::statvfs(path).is_ok_and(|disk| disk.blocks_available() == 0)
 }
 
+/// Says what a stage's processes hold in memory, of which a command says nothing else.
+#[derive(Clone, Copy)]
+struct Scales<'a> {
+    task: &'a Task<'a>,
+    site: &'a Site<'a>,
+}
+
+impl Watch for Scales<'_> {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn read(&mut self) -> bool {
+        false
+    }
+
+    fn uses(&mut self, memory_bytes: u64) {
+        let stage = self.task.stage.id.clone();
+        self.site.events.emit(Event::Usage { stage, memory_bytes });
+    }
+}
+
 /// Passes on the events that a worker writes into its pipe.
 struct Pump<'a> {
     reader: PipeReader,
     rest: Vec<u8>,
-    events: &'a dyn Emit,
+    scales: Scales<'a>,
 }
 
 impl<'a> Pump<'a> {
-    fn new(events: &'a dyn Emit) -> io::Result<(Self, OwnedFd)> {
+    fn new(scales: Scales<'a>) -> io::Result<(Self, OwnedFd)> {
         let (reader, writer) = io::pipe()?;
         for fd in [reader.as_fd(), writer.as_fd()] {
             fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         }
-        Ok((Self { reader, rest: Vec::new(), events }, writer.into()))
+        Ok((Self { reader, rest: Vec::new(), scales }, writer.into()))
     }
 
     fn emit_lines(&mut self) {
@@ -358,7 +381,7 @@ impl<'a> Pump<'a> {
         let lines = std::mem::replace(&mut self.rest, rest);
         for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             if let Ok(event) = serde_json::from_slice::<Event>(line) {
-                self.events.emit(event);
+                self.scales.site.events.emit(event);
             }
         }
     }
@@ -382,5 +405,9 @@ impl Watch for Pump<'_> {
                 Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
             }
         }
+    }
+
+    fn uses(&mut self, memory_bytes: u64) {
+        self.scales.uses(memory_bytes);
     }
 }

@@ -200,7 +200,7 @@ fn own_cost(started: Instant) -> Cost {
     cost
 }
 
-/// Events of a worker: lines in `events.jsonl`, and in the pipe when somebody listens.
+/// Events of a worker: lines in the pipe of whoever listens, and in `events.jsonl` where nobody does.
 ///
 /// Lines are gathered for a moment, since a fast search ends thousands of trials a second.
 #[derive(Debug)]
@@ -220,9 +220,10 @@ const PIPE_ATOM: usize = 4096;
 impl Told {
     fn new(folder: &Path) -> Self {
         let path = folder.join("events.jsonl");
-        let file = OpenOptions::new().append(true).create(true).open(path).ok();
-        let flushed = Instant::now();
-        Self(Mutex::new(Gathered { file, pipe: pipe(), lines: Vec::new(), flushed }))
+        let pipe = pipe();
+        let open = || OpenOptions::new().append(true).create(true).open(path).ok();
+        let file = if pipe.is_none() { open() } else { None };
+        Self(Mutex::new(Gathered { file, pipe, lines: Vec::new(), flushed: Instant::now() }))
     }
 
     fn flush(&self) {

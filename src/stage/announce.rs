@@ -43,6 +43,7 @@ impl<'a> Announcer<'a> {
                 trial: trial.trial,
                 genotype: trial.genotype.clone(),
                 score: trial.failure.is_none().then_some(trial.score),
+                best: self.best,
             });
             self.progress();
         }

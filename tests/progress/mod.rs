@@ -177,7 +177,7 @@ fn fancy_leaves_a_line_for_each_finished_stage() {
 
 #[test]
 fn fancy_shows_what_runs_in_wide_and_narrow_terminals() {
-    for (width, expected) in [(120, "120/300 trials, "), (70, "120/300 trials"), (40, "120/300")] {
+    for (width, expected) in [(120, "120/300 trials"), (70, "120/300 trials"), (40, "120/300")] {
         let screen = Screen::new(width);
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 255);
         let fancy = Fancy::new(target, terminal(width));
@@ -193,6 +193,71 @@ fn fancy_shows_what_runs_in_wide_and_narrow_terminals() {
         assert!(text.contains("0/3 stages"), "{width}: {text}");
         let longest = text.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(longest <= usize::from(width), "{width}: {longest} wide\n{text}");
+    }
+}
+
+/// A run of two stages at work, one of which trains a network.
+fn two_at_work(fancy: &Fancy, watch: &Watch) {
+    let (search, retrain) = (stage("search"), stage("retrain"));
+    let run = "r".to_owned();
+    fancy.emit(Event::RunStarted { run, pipeline: "quickstart".to_owned(), stages: 3 });
+    fancy.emit(started(&search));
+    fancy.emit(started(&retrain));
+    fancy.emit(progress(&search, 10, "best 0.61"));
+    watch.advance(10);
+    fancy.emit(progress(&search, 110, "best 0.66"));
+    fancy.emit(Event::Usage { stage: search, memory_bytes: 412 << 20 });
+    fancy.emit(Event::EpochEnded {
+        stage: retrain,
+        child: "[C(64,3,1), GAP(10), SM(10)]".to_owned(),
+        epoch: 3,
+        epochs: 12,
+        loss: 0.4124,
+        accuracy: Some(0.852),
+    });
+    // A line above the bars is always drawn, and the bars with it.
+    fancy.emit(Event::Warning { stage: None, text: "short".to_owned() });
+}
+
+#[test]
+fn fancy_is_a_tree_with_speed_time_left_best_memory_and_epochs() {
+    let (watch, screen) = (Watch::default(), Screen::new(120));
+    let target = ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 255);
+    let fancy = Fancy::resizing(target, terminal(120), watch.clock(), Box::new(|| 120));
+    two_at_work(&fancy, &watch);
+    let text = screen.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "! short", "{text}");
+    assert!(lines[1].contains("quickstart") && lines[1].contains("0/3 stages"), "{text}");
+    let words = "110/300 trials  best 0.66, 19.0 s left, 10.0 trials/s, 412.0 MiB";
+    assert!(lines[2].starts_with("├─ search   ━") && lines[2].ends_with(words), "{text}");
+    assert!(lines[3].starts_with("└─ retrain  "), "{text}");
+    let words = "[C(64,3,1), GAP(10), SM(10)]: epoch 3 of 12, loss 0.412, accuracy 85.2 %";
+    assert!(lines[4].starts_with("   └─ ━━") && lines[4].ends_with(words), "{text}");
+    fancy.emit(ended(&stage("retrain"), Ending::Done, 1.0, None));
+    let text = screen.text();
+    assert!(text.contains("\n└─ search  ━") && !text.contains("epoch 3"), "{text}");
+}
+
+#[test]
+fn fancy_follows_a_terminal_that_is_made_narrower() {
+    let (watch, screen, width) =
+        (Watch::default(), Screen::new(120), Arc::new(AtomicU64::new(120)));
+    let target = ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), 255);
+    let now = Arc::clone(&width);
+    let measure = move || u16::try_from(now.load(Ordering::Relaxed)).unwrap();
+    let fancy = Fancy::resizing(target, terminal(120), watch.clock(), Box::new(measure));
+    two_at_work(&fancy, &watch);
+    for narrow in [50, 20] {
+        screen.resize(narrow);
+        width.store(narrow.into(), Ordering::Relaxed);
+        let widest = || screen.text().lines().map(|line| line.chars().count()).max().unwrap();
+        let begin = Instant::now();
+        while widest() > usize::from(narrow) && begin.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(widest() <= usize::from(narrow), "{narrow}: {}", screen.text());
+        assert!(screen.text().contains("110/300"), "{narrow}: {}", screen.text());
     }
 }
 

@@ -1,6 +1,7 @@
 //! A terminal in memory: a cursor over rows that wrap, so that tests see what a person would.
 
 use std::io;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use indicatif::TermLike;
@@ -8,7 +9,7 @@ use indicatif::TermLike;
 /// A screen; clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Screen {
-    width: u16,
+    width: Arc<AtomicU16>,
     state: Arc<Mutex<State>>,
 }
 
@@ -67,7 +68,12 @@ impl State {
 
 impl Screen {
     pub(super) fn new(width: u16) -> Self {
-        Self { width, state: Arc::default() }
+        Self { width: Arc::new(AtomicU16::new(width)), state: Arc::default() }
+    }
+
+    /// Makes it wider or narrower.
+    pub(super) fn resize(&self, width: u16) {
+        self.width.store(width, Ordering::Relaxed);
     }
 
     /// What is seen, without trailing blanks.
@@ -90,7 +96,7 @@ impl Screen {
 
 impl TermLike for Screen {
     fn width(&self) -> u16 {
-        self.width
+        self.width.load(Ordering::Relaxed)
     }
 
     fn height(&self) -> u16 {
@@ -124,7 +130,7 @@ impl TermLike for Screen {
     fn write_str(&self, text: &str) -> io::Result<()> {
         self.change(|state| {
             state.writes += 1;
-            state.put(usize::from(self.width), text);
+            state.put(usize::from(self.width()), text);
         });
         Ok(())
     }

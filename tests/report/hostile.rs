@@ -7,8 +7,8 @@ use phytotron::artifact::{Coordinates, StageId};
 use phytotron::report::{self, Findings, Options, RunFacts, Sources};
 use serde_json::{Value, json};
 
-use super::browser::{Browser, is_sound};
 use super::{Bench, check_tags, edit, files, has_ending, is_markdown, is_markup, run_facts};
+use crate::support::browser::{Browser, is_sound};
 
 /// Markup that ends whatever it stands in, quotes, a turn of direction, and ten thousand letters.
 fn evil() -> String {

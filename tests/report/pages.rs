@@ -8,8 +8,8 @@ use phytotron::artifact::Coordinates;
 use phytotron::report::{self, Sources};
 use serde_json::json;
 
-use super::browser::{Browser, is_sound};
 use super::{Bench, example, run_facts};
+use crate::support::browser::{Browser, is_sound};
 
 /// Widths of a telephone, a small window and a large one, in pixels.
 const WIDTHS: [u32; 3] = [400, 900, 1600];

@@ -4,6 +4,7 @@
 //! TestSpace::new().pipeline(YAML).run(&[]).success().stages("a done, b done");
 //! ```
 
+pub(crate) mod browser;
 pub(crate) mod moto;
 pub(crate) mod python;
 

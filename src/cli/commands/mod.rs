@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod run_export;
 mod schema;
+mod serve;
 mod share;
 mod trials;
 mod verify;
@@ -49,6 +50,7 @@ pub(super) fn dispatch(cli: &Cli, terminal: &Terminal) -> Result<Exit, CliError>
         Command::Push(args) => share::push(&at(args.pipeline.as_deref())?, args, terminal),
         Command::Pull(args) => share::pull(&at(args.pipeline.as_deref())?, args, terminal),
         Command::Report(args) => report::report(&at(None)?, args, terminal),
+        Command::Serve(args) => serve::serve(&at(None)?, args, terminal),
         Command::Gc(args) => gc::gc(&at(None)?, args, terminal),
         Command::Check(args) => check::check(&at(Some(&args.pipeline))?, args, terminal),
         Command::Get(args) => get::get(&at(Some(&args.pipeline.pipeline))?, args, terminal),

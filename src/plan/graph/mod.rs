@@ -11,6 +11,8 @@ mod text;
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::wording;
 
 use super::{StageIndex, Study};
@@ -36,32 +38,44 @@ pub fn draw(study: &Study, drawing: Drawing, cells: bool) -> String {
         Drawing::Text => text::draw(&graph),
         Drawing::Mermaid => mermaid::draw(&graph),
         Drawing::Dot => dot::draw(&graph),
-        Drawing::Svg => svg::draw(&graph),
+        Drawing::Svg => svg::draw(&graph, None),
     }
 }
 
-/// What is drawn.
-#[derive(Debug)]
-struct Graph {
-    title: String,
+/// What is drawn of a study.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Graph {
+    /// The pipeline's name.
+    pub title: String,
     /// In topological order of their first stages.
-    nodes: Vec<Node>,
+    pub nodes: Vec<Node>,
     /// In the order of the nodes they lead to, each pair of nodes at most once.
     edges: Vec<Edge>,
 }
 
 /// A stage, or all cells of one.
-#[derive(Debug)]
-struct Node {
-    name: String,
-    kind: &'static str,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// The stage's name, with its coordinates where every cell is a node.
+    pub name: String,
+    /// The stage's kind.
+    pub kind: String,
     /// How many cells it stands for; 1 without matrix.
-    cells: usize,
+    pub cells: usize,
     is_published: bool,
 }
 
+/// How a node looks while its stage is at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Face {
+    /// One of the style's words for a state: `pending`, `waiting`, `running`, `done`, `known`, `failed`, `stopped`.
+    pub class: &'static str,
+    /// What stands below the name, a few words.
+    pub caption: String,
+}
+
 /// One node feeds another or must come before it.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Edge {
     from: usize,
     to: usize,
@@ -79,14 +93,16 @@ impl Node {
     /// `search · 12 cells`.
     fn caption(&self) -> String {
         match self.cells {
-            1 => self.kind.to_owned(),
+            1 => self.kind.clone(),
             n => format!("{} · {}", self.kind, wording::count(n, "cell")),
         }
     }
 }
 
 impl Graph {
-    fn of(study: &Study, cells: bool) -> Self {
+    /// The graph of a study; `cells` makes every cell of a matrix stage a node.
+    #[must_use]
+    pub fn of(study: &Study, cells: bool) -> Self {
         let mut graph =
             Self { title: study.pipeline.name.clone(), nodes: Vec::new(), edges: Vec::new() };
         let mut places: HashMap<String, usize> = HashMap::new();
@@ -96,7 +112,7 @@ impl Graph {
             let place = *places.entry(name.clone()).or_insert_with(|| {
                 graph.nodes.push(Node {
                     name,
-                    kind: stage.stage.kind(),
+                    kind: stage.stage.kind().to_owned(),
                     cells: 0,
                     is_published: study.is_published(index),
                 });
@@ -107,6 +123,13 @@ impl Graph {
         }
         graph.connect(study, &node_of);
         graph
+    }
+
+    /// The picture with a face for each node.
+    #[must_use]
+    pub fn svg(&self, face: impl Fn(&Node) -> Face) -> String {
+        let faces: Vec<Face> = self.nodes.iter().map(face).collect();
+        svg::draw(self, Some(&faces))
     }
 
     fn connect(&mut self, study: &Study, node_of: &[usize]) {

@@ -1,7 +1,7 @@
 //! A study as a picture: boxes in columns, arrows between them, in light and dark.
 
-use super::layout::{Layout, Spacing, lay_out};
-use super::{Edge, Graph, Node};
+use super::layout::{Spacing, lay_out};
+use super::{Edge, Face, Graph, Node};
 
 /// Around everything.
 const MARGIN: f64 = 24.0;
@@ -34,9 +34,28 @@ const STYLE: &str = "\
     }
 ";
 
-/// The picture.
-pub(super) fn draw(graph: &Graph) -> String {
-    let widths: Vec<f64> = graph.nodes.iter().map(width).collect();
+/// Colours of states, which words in the captions tell apart, too.
+const FACES: &str = "\
+    .pending { stroke-dasharray: 4 4; fill: none; }
+    .running { fill: #e3f1fa; stroke: #0072b2; stroke-width: 2.2; }
+    .known { fill: #eef0f2; stroke: #8696a5; }
+    .failed { fill: #fbe9e0; stroke: #c2410c; stroke-width: 2.2; }
+    .stopped, .waiting { fill: #fdf4dc; stroke: #946800; }
+    @media (prefers-color-scheme: dark) {
+      .pending { fill: none; }
+      .running { fill: #15344a; stroke: #58b4ec; }
+      .known { fill: #262c32; stroke: #7d8c99; }
+      .failed { fill: #46240f; stroke: #ff9a62; }
+      .stopped, .waiting { fill: #3a2f10; stroke: #e5bd4a; }
+    }
+";
+/// Letters of a caption for which a box with a face has room, so that boxes stand still while words change.
+const FACE_LETTERS: f64 = 24.0;
+
+/// The picture; with `faces` nodes look as these say.
+pub(super) fn draw(graph: &Graph, faces: Option<&[Face]>) -> String {
+    let least = if faces.is_some() { FACE_LETTERS * CAPTION_LETTER } else { 0.0 };
+    let widths: Vec<f64> = graph.nodes.iter().map(|node| width(node, least)).collect();
     let edges: Vec<(usize, usize)> = graph.edges.iter().map(|edge| (edge.from, edge.to)).collect();
     let layout = lay_out(&widths, &graph.depths(), &edges, SPACING);
     let (width, height) = (layout.size.0 + 2.0 * MARGIN, layout.size.1 + 2.0 * MARGIN);
@@ -46,7 +65,7 @@ pub(super) fn draw(graph: &Graph) -> String {
              viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\">"
         ),
         format!("  <title>{}</title>", escaped(&graph.title)),
-        format!("  <style>\n{STYLE}  </style>"),
+        format!("  <style>\n{STYLE}{}  </style>", if faces.is_some() { FACES } else { "" }),
         "  <defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" \
          markerHeight=\"7\" orient=\"auto-start-reverse\"><path class=\"head\" d=\"M0 0 8 4 0 8Z\"/>\
          </marker></defs>"
@@ -57,16 +76,18 @@ pub(super) fn draw(graph: &Graph) -> String {
         lines.push(arrow(graph, edge, path));
     }
     for (place, node) in graph.nodes.iter().enumerate() {
-        lines.extend(boxed(node, &layout, place, widths[place]));
+        let face = faces.map(|faces| &faces[place]);
+        lines.extend(boxed(node, face, layout.boxes[place], widths[place]));
     }
     lines.push("  </g>\n</svg>\n".to_owned());
     lines.join("\n")
 }
 
-fn width(node: &Node) -> f64 {
+/// Room for the words, at least `least` for the caption.
+fn width(node: &Node, least: f64) -> f64 {
     let letters = |text: &str, letter: f64| text.chars().map(|_| letter).sum::<f64>();
     let name = letters(&node.name, NAME_LETTER);
-    name.max(letters(&node.caption(), CAPTION_LETTER)) + 2.0 * PADDING
+    name.max(letters(&node.caption(), CAPTION_LETTER)).max(least) + 2.0 * PADDING
 }
 
 /// Curves from lane to lane that leave and arrive level.
@@ -92,10 +113,13 @@ fn arrow(graph: &Graph, edge: &Edge, path: &[(f64, f64)]) -> String {
 }
 
 /// The box and its words; a second box behind it where it stands for many.
-fn boxed(node: &Node, layout: &Layout, place: usize, width: f64) -> Vec<String> {
-    let (x, middle) = layout.boxes[place];
+fn boxed(node: &Node, face: Option<&Face>, (x, middle): (f64, f64), width: f64) -> Vec<String> {
     let (y, height) = (middle - SPACING.height / 2.0, SPACING.height);
-    let class = if node.is_published { "box published" } else { "box" };
+    let class = match face {
+        Some(face) => format!("box {}", face.class),
+        None if node.is_published => "box published".to_owned(),
+        None => "box".to_owned(),
+    };
     let rectangle = |x: f64, y: f64| {
         format!(
             "    <rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
@@ -112,7 +136,8 @@ fn boxed(node: &Node, layout: &Layout, place: usize, width: f64) -> Vec<String> 
     }
     lines.push(rectangle(x, y));
     lines.push(word("name", middle - 3.0, &node.name));
-    lines.push(word("caption", middle + 14.0, &node.caption()));
+    let caption = face.map_or_else(|| node.caption(), |face| face.caption.clone());
+    lines.push(word("caption", middle + 14.0, &caption));
     lines
 }
 

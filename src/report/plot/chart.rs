@@ -218,26 +218,26 @@ impl Chart {
         if places.is_empty() {
             return;
         }
-        let series = mark.series % SERIES;
+        let series = Series(mark.series);
         let (class, path) = match &mark.shape {
-            Shape::Dots => (format!("dots s{series}"), dots(&places)),
-            Shape::Discs => (format!("discs s{series}"), dots(&places)),
-            Shape::Crosses => (format!("crosses s{series}"), crosses(&places)),
-            Shape::Line => (format!("line s{series}"), polyline(&places)),
-            Shape::Step => (format!("line s{series}"), steps(&places, frame.right)),
+            Shape::Dots => (format!("dots {series}"), dots(&places)),
+            Shape::Discs => (format!("discs {series}"), dots(&places)),
+            Shape::Crosses => (format!("crosses {series}"), crosses(&places)),
+            Shape::Line => (format!("line {series}"), polyline(&places)),
+            Shape::Step => (format!("line {series}"), steps(&places, frame.right)),
             Shape::Guide => ("guide".to_owned(), polyline(&places)),
             Shape::Area(lower) | Shape::Stack(lower) => {
                 let back: Vec<(f64, f64)> = lower.iter().rev().map(place).collect();
                 let outline =
                     format!("{}{}Z", polyline(&places), polyline(&back).replacen('M', "L", 1));
-                (format!("{} s{series}", mark.shape.word()), outline)
+                (format!("{} {series}", mark.shape.word()), outline)
             }
             Shape::Columns(halves) => {
                 let side = |(x, _): &(f64, f64), half: f64| frame.x(self.x.share(x + half));
                 let sides = mark.points.iter().zip(halves).map(|(point, half)| {
                     (side(point, -half).max(frame.left), side(point, *half).min(frame.right))
                 });
-                (format!("columns s{series}"), columns(&places, sides, frame.bottom))
+                (format!("columns {series}"), columns(&places, sides, frame.bottom))
             }
         };
         svg.path(&class, &path);
@@ -245,7 +245,17 @@ impl Chart {
 }
 
 /// Colours in the palette; with dashes, so that they differ without colour too.
-pub(super) const SERIES: usize = 6;
+const COLOURS: usize = 6;
+
+/// The class of a series. Once all colours are taken they come again, their lines dotted.
+struct Series(usize);
+
+impl std::fmt::Display for Series {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let again = if self.0 / COLOURS % 2 == 1 { " again" } else { "" };
+        write!(f, "s{}{again}", self.0 % COLOURS)
+    }
+}
 
 /// The rectangle that data is drawn in.
 struct Frame {
@@ -278,7 +288,7 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn draw(&self, svg: &mut Svg) {
-        let series = self.mark.series % SERIES;
+        let series = Series(self.mark.series);
         let y = 24.0 + self.row * LEGEND_ROW + 8.0;
         let (x, middle) = (self.x, self.x + 10.0);
         svg.open("key", &[("key", &self.key.to_string())]);
@@ -286,16 +296,16 @@ impl Entry<'_> {
         svg.rect("press", (x - 4.0, y - 10.0), (self.width, LEGEND_ROW), 1.0);
         match self.mark.shape {
             Shape::Dots | Shape::Discs => {
-                svg.path(&format!("dots solid s{series}"), &dots(&[(middle, y)]));
+                svg.path(&format!("dots solid {series}"), &dots(&[(middle, y)]));
             }
-            Shape::Crosses => svg.path(&format!("crosses s{series}"), &crosses(&[(middle, y)])),
+            Shape::Crosses => svg.path(&format!("crosses {series}"), &crosses(&[(middle, y)])),
             Shape::Area(_) | Shape::Stack(_) | Shape::Columns(_) => {
-                let class = format!("{} s{series}", self.mark.shape.word());
+                let class = format!("{} {series}", self.mark.shape.word());
                 svg.rect(&class, (x, y - 6.0), (20.0, 12.0), 1.0);
             }
             Shape::Guide => svg.line("guide", (x, y), (x + 20.0, y)),
             Shape::Line | Shape::Step => {
-                svg.path(&format!("line s{series}"), &polyline(&[(x, y), (x + 20.0, y)]));
+                svg.path(&format!("line {series}"), &polyline(&[(x, y), (x + 20.0, y)]));
             }
         }
         svg.text("label", (x + 26.0, y + 4.0), Anchor::Start, &self.word);
@@ -353,6 +363,17 @@ mod tests {
             |svg: Svg| svg.render("a", "", "").split("height=\"").nth(1).unwrap()[..3].to_owned();
         assert_eq!(height(chart(&long).draw(380, 200)), "240");
         assert_eq!(height(chart(&["a"]).draw(380, 200)), "220");
+    }
+
+    #[test]
+    fn a_dozen_lines_differ_in_colour_or_dash() {
+        let words = ["a"; 12];
+        let text = chart(&words).draw(760, 380).render("a", "", "");
+        let lines = text.lines().filter(|line| line.starts_with("<path class=\"line "));
+        let classes: std::collections::BTreeSet<&str> =
+            lines.map(|line| line.split('"').nth(1).unwrap()).collect();
+        assert_eq!(classes.len(), 12, "{classes:?}");
+        assert!(classes.contains("line s1 again"), "{classes:?}");
     }
 
     #[test]

@@ -62,6 +62,16 @@ pub(super) fn fidelities(group: &[&Search], index: usize) -> Block {
     Block::Figure(Over::CostOf { epochs }.figure(name, &settings(group), meaning))
 }
 
+/// The best score so far over what one search was charged, where its trials did not all cost the same.
+pub(super) fn by_cost(search: &Search, index: usize) -> Option<Block> {
+    let varies = search.charged.iter().any(|epochs| *epochs != search.charged[0]);
+    (charges(search) && varies).then(|| {
+        let name = figure_name("search-cost", index);
+        let meaning = Meaning::of(&search.card);
+        Block::Figure(Over::Cost.figure(name, &settings(&[search]), meaning))
+    })
+}
+
 /// Whether its evaluator counts epochs.
 fn charges(search: &Search) -> bool {
     search.charged.iter().any(|epochs| *epochs > 0)

@@ -19,6 +19,8 @@ mod spaces;
 mod training;
 mod values;
 
+pub(super) use search::{figure, mark};
+
 use super::document::{Block, Document, Prose, Section};
 use super::findings::Findings;
 use super::ranking::{Ranking, rankings};

@@ -70,6 +70,7 @@ fn headed_curve(search: &Search, index: usize) -> Vec<Block> {
 fn curve_blocks(search: &Search, index: usize) -> Vec<Block> {
     let mut blocks = vec![Block::Figure(curve(search, index))];
     let levels = epsilon_levels(&search.trials);
+    blocks.extend(comparison::by_cost(search, index));
     blocks.extend(learning::blocks(search, index));
     if levels.len() > 1 {
         blocks.push(Block::Table(epsilon_table(search, &levels)));
@@ -237,12 +238,22 @@ pub(super) fn score_axis(meaning: Meaning, scores: impl IntoIterator<Item = f64>
     Axis::around(meaning.noun(), scores, ticks)
 }
 
-pub(super) fn mark(shape: Shape, series: usize, word: &str, points: Vec<(f64, f64)>) -> Mark {
+pub(in crate::report) fn mark(
+    shape: Shape,
+    series: usize,
+    word: &str,
+    points: Vec<(f64, f64)>,
+) -> Mark {
     Mark { shape, series, word: Some(word.to_owned()), points }
 }
 
 /// A chart in both widths.
-pub(super) fn figure(name: String, title: &str, caption: String, chart: &Chart) -> Figure {
+pub(in crate::report) fn figure(
+    name: String,
+    title: &str,
+    caption: String,
+    chart: &Chart,
+) -> Figure {
     Figure {
         name,
         title: title.to_owned(),

@@ -74,6 +74,7 @@ impl Over {
         let heights: Vec<f64> = marks.iter().flat_map(heights).collect();
         let ends = marks.iter().flat_map(|mark| &mark.points).map(|point| point.0);
         let [axis, title, after] = self.words();
+        let title = if settings.len() == 1 { "Best score so far by cost" } else { title };
         let chart = Chart {
             x: Axis::exact(axis, 1.0, ends.fold(2.0, f64::max), Ticks::Whole),
             y: score_axis(meaning, heights),

@@ -7,10 +7,10 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::skip;
+use super::skip;
 
 /// A headless browser that forgets everything between two pages.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     program: PathBuf,
 }
 
@@ -21,7 +21,7 @@ const TRY: &str = include_str!("browser/try.js");
 
 impl Browser {
     /// Chromium, or a word about the skipped test.
-    pub(super) fn find() -> Option<Self> {
+    pub(crate) fn find() -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut programs = std::env::split_paths(&path).map(|folder| folder.join("chromium"));
         let found = programs.find(|program| program.is_file());
@@ -33,7 +33,7 @@ impl Browser {
 
     /// What a person finds who tries everything on the page, `width` pixels wide.
     #[track_caller]
-    pub(super) fn try_out(&self, html: &str, width: u32) -> Value {
+    pub(crate) fn try_out(&self, html: &str, width: u32) -> Value {
         let folder = tempfile::tempdir().unwrap();
         let page = folder.path().join("page.html");
         let html = html.replacen("<head>", &format!("<head><script>{WATCH}</script>"), 1);
@@ -54,7 +54,7 @@ impl Browser {
     }
 
     /// A picture of the page's beginning.
-    pub(super) fn screenshot(&self, page: &Path, (width, height): (u32, u32), file: &Path) {
+    pub(crate) fn screenshot(&self, page: &Path, (width, height): (u32, u32), file: &Path) {
         let folder = tempfile::tempdir().unwrap();
         let frame = folder.path().join("frame.html");
         let source = format!("src=\"file://{}\"", page.display());
@@ -62,7 +62,22 @@ impl Browser {
         self.open(&frame, width, height, &[&format!("--screenshot={}", file.display())]);
     }
 
+    /// What stands in the page at an address once its scripts have nothing to do and no server says more, and that
+    /// nothing complained.
+    #[track_caller]
+    pub(crate) fn visit(&self, url: &str) -> String {
+        let output = self.navigate(url, 900, 900, &["--dump-dom"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let console: Vec<&str> = said.lines().filter(|line| line.contains("CONSOLE")).collect();
+        assert!(console.is_empty(), "{console:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     fn open(&self, page: &Path, width: u32, height: u32, more: &[&str]) -> Output {
+        self.navigate(&format!("file://{}", page.display()), width, height, more)
+    }
+
+    fn navigate(&self, url: &str, width: u32, height: u32, more: &[&str]) -> Output {
         let fresh = TempDir::new().unwrap();
         let output = Command::new(&self.program)
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
@@ -72,7 +87,7 @@ impl Browser {
             .arg(format!("--user-data-dir={}", fresh.path().display()))
             .arg(format!("--window-size={width},{height}"))
             .args(more)
-            .arg(format!("file://{}", page.display()))
+            .arg(url)
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -90,7 +105,7 @@ fn framed(width: u32, height: u32, source: &str) -> String {
 
 /// What must hold of every page, however wide.
 #[track_caller]
-pub(super) fn is_sound(found: &Value) {
+pub(crate) fn is_sound(found: &Value) {
     let nothing = serde_json::json!([]);
     for fault in ["errors", "violations", "requests", "cut", "overlaps"] {
         assert_eq!(found[fault], nothing, "{fault} at {}", found["width"]);
