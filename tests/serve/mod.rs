@@ -191,9 +191,9 @@ fn nobody_gets_in_without_the_key_and_nothing_can_be_written() {
 
 #[test]
 fn no_address_leads_out_of_runs_and_reports() {
-    let space = TestSpace::new().pipeline(STUDY).file("out/study/secret.txt", "hidden");
+    let space = TestSpace::new().pipeline(STUDY).file("out/study/secret.txt", "not for you");
     space.run(&[]).success();
-    space.write("out.html", "hidden");
+    space.write("out.html", "not for you");
     let served = Served::start(&space);
     let run = only_run(&space);
     for path in [
@@ -210,7 +210,7 @@ fn no_address_leads_out_of_runs_and_reports() {
     ] {
         let answer = served.get(&path);
         assert_eq!(answer.status, 404, "{path}: {}", answer.text);
-        assert!(!answer.text.contains("hidden"), "{path}");
+        assert!(!answer.text.contains("not for you"), "{path}");
     }
 }
 

@@ -10,6 +10,9 @@ use crate::report::ranking::incumbents_after;
 use crate::report::sections::search::{LINE_POINTS, figure, mark, score_axis};
 use crate::statistics::quantile;
 
+/// Share of the x axis whose heights the y axis does not follow.
+const BEGINNING: f64 = 0.04;
+
 /// Lower quartile, median and upper quartile of the incumbents of all repeats, by place on an axis.
 pub(super) type Spread = Vec<(f64, [f64; 3])>;
 
@@ -71,12 +74,15 @@ impl Over {
     pub(super) fn figure(self, name: String, settings: &[Setting<'_>], meaning: Meaning) -> Figure {
         let marks: Vec<Mark> =
             settings.iter().enumerate().flat_map(|(i, s)| self.marks(i, s)).collect();
-        let heights: Vec<f64> = marks.iter().flat_map(heights).collect();
         let ends = marks.iter().flat_map(|mark| &mark.points).map(|point| point.0);
+        let end = ends.fold(2.0, f64::max);
+        // The first networks are far below all others, and would press the curves into one line.
+        let heights: Vec<f64> =
+            marks.iter().flat_map(|mark| heights(mark, end * BEGINNING)).collect();
         let [axis, title, after] = self.words();
         let title = if settings.len() == 1 { "Best score so far by cost" } else { title };
         let chart = Chart {
-            x: Axis::exact(axis, 1.0, ends.fold(2.0, f64::max), Ticks::Whole),
+            x: Axis::exact(axis, 1.0, end, Ticks::Whole),
             y: score_axis(meaning, heights),
             bands: Vec::new(),
             marks,
@@ -137,7 +143,9 @@ fn quartiles(courses: &[Course], place: u64) -> Option<(f64, [f64; 3])> {
     Some((place as f64, [low?, median?, high?]))
 }
 
-fn heights(mark: &Mark) -> Vec<f64> {
+/// Heights of a mark from a place on, or of its end where it does not go so far.
+fn heights(mark: &Mark, from: f64) -> Vec<f64> {
     let lower = if let Shape::Area(lower) = &mark.shape { lower.as_slice() } else { &[] };
-    mark.points.iter().chain(lower).map(|point| point.1).collect()
+    let late = mark.points.iter().chain(lower).filter(|point| point.0 >= from);
+    late.chain(mark.points.last()).map(|point| point.1).collect()
 }
