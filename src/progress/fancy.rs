@@ -189,8 +189,9 @@ impl Emit for Fancy {
                 self.end(&mut state, &stage, ending, &text);
             }
             Event::RunEnded { ok, secs } => {
-                let running = std::mem::take(&mut state.running);
-                running.iter().for_each(|running| running.remove(&state.bars));
+                for running in std::mem::take(&mut state.running) {
+                    running.remove(&state.bars);
+                }
                 for bar in state.run.take().iter().chain(&state.transfer.take()) {
                     state.bars.remove(bar);
                 }

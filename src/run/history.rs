@@ -198,7 +198,9 @@ impl History {
             if is_held(&folder.join(EVENTS_FILE)) { RunStatus::Running } else { RunStatus::Killed };
         let mut stages: BTreeMap<String, usize> = BTreeMap::new();
         for stage in stages_by_events(&folder).unwrap_or_default() {
-            *stages.entry(ending_word(stage.ending).to_owned()).or_default() += 1;
+            let is_at_work = status == RunStatus::Running && stage.ending == Ending::Interrupted;
+            let word = if is_at_work { "running" } else { ending_word(stage.ending) };
+            *stages.entry(word.to_owned()).or_default() += 1;
         }
         Some(PastRun {
             run: facts.run,
@@ -346,6 +348,8 @@ mod tests {
         let held = File::open(run.join(EVENTS_FILE)).unwrap();
         held.lock().unwrap();
         let history = History::new(folder.path().to_owned());
-        assert_eq!(history.find("k").unwrap().status, RunStatus::Running);
+        let run = history.find("k").unwrap();
+        assert_eq!(run.status, RunStatus::Running);
+        assert_eq!(run.stages, BTreeMap::from([("running".to_owned(), 1)]));
     }
 }

@@ -51,7 +51,7 @@ mod tests {
         let held = 32 << 20;
         let script = format!("x=$(head -c {held} /dev/zero | tr '\\0' x); sleep 5; echo $x");
         let mut child = Command::new("sh")
-            .args(["-c", &format!("sh -c \"$0\" & wait"), &script])
+            .args(["-c", "sh -c \"$0\" & wait", &script])
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();

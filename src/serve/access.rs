@@ -42,7 +42,7 @@ impl Key {
         File::open("/dev/urandom")
             .and_then(|mut random| random.read_exact(&mut bytes))
             .map_err(ServeError::Random)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok(Self(format!("{:032x}", u128::from_le_bytes(bytes))))
     }
 
     /// The key as it stands in an address.

@@ -11,7 +11,7 @@ use super::{Options, log::LogReader};
 use crate::artifact::StageId;
 use crate::event::Ending;
 use crate::plan::{self, Face, Graph, Node};
-use crate::report::live;
+use crate::report::live::{self, LiveTraining, LiveTrial};
 use crate::run::{self, Board, Doing, PastRun, RunStatus, Standing};
 use crate::wording;
 
@@ -83,7 +83,7 @@ impl Shown<'_> {
             self.status(board),
             Part { id: "graph", html: self.picture(board) },
             self.stages(board),
-            Part { id: "curves", html: self.curves(board) },
+            curves(board),
             notes(board),
         ]
     }
@@ -239,50 +239,42 @@ impl Shown<'_> {
             log: log.is_file().then(|| format!("/runs/{}/log/{name}", self.run.run)),
         }
     }
+}
 
-    fn curves(&self, board: &Board) -> String {
-        let mut stages: Vec<(&StageId, &Standing)> = board
-            .stages
+/// Curves of the stages that began last.
+fn curves(board: &Board) -> Part {
+    let has_curve =
+        |standing: &Standing| !standing.trials.is_empty() || !standing.trainings.is_empty();
+    let mut stages: Vec<(&StageId, &Standing)> =
+        board.stages.iter().filter(|(_, standing)| has_curve(standing)).collect();
+    stages.sort_by(|a, b| b.1.since.total_cmp(&a.1.since));
+    let curves = stages.into_iter().take(CURVES).enumerate().map(|(i, (stage, standing))| {
+        let trials: Vec<LiveTrial> = standing
+            .trials
             .iter()
-            .filter(|(_, standing)| !standing.trials.is_empty() || !standing.trainings.is_empty())
+            .map(|&run::Score { trial, score, best }| LiveTrial { trial, score, best })
             .collect();
-        stages.sort_by(|a, b| b.1.since.total_cmp(&a.1.since));
-        let mut html = String::new();
-        for (i, (stage, standing)) in stages.into_iter().take(CURVES).enumerate() {
-            let trials: Vec<live::LiveTrial> = standing
-                .trials
-                .iter()
-                .map(|&run::Score { trial, score, best }| live::LiveTrial { trial, score, best })
-                .collect();
-            let trainings: Vec<live::LiveTraining<'_>> = standing
-                .trainings
-                .iter()
-                .map(|training| live::LiveTraining {
-                    child: &training.child,
-                    epochs: training.epochs,
-                    curve: &training.curve,
-                })
-                .collect();
-            let figures = [
-                live::search(&format!("search-{i}"), &trials),
-                live::trainings(&format!("training-{i}"), &trainings),
-            ];
-            let drawn: String = figures
-                .into_iter()
-                .flatten()
-                .map(|figure| format!("<figure>{}</figure>", figure.inline()))
-                .collect();
-            if drawn.is_empty() {
-                continue;
-            }
-            let name = live::escaped(&stage.to_string());
-            let latest = trainings.last().map_or_else(String::new, |training| {
-                format!("<p>The latest network: <code>{}</code></p>", live::escaped(training.child))
-            });
-            html.push_str(&format!("<h2>{name}</h2>\n{drawn}{latest}"));
+        let trainings: Vec<LiveTraining<'_>> = standing
+            .trainings
+            .iter()
+            .map(|training| LiveTraining {
+                child: &training.child,
+                epochs: training.epochs,
+                curve: &training.curve,
+            })
+            .collect();
+        let figures = [
+            live::search(&format!("search-{i}"), &trials),
+            live::trainings(&format!("training-{i}"), &trainings),
+        ];
+        StageCurves {
+            name: stage.to_string(),
+            figures: figures.into_iter().flatten().map(|figure| figure.inline()).collect(),
+            latest: trainings.last().map(|training| training.child.to_owned()),
         }
-        html
-    }
+    });
+    let stages = curves.filter(|stage| !stage.figures.is_empty()).collect();
+    part("curves", &Curves { stages })
 }
 
 /// `3 done, 1 running`.
@@ -365,6 +357,18 @@ struct StageRow {
 }
 
 #[derive(Template)]
+#[template(path = "curves.html", config = "src/serve/templates/askama.toml")]
+struct Curves {
+    stages: Vec<StageCurves>,
+}
+
+struct StageCurves {
+    name: String,
+    figures: Vec<String>,
+    latest: Option<String>,
+}
+
+#[derive(Template)]
 #[template(path = "notes.html", config = "src/serve/templates/askama.toml")]
 struct Notes {
     notes: Vec<(String, Option<String>, String)>,
@@ -411,22 +415,29 @@ mod tests {
             Event::RunStarted { run: "r".to_owned(), pipeline: EVIL.to_owned(), stages: 3 },
             Event::StageStarted { stage: stage.clone(), fingerprint, attempt: 2 },
         ];
-        for i in 0..9 {
+        for i in 0..9_u32 {
             let (stage, unit, note) = (stage.clone(), EVIL.to_owned(), EVIL.to_owned());
-            let score = Some(0.1 * i as f64);
+            let score = Some(0.1 * f64::from(i));
             let genotype = EVIL.to_owned();
             events.push(Event::TrialEnded {
                 stage: stage.clone(),
-                trial: i,
+                trial: i.into(),
                 genotype,
                 score,
                 best: score,
             });
-            events.push(Event::Progress { stage, unit, done: i + 1, total: 20, note });
+            events.push(Event::Progress { stage, unit, done: u64::from(i) + 1, total: 20, note });
         }
-        for epoch in 1..=3 {
-            let (stage, child, loss) = (stage.clone(), EVIL.to_owned(), 1.0 / epoch as f64);
-            events.push(Event::EpochEnded { stage, child, epoch, epochs: 5, loss, accuracy: None });
+        for epoch in 1..=3_u32 {
+            let (stage, child, loss) = (stage.clone(), EVIL.to_owned(), 1.0 / f64::from(epoch));
+            events.push(Event::EpochEnded {
+                stage,
+                child,
+                epoch: epoch.into(),
+                epochs: 5,
+                loss,
+                accuracy: None,
+            });
         }
         events.push(Event::Usage { stage: stage.clone(), memory_bytes: 412 << 20 });
         events.push(Event::Warning { stage: Some(stage.clone()), text: EVIL.to_owned() });

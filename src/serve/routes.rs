@@ -53,7 +53,8 @@ impl IntoResponse for Refusal {
             Self::Unknown => (StatusCode::NOT_FOUND, "there is no such page".to_owned()),
             Self::Unreadable(text) => (StatusCode::INTERNAL_SERVER_ERROR, text),
         };
-        let (crumbs, parts) = (Vec::new(), Vec::new());
+        let crumbs = vec![("/".to_owned(), "not found".to_owned())];
+        let parts = Vec::new();
         let page = Page { title: text, crumbs, events: None, refresh: None, parts };
         (status, Html(page.html())).into_response()
     }

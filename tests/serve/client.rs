@@ -35,7 +35,7 @@ impl Served {
         let first = served.ask("GET", &format!("/{}", served.token), &[]);
         assert_eq!(first.status, 303);
         let cookie = first.headers.iter().find(|(name, _)| name == "set-cookie").unwrap();
-        served.cookie = cookie.1.split(';').next().unwrap().to_owned();
+        cookie.1.split(';').next().unwrap().clone_into(&mut served.cookie);
         served
     }
 

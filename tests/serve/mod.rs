@@ -240,7 +240,7 @@ fn a_page_in_a_browser_changes_as_the_run_goes_on() {
     let url = format!("{}/runs/{}{}", served.base, only_run(&space), served.token);
     let page = std::thread::scope(|scope| {
         let page = scope.spawn(|| browser.visit(&url));
-        std::thread::sleep(std::time::Duration::from_millis(2_000));
+        std::thread::sleep(std::time::Duration::from_secs(2));
         space.write("gate", "");
         page.join().unwrap()
     });
