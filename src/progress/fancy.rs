@@ -404,7 +404,7 @@ fn cut(name: &str, room: usize) -> String {
 
 /// A stage that has not said how much there is to do.
 fn silent_style() -> ProgressStyle {
-    style("{prefix}  {elapsed:>4} {wide_msg}")
+    style("{prefix}  {elapsed:>4}  {wide_msg}")
 }
 
 /// A stage with a total; narrow terminals go without the bar itself.

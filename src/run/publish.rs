@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::plan::{StageIndex, Study};
 use crate::record::StageRecord;
 use crate::store::StoreError;
+use crate::wording;
 
 /// Folders of a stage's outputs relative to the project, and the trees that belong there.
 pub(super) fn places(
@@ -45,7 +46,8 @@ pub(super) fn publish(
     site: &Site<'_>,
 ) -> Result<(), StoreError> {
     for (place, tree) in places(study, stage, record) {
-        for edited in site.store.publish(&tree, &site.project.join(place))?.edited {
+        let edited = site.store.publish(&tree, &site.project.join(place))?.edited;
+        for edited in edited.iter().take(NAMED) {
             let text = format!(
                 "`{}` was edited; it is now `{}`",
                 edited.path.display(),
@@ -54,6 +56,15 @@ pub(super) fn publish(
             let stage = Some(study.get(stage).id.clone());
             site.events.emit(Event::Warning { stage, text });
         }
+        if let Some(more) = edited.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            let files = wording::count(more, "more file");
+            let text = format!("{files} had been edited, and are kept under such names");
+            let stage = Some(study.get(stage).id.clone());
+            site.events.emit(Event::Warning { stage, text });
+        }
     }
     Ok(())
 }
+
+/// Edited files that are named; of a folder that was copied all may seem to be.
+const NAMED: usize = 3;
