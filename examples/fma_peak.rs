@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "an example shows what it found")]
 
+use std::hint::black_box;
 use std::time::Instant;
 
 use pulp::{Simd, WithSimd};
@@ -20,10 +21,13 @@ struct Work;
 impl WithSimd for Work {
     type Output = (f64, f32);
 
+    #[expect(clippy::inline_always, reason = "it is compiled for each instruction set")]
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> (f64, f32) {
-        let (factor, term) = (simd.splat_f32s(0.999), simd.splat_f32s(0.001));
-        let mut sums = [simd.splat_f32s(1.0); SUMS];
+        // A compiler that knew the numbers would know the sum.
+        let [factor, term, first] = black_box([0.999, 0.001, 1.5]);
+        let (factor, term) = (simd.splat_f32s(factor), simd.splat_f32s(term));
+        let mut sums = [simd.splat_f32s(first); SUMS];
         for _ in 0..ROUNDS {
             for sum in &mut sums {
                 *sum = simd.mul_add_e_f32s(*sum, factor, term);

@@ -202,7 +202,7 @@ fn own_cost(started: Instant) -> Cost {
 
 /// Events of a worker: lines in the pipe of whoever listens, and in `events.jsonl` where nobody does.
 ///
-/// Lines are gathered for a moment, since a fast search ends thousands of trials a second.
+/// Lines on progress are gathered for a moment, since thousands of images are read in a second.
 #[derive(Debug)]
 struct Told(Mutex<Gathered>);
 
@@ -211,7 +211,9 @@ struct Gathered {
     file: Option<File>,
     pipe: Option<File>,
     lines: Vec<u8>,
-    flushed: Instant,
+    /// When progress was last told. What happens between is told at once and delays no progress: one that comes
+    /// right after the end of an epoch would wait for the next.
+    told: Option<Instant>,
 }
 
 /// What a pipe takes whole or not at all.
@@ -223,7 +225,7 @@ impl Told {
         let pipe = pipe();
         let open = || OpenOptions::new().append(true).create(true).open(path).ok();
         let file = if pipe.is_none() { open() } else { None };
-        Self(Mutex::new(Gathered { file, pipe, lines: Vec::new(), flushed: Instant::now() }))
+        Self(Mutex::new(Gathered { file, pipe, lines: Vec::new(), told: None }))
     }
 
     fn flush(&self) {
@@ -238,7 +240,6 @@ fn pipe() -> Option<File> {
 
 impl Gathered {
     fn flush(&mut self) {
-        self.flushed = Instant::now();
         let lines = std::mem::take(&mut self.lines);
         if let Some(file) = &mut self.file
             && file.write_all(&lines).is_err()
@@ -262,12 +263,46 @@ impl Emit for Told {
             gathered.flush();
         }
         gathered.lines.extend_from_slice(&line);
-        if !is_frequent(&event) || gathered.flushed.elapsed() >= PAUSE {
-            gathered.flush();
+        if let Event::Progress { .. } = event {
+            if gathered.told.is_some_and(|told| told.elapsed() < PAUSE) {
+                return;
+            }
+            gathered.told = Some(Instant::now());
         }
+        gathered.flush();
     }
 }
 
-fn is_frequent(event: &Event) -> bool {
-    matches!(event, Event::TrialEnded { .. } | Event::Progress { .. })
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::{Coordinates, StageId};
+
+    #[test]
+    fn progress_right_after_an_epoch_is_told_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = Told::new(folder.path());
+        let stage = StageId { name: "retrain".to_owned(), coordinates: Coordinates::default() };
+        let progress = |done| {
+            let (stage, unit, note) = (stage.clone(), "epoch".to_owned(), String::new());
+            told.emit(Event::Progress { stage, unit, done, total: 12, note });
+        };
+        let (child, loss) = ("network 1".to_owned(), 0.5);
+        let epoch = Event::EpochEnded {
+            stage: stage.clone(),
+            child,
+            epoch: 1,
+            epochs: 12,
+            loss,
+            accuracy: None,
+        };
+        let text = || std::fs::read_to_string(folder.path().join("events.jsonl")).unwrap();
+        told.emit(epoch.clone());
+        progress(1);
+        assert!(text().contains("\"done\":1"), "{}", text());
+        progress(2);
+        assert!(!text().contains("\"done\":2"), "what comes often is gathered");
+        told.emit(epoch);
+        assert!(text().contains("\"done\":2"), "{}", text());
+    }
 }
