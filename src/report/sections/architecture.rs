@@ -286,8 +286,8 @@ impl Sheet {
         }
         let companions = layer.companions.join(", ");
         if self.is_wide {
-            let joint = if companions.is_empty() { "" } else { ", " };
-            return vec![format!("{}{joint}{companions}", layer.words), size];
+            let joint = if companions.is_empty() { "" } else { "; " };
+            return vec![layer.words.clone(), format!("{size}{joint}{companions}")];
         }
         if layer.parameters > 0 {
             size = format!("{size}; {} parameters", words::large(layer.parameters));
@@ -381,9 +381,9 @@ mod tests {
             layers(&network).iter().map(|layer| sheet.lines(layer).join(" | ")).collect();
         let expected = [
             "image | 8 × 8 × 3",
-            "convolution 3 × 3, 4 filters, ReLU | 8 × 8 × 4",
+            "convolution 3 × 3, 4 filters | 8 × 8 × 4; ReLU",
             "convolution 3 × 3, 4 filters | 8 × 8 × 4",
-            "add, ReLU | 8 × 8 × 4; reads conv0.relu, conv1",
+            "add | 8 × 8 × 4; reads conv0.relu, conv1; ReLU",
         ];
         assert_eq!(shown, expected);
     }

@@ -16,7 +16,9 @@ addEventListener("load", () => {
     texts.forEach((text, i) => {
       const box = boxes[i];
       const out = Math.max(frame.left - box.left, box.right - frame.right, frame.top - box.top, box.bottom - frame.bottom);
-      if (out > 1.5) verdict.cut.push(`${title}: ${text.textContent}`);
+      // An ellipsis in a drawing of layers: words that had no room.
+      const isClipped = title.startsWith("Layers") && text.matches(".layer") && text.textContent.endsWith("…");
+      if (out > 1.5 || isClipped) verdict.cut.push(`${title}: ${text.textContent}`);
       if (text.hasAttribute("transform")) return;
       for (let j = 0; j < i; j++) {
         const other = boxes[j];
