@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use phytotron::event::Silent;
 use phytotron::plan::{self, Request, Selection};
-use phytotron::run::{self, Interrupt, LockUse, RunOptions, ending_word};
+use phytotron::run::{self, Interrupt, LockUse, RunOptions};
 use phytotron::spec::Project;
 use phytotron::stage::Registry;
 use phytotron::store::{Store, StoreOptions};
@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let report =
         run::pipeline(&request, &study, (&store).into(), &options, update, &interrupt, &Silent)?;
     for end in report.run.stages {
-        println!("{} {} {:?}", end.stage, ending_word(end.ending), end.metrics);
+        println!("{} {} {:?}", end.stage, end.ending.word(), end.metrics);
     }
     Ok(())
 }

@@ -31,6 +31,19 @@ impl Ending {
     pub fn is_well(self) -> bool {
         matches!(self, Self::Done | Self::Cached | Self::Restored)
     }
+
+    /// The word that people read.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Cached => "cached",
+            Self::Restored => "restored",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// Something a run announces. In the journal each stands on one line with a time.

@@ -22,6 +22,12 @@ pub fn thousands(n: u64) -> String {
     text
 }
 
+/// [`duration`] of any number of seconds that a clock can give: one that was set back gives 0.
+#[must_use]
+pub fn seconds(secs: f64) -> String {
+    duration(Duration::try_from_secs_f64(secs.max(0.0)).unwrap_or(Duration::MAX))
+}
+
 /// `4 ms`, `1.2 s`, `3 min 05 s`, `2 h 10 min`.
 #[must_use]
 pub fn duration(time: Duration) -> String {

@@ -359,7 +359,7 @@ impl Running {
         let speed = self.speed.per_second().zip(unit).map(|(speed, unit)| line::speed(speed, unit));
         let words = [
             Some(known.clone()).filter(|known| !known.is_empty()),
-            left.map(|left| format!("{} left", line::seconds(left))),
+            left.map(|left| format!("{} left", wording::seconds(left))),
             speed,
             self.memory_bytes.map(wording::bytes),
         ];

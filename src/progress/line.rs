@@ -1,7 +1,5 @@
 //! Events as lines of words, shared by all forms for people.
 
-use std::time::Duration;
-
 use crate::event::Ending;
 use crate::wording;
 
@@ -10,29 +8,12 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The word for an ending.
-pub(super) fn word(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Done => "done",
-        Ending::Cached => "cached",
-        Ending::Restored => "restored",
-        Ending::Failed => "failed",
-        Ending::Skipped => "skipped",
-        Ending::Interrupted => "interrupted",
-    }
-}
-
-/// `1.2 s`; for any number of seconds a clock can give.
-pub(super) fn seconds(secs: f64) -> String {
-    wording::duration(Duration::try_from_secs_f64(secs.max(0.0)).unwrap_or(Duration::MAX))
-}
-
 /// How a stage ended: `done in 6.2 s`, `failed after 1.0 s: out of memory`, `skipped: search failed`.
 pub(super) fn ended(ending: Ending, secs: f64, reason: Option<&str>) -> String {
-    let word = word(ending);
+    let word = ending.word();
     let time = match ending {
-        Ending::Done | Ending::Restored => format!(" in {}", seconds(secs)),
-        Ending::Failed | Ending::Interrupted => format!(" after {}", seconds(secs)),
+        Ending::Done | Ending::Restored => format!(" in {}", wording::seconds(secs)),
+        Ending::Failed | Ending::Interrupted => format!(" after {}", wording::seconds(secs)),
         Ending::Cached | Ending::Skipped => String::new(),
     };
     let reason = reason.map_or_else(String::new, |reason| format!(": {}", clean(reason)));
@@ -88,7 +69,7 @@ pub(super) fn run_ended(ok: bool, secs: f64, cached: usize) -> String {
         0 => String::new(),
         n => format!(", {} cached", wording::count(n, "stage")),
     };
-    format!("run {word} in {}{known}", seconds(secs))
+    format!("run {word} in {}{known}", wording::seconds(secs))
 }
 
 #[cfg(test)]

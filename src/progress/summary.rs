@@ -63,14 +63,8 @@ pub fn summary(rows: &[SummaryRow], terminal: &Terminal) -> String {
         let stages = wording::count(with(ending).count(), "stage");
         let secs: f64 = with(ending).map(|row| row.secs).sum();
         let saved: f64 = with(ending).filter_map(|row| row.saved_secs).sum();
-        let shown = |secs: f64| if secs > 0.0 { line::seconds(secs) } else { String::new() };
-        table.add_row([
-            stages,
-            line::word(ending).to_owned(),
-            shown(secs),
-            shown(saved),
-            String::new(),
-        ]);
+        let shown = |secs: f64| if secs > 0.0 { wording::seconds(secs) } else { String::new() };
+        table.add_row([stages, ending.word().to_owned(), shown(secs), shown(saved), String::new()]);
     }
     for column in [2, 3] {
         if let Some(column) = table.column_mut(column) {
@@ -115,16 +109,16 @@ fn cells(row: &SummaryRow) -> Vec<Cell> {
         Ending::Skipped | Ending::Interrupted => Color::Yellow,
     };
     let did_nothing = matches!(row.ending, Ending::Cached | Ending::Skipped);
-    let time = if did_nothing { String::new() } else { line::seconds(row.secs) };
+    let time = if did_nothing { String::new() } else { wording::seconds(row.secs) };
     let result = match row.reason.as_deref() {
         Some(reason) => line::clean(parted(reason).0),
         None => metrics(&row.metrics),
     };
     vec![
         Cell::new(row.stage.to_string()),
-        Cell::new(line::word(row.ending)).fg(colour),
+        Cell::new(row.ending.word()).fg(colour),
         Cell::new(time),
-        Cell::new(row.saved_secs.map_or_else(String::new, line::seconds)),
+        Cell::new(row.saved_secs.map_or_else(String::new, wording::seconds)),
         Cell::new(result),
     ]
 }

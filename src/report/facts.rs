@@ -3,7 +3,6 @@
 //! They change from run to run, so they are added to a copy of the page and never to the artifact.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::document::{Block, Prose, Section};
 use super::plot::{Anchor, Axis, Figure, Svg, Ticks, clipped, text_width};
@@ -67,18 +66,6 @@ pub struct StageFacts {
     pub manifest: Option<Manifest>,
 }
 
-/// The word for an ending.
-pub(super) fn word(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Done => "done",
-        Ending::Cached => "cached",
-        Ending::Restored => "restored",
-        Ending::Failed => "failed",
-        Ending::Skipped => "skipped",
-        Ending::Interrupted => "interrupted",
-    }
-}
-
 /// The section that a run adds.
 pub(super) fn section(facts: &RunFacts) -> Section {
     let mut blocks = vec![Block::Text(summary(facts))];
@@ -96,27 +83,23 @@ pub(super) fn section(facts: &RunFacts) -> Section {
     Section { id: "run", title: "This run", blocks }
 }
 
-fn seconds(secs: f64) -> String {
-    // Nothing takes longer than a million years, and a negative time is a clock set back.
-    wording::duration(Duration::try_from_secs_f64(secs.max(0.0)).unwrap_or(Duration::MAX))
-}
-
 fn summary(facts: &RunFacts) -> Prose {
     let known =
         facts.stages.iter().filter(|s| matches!(s.ending, Ending::Cached | Ending::Restored));
     let saved: f64 = known.clone().filter_map(|s| s.cost).map(|cost| cost.wall_secs).sum();
     let cpu: f64 = facts.stages.iter().filter_map(|s| s.cost).map(|cost| cost.cpu_secs).sum();
-    let mut text = format!(" began {} and took {}.", date(facts.started_at), seconds(facts.secs));
+    let mut text =
+        format!(" began {} and took {}.", date(facts.started_at), wording::seconds(facts.secs));
     if known.clone().next().is_some() {
         let stages = wording::count(facts.stages.len(), "stage");
         let note = format!(
             " Known already: {} of {stages}, which saved {}.",
             known.count(),
-            seconds(saved)
+            wording::seconds(saved)
         );
         text.push_str(&note);
     }
-    let total = format!(" All results here cost {} of processor time.", seconds(cpu));
+    let total = format!(" All results here cost {} of processor time.", wording::seconds(cpu));
     text.push_str(&total);
     Prose::new("Run ").code(&facts.run).plain(text).plain(
         " This section was added after the run; it is not part of the report's artifact and has no \
@@ -135,12 +118,12 @@ fn stages(facts: &RunFacts) -> Table {
         "fingerprint",
     ];
     let mut table = Table::new("Stages", &columns);
-    let time = |secs: f64| Cell::number(secs, seconds(secs));
+    let time = |secs: f64| Cell::number(secs, wording::seconds(secs));
     for stage in &facts.stages {
         let cost = |part: fn(&Cost) -> Cell| stage.cost.as_ref().map_or_else(Cell::none, part);
         table.row(vec![
             Cell::text(stage.stage.to_string()),
-            Cell::text(word(stage.ending)),
+            Cell::text(stage.ending.word()),
             time(stage.secs),
             stage.cost.map_or_else(Cell::none, |cost| time(cost.wall_secs)),
             stage.cost.map_or_else(Cell::none, |cost| time(cost.cpu_secs)),
@@ -216,7 +199,7 @@ fn costs(facts: &RunFacts) -> Option<Figure> {
         caption.push_str(&note);
     }
     let bar = |stage: &&StageFacts| {
-        let what = format!("{}: {}", stage.stage, seconds(cost(stage)));
+        let what = format!("{}: {}", stage.stage, wording::seconds(cost(stage)));
         Bar {
             name: stage.stage.to_string(),
             class: class(stage.ending),
@@ -271,7 +254,8 @@ fn timeline(facts: &RunFacts) -> Figure {
         caption.push_str(&note);
     }
     let bar = |(from, stage): &(f64, &StageFacts)| {
-        let what = format!("{}: {}, {}", stage.stage, word(stage.ending), seconds(stage.secs));
+        let what =
+            format!("{}: {}, {}", stage.stage, stage.ending.word(), wording::seconds(stage.secs));
         let (name, class) = (stage.stage.to_string(), class(stage.ending));
         Bar { name, class, from: *from, length: stage.secs, what }
     };

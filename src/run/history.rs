@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::RunError;
 use super::follow::Follower;
 use super::journal::{
-    EVENTS_FILE, INDEX_FILE, IndexLine, JournalLine, RUN_FILE, RunFile, StageEnd, ending_word,
+    EVENTS_FILE, INDEX_FILE, IndexLine, JournalLine, RUN_FILE, RunFile, StageEnd,
 };
 use crate::artifact::StageId;
 use crate::event::{Ending, Event};
@@ -199,7 +199,7 @@ impl History {
         let mut stages: BTreeMap<String, usize> = BTreeMap::new();
         for stage in stages_by_events(&folder).unwrap_or_default() {
             let is_at_work = status == RunStatus::Running && stage.ending == Ending::Interrupted;
-            let word = if is_at_work { "running" } else { ending_word(stage.ending) };
+            let word = if is_at_work { "running" } else { stage.ending.word() };
             *stages.entry(word.to_owned()).or_default() += 1;
         }
         Some(PastRun {
@@ -215,7 +215,7 @@ impl History {
 }
 
 fn past_run(line: IndexLine) -> PastRun {
-    let status = match (line.ok, line.stages.contains_key(ending_word(Ending::Interrupted))) {
+    let status = match (line.ok, line.stages.contains_key(Ending::Interrupted.word())) {
         (true, _) => RunStatus::Done,
         (false, true) => RunStatus::Interrupted,
         (false, false) => RunStatus::Failed,

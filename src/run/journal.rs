@@ -203,7 +203,7 @@ impl Journal {
     fn index_line(&self, end: &RunEnd) -> IndexLine {
         let mut stages: BTreeMap<String, usize> = BTreeMap::new();
         for stage in &end.stages {
-            *stages.entry(ending_word(stage.ending).to_owned()).or_default() += 1;
+            *stages.entry(stage.ending.word().to_owned()).or_default() += 1;
         }
         IndexLine {
             v: JOURNAL_FORMAT,
@@ -247,7 +247,7 @@ pub fn note_no_op(runs: &Path, no_op: &NoOp) -> io::Result<()> {
         started_at: now(),
         secs: 0.0,
         ok: true,
-        stages: BTreeMap::from([(ending_word(Ending::Cached).to_owned(), no_op.stages)]),
+        stages: BTreeMap::from([(Ending::Cached.word().to_owned(), no_op.stages)]),
         folder: false,
     };
     append_line(&runs.join(INDEX_FILE), &serde_json::to_string(&index)?)
@@ -297,19 +297,6 @@ fn opens_folder(event: &Event) -> bool {
     }
 }
 
-/// The word that people read for an ending.
-#[must_use]
-pub fn ending_word(ending: Ending) -> &'static str {
-    match ending {
-        Ending::Done => "done",
-        Ending::Cached => "cached",
-        Ending::Restored => "restored",
-        Ending::Failed => "failed",
-        Ending::Skipped => "skipped",
-        Ending::Interrupted => "interrupted",
-    }
-}
-
 /// A fresh run id that sorts by time: `20261124-041800-3fa9`.
 #[must_use]
 pub fn run_id() -> String {
@@ -320,7 +307,7 @@ pub fn run_id() -> String {
 
 /// Seconds since 1970.
 #[must_use]
-pub(super) fn now() -> f64 {
+pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 

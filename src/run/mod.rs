@@ -49,8 +49,8 @@ pub use hardware::hardware;
 pub use history::{History, PastRun, PastRunDetails, RunStatus};
 pub use interrupt::{Interrupt, Listening, Urgency};
 pub use journal::{
-    IndexLine, JOURNAL_FORMAT, JournalLine, RunEnd, RunFile, StageEnd, ending_word, note_no_op,
-    run_id, time_text,
+    IndexLine, JOURNAL_FORMAT, JournalLine, RunEnd, RunFile, StageEnd, note_no_op, now, run_id,
+    time_text,
 };
 pub use pipeline::{LockUse, PipelineReport, pipeline};
 pub use pools::{Pools, Shortage, Tokens, machine};

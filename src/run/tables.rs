@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::compare::{Changed, RepeatedDiff, RunDiff, StageDiff};
 use super::history::{PastRun, PastRunDetails};
-use super::journal::{StageEnd, ending_word, time_text};
+use super::journal::{StageEnd, time_text};
 use crate::event::Ending;
 use crate::record::Cost;
 use crate::statistics::{PAIRS_MIN, WILCOXON_MAX};
@@ -66,7 +66,7 @@ fn stage_table(stages: &[StageEnd]) -> String {
             stage.metrics.iter().map(|(name, value)| format!("{name} {}", number(*value)));
         table.add_row([
             stage.stage.to_string(),
-            ending_word(stage.ending).to_owned(),
+            stage.ending.word().to_owned(),
             cost(&|cost| seconds(cost.wall_secs)),
             cost(&|cost| seconds(cost.cpu_secs)),
             cost(&|cost| wording::bytes(cost.peak_memory_bytes)),

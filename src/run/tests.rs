@@ -182,7 +182,7 @@ impl Ran {
         let words: Vec<String> = report
             .stages
             .iter()
-            .map(|stage| format!("{} {}", stage.stage, ending_word(stage.ending)))
+            .map(|stage| format!("{} {}", stage.stage, stage.ending.word()))
             .collect();
         words.join(", ")
     }

@@ -26,11 +26,11 @@ const CURVES: usize = 6;
 pub(super) fn runs(options: &Options, runs: &[PastRun]) -> Vec<Part> {
     let rows = runs.iter().take(RUNS).map(|run| {
         let state = words::status(run.status);
-        let now = words::now();
+        let now = run::now();
         let secs = match (run.secs, run.status) {
-            (Some(secs), _) => words::seconds(secs),
+            (Some(secs), _) => wording::seconds(secs),
             // Tenths of a second would change with every look.
-            (None, RunStatus::Running) => words::seconds((now - run.started_at).floor()),
+            (None, RunStatus::Running) => wording::seconds((now - run.started_at).floor()),
             (None, _) => String::new(),
         };
         RunRow {
@@ -121,7 +121,7 @@ impl Shown<'_> {
             .sum();
         let secs = match board.ended {
             Some((_, secs)) => secs,
-            None if self.is_alive => (words::now() - self.run.started_at).floor(),
+            None if self.is_alive => (run::now() - self.run.started_at).floor(),
             None => board.seen_at - self.run.started_at,
         };
         let said = match status {
@@ -137,7 +137,7 @@ impl Shown<'_> {
             ended,
             total: board.total.max(board.stages.len()),
             counts: counts(&by_word),
-            took: words::seconds(secs),
+            took: wording::seconds(secs),
             began: run::time_text(self.run.started_at),
             memory: if memory > 0 { wording::bytes(memory) } else { "–".to_owned() },
             reports: words::reports(self.options, &self.run.pipeline),
@@ -228,12 +228,12 @@ impl Shown<'_> {
                 .filter(|_| runs)
                 .map(|speed| crate::progress::speed_words(speed, unit))
                 .unwrap_or_default(),
-            left: standing.secs_left().filter(|_| runs).map(words::seconds).unwrap_or_default(),
+            left: standing.secs_left().filter(|_| runs).map(wording::seconds).unwrap_or_default(),
             memory: standing.memory_bytes.filter(|_| runs).map(wording::bytes).unwrap_or_default(),
             time: match &standing.state {
                 Doing::Ended(Ending::Cached | Ending::Skipped) => String::new(),
-                Doing::Ended(_) => words::seconds(standing.secs),
-                _ if self.is_alive => words::seconds((words::now() - standing.since).floor()),
+                Doing::Ended(_) => wording::seconds(standing.secs),
+                _ if self.is_alive => wording::seconds((run::now() - standing.since).floor()),
                 _ => String::new(),
             },
             log: log.is_file().then(|| format!("/runs/{}/log/{name}", self.run.run)),

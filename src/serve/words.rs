@@ -1,13 +1,11 @@
 //! Words for states, times and places.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::Options;
 use crate::event::Ending;
 use crate::plan;
 use crate::run::{Doing, RunStatus};
-use crate::wording;
 
 /// A state as the style and people know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +24,7 @@ pub(super) fn doing(doing: &Doing, is_alive: bool) -> State {
         }
         Doing::Runs => State { class: "running", word: "running" },
         Doing::Waits { .. } => State { class: "waiting", word: "waiting" },
-        Doing::Ended(ending) => {
-            State { class: class(*ending), word: crate::run::ending_word(*ending) }
-        }
+        Doing::Ended(ending) => State { class: class(*ending), word: ending.word() },
     }
 }
 
@@ -50,17 +46,6 @@ pub(super) fn status(status: RunStatus) -> State {
         RunStatus::Running => "running",
     };
     State { class, word: status.word() }
-}
-
-/// `1 min 21 s`.
-pub(super) fn seconds(secs: f64) -> String {
-    wording::duration(Duration::try_from_secs_f64(secs.max(0.0)).unwrap_or(Duration::MAX))
-}
-
-/// Seconds since 1970.
-pub(super) fn now() -> f64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs_f64()
 }
 
 /// The pages in `out/` of a pipeline's reports: address and word.

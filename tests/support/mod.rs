@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use phytotron::run::{RunFile, ending_word};
+use phytotron::run::RunFile;
 
 /// The binary under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_phytotron");
@@ -240,7 +240,7 @@ impl Ran {
         let run: RunFile = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
         let stages = run.ended.unwrap().stages;
         let words: Vec<String> =
-            stages.iter().map(|end| format!("{} {}", end.stage, ending_word(end.ending))).collect();
+            stages.iter().map(|end| format!("{} {}", end.stage, end.ending.word())).collect();
         words.join(", ")
     }
 }
