@@ -260,9 +260,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("ms {ms:.2} for a step of {size} images");
         child.profile();
         pool.install(|| train(child.as_mut(), &batch, 5));
-        for Timing { phase, operation, path, secs } in child.profile() {
+        let profile = child.profile();
+        for Timing { phase, operation, path, secs, .. } in &profile {
             println!("{:9.3} ms, phase {phase}: {operation} {path}", secs / 5.0 * 1e3);
         }
+        let [direct, executed] = [
+            profile.iter().map(|timing| timing.direct_flops).sum::<u64>(),
+            profile.iter().map(|timing| timing.executed_flops).sum(),
+        ]
+        .map(|flops| flops as f64 / 5.0 / ms / 1e6);
+        println!(
+            "{direct:.0} GFLOP/s as direct convolutions count them, {executed:.0} carried out"
+        );
         return Ok(());
     }
     for line in std::io::stdin().lock().lines() {

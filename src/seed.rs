@@ -48,7 +48,6 @@ impl Seed {
     }
 
     /// The key of [`Seed::stream`], for who computes the stream elsewhere: eight little-endian words.
-    #[cfg(any(test, feature = "cuda"))]
     pub(crate) fn key(&self, purpose: &str, index: u64) -> [u32; 8] {
         let seed = self.child(purpose).nth(index);
         let words = seed.0.bytes().as_chunks().0;

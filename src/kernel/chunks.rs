@@ -8,6 +8,9 @@ use rayon::prelude::*;
 /// gradient's memory each.
 const PARTS_MAX: usize = 8;
 
+/// Numbers of a part of a pass over many, where parts know nothing of each other.
+pub(crate) const UNIT: usize = 1 << 14;
+
 /// Cuts `images` into at most [`PARTS_MAX`] runs of near equal length, with at least `least` images
 /// each where there are enough.
 pub(crate) fn parts(images: usize, least: usize) -> Vec<Range<usize>> {

@@ -18,10 +18,10 @@ use rayon::prelude::*;
 use super::access::{device_tensor, on_gpu, view};
 use super::access::{floats, input, tensor};
 use super::aligned::Memory;
-use super::chunks::{parts, reduce};
+use super::chunks::{UNIT, parts, reduce};
 #[cfg(feature = "cuda")]
 use super::gpu::{Convolution, Cuda};
-use super::product::{Left, Panels, Product, Right, Start};
+use super::product::{Left, Panels, Product, Right, Start, turn};
 use super::slide::Slide;
 use super::winograd::{self, Winograd};
 use crate::net::{Shape, Window};
@@ -60,6 +60,15 @@ pub(crate) enum Weights {
     Plain(Panels),
     /// By position of a tile.
     Winograd(Vec<Panels>),
+}
+
+/// Products of numbers that are added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct MultiplyAdds {
+    /// As direct convolutions have them: what implementations are compared by.
+    pub(crate) direct: usize,
+    /// Those that are carried out, fewer where a shorter way is taken.
+    pub(crate) executed: usize,
 }
 
 impl Default for Weights {
@@ -315,7 +324,7 @@ impl Conv {
             .into_iter()
             .unzip();
         let mut dw = vec![0.0; weight.len()];
-        self.add_gradient(&reduce(weights), &mut dw);
+        self.gradient_of_sums(&reduce(weights), &mut dw);
         Gradients { input: dx, weight: dw, bias: reduce(biases) }
     }
 
@@ -337,18 +346,20 @@ impl Conv {
         (sums, db)
     }
 
-    /// Numbers that the gradient of the weights is summed up in; [`Conv::add_gradient`] makes it of them.
+    /// Numbers that the gradient of the weights is summed up in; [`Conv::gradient_of_sums`] makes it of them.
     pub(crate) fn sums(&self) -> usize {
         let plain = self.slide.patch() * self.slide.output.channels;
         self.winograd_sums().map_or(plain, |winograd| winograd.sums())
     }
 
-    /// Adds to `dw` what the sums of all images say.
-    pub(crate) fn add_gradient(&self, sums: &[f32], dw: &mut [f32]) {
-        match self.winograd_sums() {
-            Some(winograd) => winograd.add_gradient(sums, dw),
-            None => super::pointwise::add(sums, dw),
+    /// Overwrites `dw` with what the sums of all images say.
+    pub(crate) fn gradient_of_sums(&self, sums: &[f32], dw: &mut [f32]) {
+        if let Some(winograd) = self.winograd_sums() {
+            dw.fill(0.0);
+            return winograd.add_gradient(sums, dw);
         }
+        let parts = dw.par_chunks_mut(UNIT).zip(sums.par_chunks(UNIT));
+        parts.for_each(|(dw, sums)| super::pointwise::add_zero(sums, dw));
     }
 
     /// Adds to the sums of weights and bias what `xs` and the gradient before the rectifier say, and overwrites
@@ -456,6 +467,24 @@ impl Conv {
         [of(self), if self.input_gradient { back } else { 0 }]
     }
 
+    /// What the way forward multiplies for an image.
+    pub(crate) fn multiply_adds(&self) -> MultiplyAdds {
+        let direct = self.slide.products();
+        let executed = self.winograd().map_or(direct, |winograd| winograd.products());
+        MultiplyAdds { direct, executed }
+    }
+
+    /// What the way back multiplies for an image, with the input's gradient when `input_gradient`.
+    pub(crate) fn multiply_adds_back(&self, input_gradient: bool) -> MultiplyAdds {
+        let direct = self.slide.products();
+        let executed = self.winograd_sums().map_or(direct, |winograd| winograd.products());
+        if !input_gradient {
+            return MultiplyAdds { direct, executed };
+        }
+        let turned = self.turned().map_or(direct, |turned| turned.multiply_adds().executed);
+        MultiplyAdds { direct: 2 * direct, executed: executed + turned }
+    }
+
     /// Numbers of scratch that the passes over groups of `images` use at most: of maps, of panels, and of
     /// the shorter way.
     pub(crate) fn scratch_lens(&self, images: usize) -> [usize; 3] {
@@ -503,12 +532,18 @@ impl Conv {
             return WayBack::None;
         }
         let Some(conv) = self.turned() else {
-            let turned = turned(weight, self.slide.patch(), output.channels);
-            return WayBack::Scattered(Panels::of(&turned, self.slide.patch()));
+            return WayBack::Scattered(Panels::of_turned(weight, output.channels));
         };
-        let taps = weight.chunks_exact(input.channels * output.channels).rev();
-        let turned: Vec<f32> =
-            taps.flat_map(|tap| turned(tap, input.channels, output.channels)).collect();
+        let tap = input.channels * output.channels;
+        if weight.len() == tap {
+            return WayBack::Turned(
+                conv,
+                Weights::Plain(Panels::of_turned(weight, output.channels)),
+            );
+        }
+        let mut turned = vec![0.0; weight.len()];
+        let taps = turned.par_chunks_exact_mut(tap).zip(weight.par_chunks_exact(tap).rev());
+        taps.for_each(|(turned, tap)| turn(tap, output.channels, turned));
         let weights = conv.weights(&turned);
         WayBack::Turned(conv, weights)
     }
@@ -613,11 +648,6 @@ impl Conv {
 /// Goes on with chains whose sums so far are in `out`.
 fn go_on(left: Left<'_>, right: Right<'_>, columns: usize, out: &mut [f32]) {
     Product { left, right, columns, start: Start::Output, relu: false }.write(out);
-}
-
-/// A matrix of `rows` times `columns` numbers with both exchanged.
-fn turned(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
 }
 
 impl CustomOp2 for Conv {
@@ -788,6 +818,21 @@ mod tests {
         let sums: Vec<f64> =
             one.weight.iter().zip(&others.weight).map(|(a, b)| f64::from(a + b)).collect();
         reference::close("weights", &whole.weight, &sums, 2e-4);
+    }
+
+    #[test]
+    fn a_shorter_way_is_counted_as_it_is_carried_out() {
+        let map = |channels| Shape { channels, height: 15, width: 15 };
+        let of = |inputs, outputs| Conv::new(map(inputs), map(outputs), Window::same(3, 1, 15), 1);
+        // 8x8 tiles of 16 products stand for 15x15 pixels of 9.
+        let (direct, executed) = (15 * 15 * 9 * 64 * 64, 8 * 8 * 16 * 64 * 64);
+        assert_eq!(of(64, 64).multiply_adds(), MultiplyAdds { direct, executed });
+        let back = MultiplyAdds { direct: 2 * direct, executed: 2 * executed };
+        assert_eq!(of(64, 64).multiply_adds_back(true), back);
+        let few = 15 * 15 * 9 * 3 * 64;
+        let plain = MultiplyAdds { direct: few, executed: few };
+        assert_eq!(of(3, 64).multiply_adds(), plain);
+        assert_eq!(of(3, 64).multiply_adds_back(false), plain);
     }
 
     #[test]

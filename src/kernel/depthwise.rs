@@ -93,6 +93,12 @@ impl Depthwise {
         }
     }
 
+    /// Multiply-adds for an image of each pass: forward, and of each gradient.
+    pub(crate) fn multiply_adds(&self) -> usize {
+        let Slide { output, window, .. } = self.slide;
+        output.len() * window.kernel.0 * window.kernel.1
+    }
+
     /// Numbers of scratch that the passes use at most.
     pub(crate) fn scratch_len(&self) -> usize {
         let Slide { input, output, window, .. } = self.slide;

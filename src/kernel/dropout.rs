@@ -10,10 +10,15 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape as Dims, Tensor};
 #[cfg(feature = "cuda")]
 use super::access::{device_tensor, on_gpu, view};
 use super::access::{floats, input, tensor};
+use super::chacha::{self, STEP};
 use super::chunks::changed_by_image;
 #[cfg(any(test, feature = "cuda"))]
 use super::gpu::{self, Machine, View};
-use crate::seed::{Seed, Stream};
+use super::pointwise::wide;
+use crate::seed::Seed;
+
+/// Numbers that are decided on at a time: their draws stay in the first-level cache.
+const RUN: usize = 8 * STEP;
 
 /// Drops numbers with probability `rate` and scales the others by `1 / (1 - rate)`.
 #[derive(Debug, Clone, Copy)]
@@ -45,26 +50,33 @@ impl Dropout {
 
     /// Drops and scales the map of the `image`-th image of the batch; a gradient all the same.
     pub(crate) fn change(&self, image: usize, map: &mut [f32]) {
-        self.mask(&mut self.seed.stream("dropout", image as u64), map);
+        let key = self.seed.key("dropout", image as u64);
+        let (dropped, scale) = self.rule();
+        let mut words = [0; RUN];
+        for (number, run) in map.chunks_mut(RUN).enumerate() {
+            let words = &mut words[..run.len().next_multiple_of(STEP)];
+            chacha::draw(&key, number * RUN, words);
+            drop(run, words, dropped, scale);
+        }
     }
 
-    /// What the 32 bits of a number are below when it is dropped, and the factor of the others.
+    /// What a number's word of the image's stream is below when it is dropped, and the factor of the others.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits")]
     fn rule(&self) -> (u32, f32) {
         ((self.rate * 4_294_967_296.0) as u32, (1.0 / (1.0 - self.rate)) as f32)
     }
+}
 
-    /// Two decisions from each draw, 32 bits each.
-    fn mask(&self, stream: &mut Stream, ys: &mut [f32]) {
-        let (dropped, scale) = self.rule();
-        let dropped = u64::from(dropped);
-        for pair in ys.chunks_mut(2) {
-            let bits = stream.bits();
-            for (y, draw) in pair.iter_mut().zip([bits & 0xFFFF_FFFF, bits >> 32]) {
-                *y = if draw < dropped { 0.0 } else { *y * scale };
+/// Drops those whose draw is below `dropped`, and scales the others.
+fn drop(ys: &mut [f32], draws: &[u32], dropped: u32, scale: f32) {
+    wide(
+        #[inline(always)]
+        || {
+            for (y, draw) in ys.iter_mut().zip(draws) {
+                *y = if *draw < dropped { 0.0 } else { *y * scale };
             }
-        }
-    }
+        },
+    );
 }
 
 #[cfg(any(test, feature = "cuda"))]
@@ -139,6 +151,24 @@ mod tests {
         // Four standard deviations of a binomial share are 350.
         assert!((29_650..30_350).contains(&kept), "{kept}");
         assert!(ys.iter().all(|&y| y == 0.0 || y == 1.0 / 0.75));
+    }
+
+    /// Word for word: two decisions from each draw of 64 bits, the low one first.
+    #[test]
+    fn decisions_are_those_of_the_draws_in_turn() {
+        let dropout = Dropout::new(Seed::root(4), 0.3);
+        let mut ys: Vec<f32> = (0..5001).map(|number| number as f32 - 2500.0).collect();
+        let mut expected = ys.clone();
+        dropout.change(6, &mut ys);
+        let mut stream = dropout.seed.stream("dropout", 6);
+        let (dropped, scale) = dropout.rule();
+        for pair in expected.chunks_mut(2) {
+            let bits = stream.bits();
+            for (y, draw) in pair.iter_mut().zip([bits & 0xFFFF_FFFF, bits >> 32]) {
+                *y = if draw < u64::from(dropped) { 0.0 } else { *y * scale };
+            }
+        }
+        assert_eq!(ys, expected);
     }
 
     #[test]

@@ -70,6 +70,18 @@ pub(crate) fn add(xs: &[f32], sums: &mut [f32]) {
     );
 }
 
+/// Overwrites `ys` with `xs`, but for -0, which becomes 0: what adding to zeros gives.
+pub(crate) fn add_zero(xs: &[f32], ys: &mut [f32]) {
+    wide(
+        #[inline(always)]
+        || {
+            for (y, x) in ys.iter_mut().zip(xs) {
+                *y = 0.0 + x;
+            }
+        },
+    );
+}
+
 /// Overwrites `ys` with the sums of `a` and `b`.
 pub(crate) fn add_pair(a: &[f32], b: &[f32], ys: &mut [f32]) {
     wide(

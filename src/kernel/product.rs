@@ -12,8 +12,10 @@
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::aligned::Memory;
+use super::chunks::UNIT;
 
 /// Numbers of the right side that are in use at a time: they stay in the first-level cache with room to spare.
 const PIECE: usize = 6144;
@@ -62,27 +64,29 @@ pub(crate) struct Panels(Memory);
 impl Panels {
     /// Of rows of `columns` numbers.
     pub(crate) fn of(values: &[f32], columns: usize) -> Self {
-        let mut panels = Self::default();
-        panels.fill(values, columns);
-        panels
+        let mut panels = Memory::new(values.len());
+        if Self::are_needed(columns) {
+            fill(values, columns, &mut panels);
+        } else {
+            let parts = panels.par_chunks_mut(UNIT).zip(values.par_chunks(UNIT));
+            parts.for_each(|(panel, values)| panel.copy_from_slice(values));
+        }
+        Self(panels)
+    }
+
+    /// Of the columns of rows of `columns` numbers: each panel holds its part of these rows with both exchanged.
+    pub(crate) fn of_turned(values: &[f32], columns: usize) -> Self {
+        let mut panels = Memory::new(values.len());
+        let size = PANEL * columns;
+        let parts = panels.par_chunks_mut(size).zip(values.par_chunks(size));
+        let parts = parts.with_min_len(UNIT.div_ceil(size));
+        parts.for_each(|(panel, rows)| turn(rows, columns, panel));
+        Self(panels)
     }
 
     /// Whether so many columns are more than a panel has.
     pub(super) fn are_needed(columns: usize) -> bool {
         columns > PANEL
-    }
-
-    /// Takes in others.
-    fn fill(&mut self, values: &[f32], columns: usize) {
-        let panels = self.0.of_len(values.len());
-        let mut place = 0;
-        for first in (0..columns).step_by(PANEL) {
-            let width = PANEL.min(columns - first);
-            for row in values.chunks_exact(columns) {
-                panels[place..place + width].copy_from_slice(&row[first..first + width]);
-                place += width;
-            }
-        }
     }
 
     /// As the right side of a product.
@@ -95,8 +99,30 @@ impl Panels {
         if !Self::are_needed(columns) {
             return Right { values, panel: PANEL };
         }
-        self.fill(values, columns);
+        fill(values, columns, self.0.of_len(values.len()));
         self.right()
+    }
+}
+
+/// Puts rows of `columns` numbers into panels.
+fn fill(values: &[f32], columns: usize, panels: &mut [f32]) {
+    let mut place = 0;
+    for first in (0..columns).step_by(PANEL) {
+        let width = PANEL.min(columns - first);
+        for row in values.chunks_exact(columns) {
+            panels[place..place + width].copy_from_slice(&row[first..first + width]);
+            place += width;
+        }
+    }
+}
+
+/// Overwrites `turned` with the columns of rows of `columns` numbers, one after another.
+pub(super) fn turn(values: &[f32], columns: usize, turned: &mut [f32]) {
+    let rows = values.len() / columns;
+    for (column, turned) in turned.chunks_exact_mut(rows).enumerate() {
+        for (number, row) in turned.iter_mut().zip(values.chunks_exact(columns)) {
+            *number = row[column];
+        }
     }
 }
 

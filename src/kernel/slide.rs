@@ -26,6 +26,11 @@ impl Slide {
         self.window.kernel.0 * self.window.kernel.1 * self.input.channels
     }
 
+    /// Products of numbers that a direct convolution adds up for an image.
+    pub(super) fn products(&self) -> usize {
+        self.output.height * self.output.width * self.patch() * self.output.channels
+    }
+
     /// Whether a patch is simply a pixel, so that the map already is the matrix of its patches.
     pub(super) fn is_pixelwise(&self) -> bool {
         self.window == Window::valid(1, 1)

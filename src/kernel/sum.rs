@@ -7,14 +7,12 @@ use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::access::{floats, tensor};
+use super::chunks::UNIT;
 #[cfg(feature = "cuda")]
 use super::{
     access::{device_tensor, on_gpu},
     gpu,
 };
-
-/// Numbers in a unit of parallel work.
-const UNIT: usize = 1 << 14;
 
 /// The sum of two tensors of one shape.
 ///

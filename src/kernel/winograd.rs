@@ -94,6 +94,12 @@ impl Winograd {
         (self.output.height.div_ceil(2), self.output.width.div_ceil(2))
     }
 
+    /// Products of numbers that are added up for an image.
+    pub(super) fn products(&self) -> usize {
+        let (rows, columns) = self.tiles();
+        rows * columns * self.sums()
+    }
+
     /// The transforms of the kernel, by position.
     pub(super) fn kernels(&self, weight: &[f32]) -> Vec<Panels> {
         let taps: Vec<&[f32]> = weight.chunks_exact(self.pair()).collect();

@@ -149,12 +149,10 @@ impl Cell {
 /// `text` for Markdown: markup, HTML included, stays text.
 pub(super) fn markdown(text: &str) -> String {
     let mut escaped = String::new();
-    for character in escape(text).chars() {
+    // Quotation marks, which attributes of HTML need escaped, are none of Markdown's marks.
+    for character in escape(text).replace("&#39;", "'").replace("&quot;", "\"").chars() {
         if matches!(character, '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#') {
-            // A reference such as `&#39;` keeps its number sign.
-            if !(character == '#' && escaped.ends_with('&')) {
-                escaped.push('\\');
-            }
+            escaped.push('\\');
         }
         escaped.push(character);
     }
@@ -248,7 +246,8 @@ mod tests {
 
     #[test]
     fn markdown_keeps_markup_as_text() {
-        assert_eq!(markdown("a|b <i> *c* 'd'"), "a\\|b &lt;i&gt; \\*c\\* &#39;d&#39;");
+        assert_eq!(markdown("a|b <i> *c* 'd'"), "a\\|b &lt;i&gt; \\*c\\* 'd'");
+        assert_eq!(markdown("&#39; \"e\""), "&amp;\\#39; \"e\"");
         assert_eq!(markdown_code("a`b|"), "`` a`b\\| ``");
     }
 

@@ -164,6 +164,12 @@ pub struct Timing {
     pub path: String,
     /// Seconds of all threads together.
     pub secs: f64,
+    /// Additions and multiplications of products with weights, as direct convolutions have them: what implementations
+    /// are compared by; 0 where there are none.
+    pub direct_flops: u64,
+    /// Those that were carried out: fewer, where a convolution takes a shorter way, whose sums before and after the
+    /// products do not count.
+    pub executed_flops: u64,
 }
 
 /// Which rectifiers let an image through, one bit each.

@@ -10,10 +10,8 @@ use super::engine::{Moment, Outline, State, Values};
 use super::init;
 use super::optimizer::{Optimizer, Weights, clip};
 use super::plan::{Layers, Norm, Start, Weight};
-use crate::kernel::{Memory, Moments};
+use crate::kernel::{Memory, Moments, UNIT};
 
-/// Numbers of a weight tensor that are updated as one unit of work.
-const UNIT: usize = 1 << 14;
 /// Share of the running statistics that a batch leaves in place.
 const MOMENTUM: f32 = 0.9;
 

@@ -50,6 +50,8 @@ pub(super) struct Chunk {
     scratch: Scratch,
     /// Nanoseconds of each instruction, by phase, when a profile is wanted.
     pub(super) times: Vec<Vec<u64>>,
+    /// Images that were run in these times.
+    pub(super) timed: usize,
 }
 
 impl Chunk {
@@ -69,6 +71,7 @@ impl Chunk {
             sums: norms.map(|norm| vec![0.0; 2 * norm.channels]).collect(),
             scratch: Scratch::default(),
             times: Vec::new(),
+            timed: 0,
             images,
         }
     }
@@ -87,6 +90,7 @@ impl Chunk {
     pub(super) fn profile(&mut self, program: &Program) {
         let phases = program.phases.iter();
         self.times = phases.map(|phase| vec![0; phase.instructions.len()]).collect();
+        self.timed = 0;
     }
 
     /// The numbers of a kept map, image by image.
@@ -104,6 +108,7 @@ impl Chunk {
     pub(super) fn run(&mut self, phase: usize, context: &Context<'_>) {
         let images = self.images.len();
         let size = context.program.maps.group(phase, images);
+        self.timed += if phase == 0 { images } else { 0 };
         for start in (0..images).step_by(size) {
             let group = start..(start + size).min(images);
             for (place, instruction) in

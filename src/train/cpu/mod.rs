@@ -28,7 +28,9 @@ use super::parameters::Parameters;
 use super::plan::{Layers, Work};
 use super::recipe::Recipe;
 use super::tape::Chance;
-use crate::kernel::{CrossEntropy, Memory, Moments, Normaliser, Spread, WayBack, Weights, parts};
+use crate::kernel::{
+    CrossEntropy, Memory, Moments, Normaliser, Spread, UNIT, WayBack, Weights, parts,
+};
 use crate::net::Network;
 use crate::seed::Seed;
 
@@ -326,7 +328,6 @@ impl Bench {
     /// Ends a step: adds the sums of all chunks to those of the first, in their order, and makes gradients of them and
     /// of those of the batch norms.
     fn reduce(&mut self, layers: &Layers, parameters: &Parameters) {
-        const UNIT: usize = 1 << 14;
         let Some((first, others)) = self.chunks.split_first_mut() else { return };
         first.weight_sums.par_chunks_mut(UNIT).enumerate().for_each(|(unit, sums)| {
             for other in others.iter() {
@@ -461,7 +462,8 @@ impl Child for CpuChild {
 
     fn profile(&mut self) -> Vec<Timing> {
         let Bench { program, chunks, .. } = &mut self.training;
-        let timings = program.timings(&self.layers, |phase, place| {
+        let images = chunks.iter().map(|chunk| chunk.timed).sum();
+        let timings = program.timings(&self.layers, images, |phase, place| {
             let own = |chunk: &Chunk| chunk.times.get(phase).map_or(0, |times| times[place]);
             chunks.iter().map(own).sum()
         });

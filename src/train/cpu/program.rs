@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use super::place::{Draft, Maps};
-use crate::kernel::{AvgPool, MaxPool, Pad};
+use crate::kernel::{AvgPool, MaxPool, MultiplyAdds, Pad};
 use crate::net::Network;
 use crate::train::engine::Timing;
 use crate::train::plan::{Layers, Work};
@@ -134,6 +134,28 @@ pub(super) struct Instruction {
     pub(super) task: Task,
     pub(super) reads: Vec<MapId>,
     pub(super) write: Option<MapId>,
+}
+
+impl Instruction {
+    /// What it multiplies with weights for an image.
+    fn multiply_adds(&self, layers: &Layers) -> MultiplyAdds {
+        let (layer, is_back) = match self.task {
+            Task::Conv { layer } | Task::Depthwise { layer } => (layer, false),
+            Task::ConvBack { layer } | Task::DepthwiseBack { layer } => (layer, true),
+            _ => return MultiplyAdds::default(),
+        };
+        let writes = self.write.is_some();
+        match &layers.list[layer].work {
+            Work::Conv { conv, .. } if is_back => conv.multiply_adds_back(writes),
+            Work::Conv { conv, .. } => conv.multiply_adds(),
+            Work::Depthwise { conv, .. } => {
+                let passes = 1 + usize::from(is_back && writes);
+                let direct = passes * conv.multiply_adds();
+                MultiplyAdds { direct, executed: direct }
+            }
+            _ => unreachable!("BUG: another kind of layer"),
+        }
+    }
 }
 
 /// Instructions between two points at which all images wait for each other.
@@ -270,21 +292,25 @@ impl Program {
         !self.seeds.is_empty()
     }
 
-    /// Rows of a profile, from nanoseconds by phase and place.
+    /// Rows of a profile, from nanoseconds by phase and place that `images` took.
     #[expect(clippy::cast_precision_loss, reason = "times")]
     pub(super) fn timings(
         &self,
         layers: &Layers,
+        images: usize,
         times: impl Fn(usize, usize) -> u64,
     ) -> Vec<Timing> {
         let mut timings = Vec::new();
         for (number, phase) in self.phases.iter().enumerate() {
             for (place, instruction) in phase.instructions.iter().enumerate() {
+                let MultiplyAdds { direct, executed } = instruction.multiply_adds(layers);
                 timings.push(Timing {
                     phase: number,
                     operation: instruction.task.name(),
                     path: instruction.task.path(layers).to_owned(),
                     secs: times(number, place) as f64 / 1e9,
+                    direct_flops: 2 * (images * direct) as u64,
+                    executed_flops: 2 * (images * executed) as u64,
                 });
             }
         }

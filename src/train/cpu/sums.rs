@@ -66,10 +66,7 @@ impl WeightSums {
         own.collect::<Vec<_>>().into_par_iter().for_each(|(tensor, gradient)| {
             let sums = &sums[tensor.span.clone()];
             match tensor.conv {
-                Some(conv) => {
-                    gradient.fill(0.0);
-                    conv.add_gradient(sums, gradient);
-                }
+                Some(conv) => conv.gradient_of_sums(sums, gradient),
                 None => gradient.copy_from_slice(sums),
             }
         });

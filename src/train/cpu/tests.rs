@@ -114,6 +114,27 @@ fn plain() -> Network {
     net.finish()
 }
 
+#[test]
+fn a_profile_counts_what_is_multiplied_in_its_steps() {
+    let network = plain();
+    let mut child = child(&network, &still());
+    let step = |child: &mut CpuChild, step| {
+        child.step(&batch(), Moment { step, lr: 0.01 }).unwrap();
+    };
+    step(&mut child, 0);
+    child.profile();
+    step(&mut child, 1);
+    step(&mut child, 2);
+    let profile = child.profile();
+    // Forward and two gradients, but for that of the images.
+    let first = network.node_multiply_adds(&network.nodes()[1]);
+    let expected = 2 * 2 * LABELS.len() as u64 * (3 * network.multiply_adds() - first);
+    assert_eq!(profile.iter().map(|timing| timing.direct_flops).sum::<u64>(), expected);
+    // Too few channels for a shorter way.
+    assert!(profile.iter().all(|timing| timing.executed_flops == timing.direct_flops));
+    assert!(child.profile().iter().all(|timing| timing.direct_flops == 0), "counted twice");
+}
+
 /// Smoothed, weighted losses and dropout, of the whole batch and of parts of it, in both engines.
 #[test]
 fn without_batch_norm_parts_of_a_batch_make_the_step_of_the_whole() {
