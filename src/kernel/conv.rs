@@ -62,6 +62,49 @@ pub(crate) enum Weights {
     Winograd(Vec<Panels>),
 }
 
+/// The gradient of a dense layer's weights from all vectors of a batch at once, with the bits of sums that the parts of
+/// the batch have made each for itself: of many weights these are larger than all maps.
+#[derive(Debug)]
+pub(crate) struct DenseGradient<'a> {
+    /// Vectors that went into the layer, and gradients of those that came out.
+    parts: Vec<(&'a [f32], Panels)>,
+    inputs: usize,
+    units: usize,
+}
+
+impl<'a> DenseGradient<'a> {
+    /// Of the layer `dense`, from what went in and the gradient of what came out, by part of the batch.
+    pub(crate) fn new(dense: &Conv, parts: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> Self {
+        let (inputs, units) = (dense.slide.input.channels, dense.slide.output.channels);
+        let parts = parts.filter(|(xs, _)| !xs.is_empty());
+        let parts = parts.map(|(xs, gradient)| (xs, Panels::of(gradient, units))).collect();
+        Self { parts, inputs, units }
+    }
+
+    /// Numbers of the gradient that are found together.
+    pub(crate) fn block(&self) -> usize {
+        self.units * (UNIT / self.units).max(1)
+    }
+
+    /// Overwrites the `number`-th block; `buffer` is whatever it is.
+    pub(crate) fn write(&self, number: usize, dw: &mut [f32], buffer: &mut Vec<f32>) {
+        let (first, rows) = (number * self.block() / self.units, dw.len() / self.units);
+        buffer.resize(dw.len(), 0.0);
+        dw.fill(0.0);
+        for (xs, gradient) in &self.parts {
+            let left = Left {
+                values: &xs[first..],
+                rows,
+                run: xs.len() / self.inputs,
+                ..Left::transposed(xs, self.inputs)
+            };
+            let (right, start) = (gradient.right(), Start::Zero);
+            Product { left, right, columns: self.units, start, relu: false }.write(buffer);
+            super::pointwise::add(buffer, dw);
+        }
+    }
+}
+
 /// Products of numbers that are added up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct MultiplyAdds {
@@ -375,14 +418,7 @@ impl Conv {
         dx: &mut [f32],
         scratch: &mut Scratch,
     ) {
-        let (slide, filters) = (&self.slide, self.slide.output.channels);
-        if let Some(db) = db {
-            for pixel in gradient.chunks_exact(filters) {
-                for (sum, g) in db.iter_mut().zip(pixel) {
-                    *sum += g;
-                }
-            }
-        }
+        let slide = &self.slide;
         if let Some(winograd) = self.winograd_sums() {
             winograd.add_sums(xs, gradient, sums, &mut scratch.winograd);
         } else {
@@ -390,6 +426,25 @@ impl Conv {
             let (inside, outside) = (together * slide.input.len(), together * slide.output.len());
             for (images, gradient) in xs.chunks(inside).zip(gradient.chunks(outside)) {
                 self.backward_weight(images, gradient, scratch, sums);
+            }
+        }
+        self.rest_of_backward_to(gradient, back, db, dx, scratch);
+    }
+
+    /// [`Conv::backward_to`] without the weights, whose gradient a [`DenseGradient`] finds.
+    pub(crate) fn rest_of_backward_to(
+        &self,
+        gradient: &[f32],
+        back: &WayBack,
+        db: Option<&mut [f32]>,
+        dx: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        if let Some(db) = db {
+            for pixel in gradient.chunks_exact(self.slide.output.channels) {
+                for (sum, g) in db.iter_mut().zip(pixel) {
+                    *sum += g;
+                }
             }
         }
         if !dx.is_empty() {

@@ -50,7 +50,7 @@ pub use concat::{concat, split};
 pub use conv::Conv;
 #[cfg(test)]
 pub(crate) use conv::rounded_to_bf16;
-pub(crate) use conv::{MultiplyAdds, Scratch, WayBack, Weights};
+pub(crate) use conv::{DenseGradient, MultiplyAdds, Scratch, WayBack, Weights};
 pub use cross_entropy::CrossEntropy;
 pub use depthwise::Depthwise;
 pub use drop_path::DropPath;

@@ -267,6 +267,16 @@ impl Step<'_, '_> {
                 let back = &context.backs[layer];
                 conv.backward_to(xs, gradient, back, dw, db, write, scratch);
             }
+            Task::DenseBack { layer } => {
+                let Work::Conv { conv, bias, .. } = &layers.list[layer].work else {
+                    unreachable!("BUG: another kind of layer")
+                };
+                let bias = bias.map(|bias| context.sums.span(bias));
+                let View { reads: [gradient], write, scratch, sums, .. } = self.view(instruction);
+                let db = bias.map(|bias| &mut sums[bias]);
+                let back = &context.backs[layer];
+                conv.rest_of_backward_to(gradient, back, db, write, scratch);
+            }
             Task::DepthwiseBack { layer } => {
                 let Work::Depthwise { conv, weight: w } = &layers.list[layer].work else {
                     unreachable!("BUG: another kind of layer")

@@ -12,9 +12,10 @@ use crate::train::plan::{Layers, Work};
 pub(super) fn footprint(outline: &Outline<'_>, stepped: usize, evaluated: usize) -> Footprint {
     let layers = Layers::of(outline.network, false);
     let (weights, parameters) = Parameters::size(&layers, outline.recipe.optimizer);
-    let sums = WeightSums::of(&layers).len();
-    let training = Program::of(outline.network, &layers, Cpu::training(outline.recipe));
-    let evaluation = Program::of(outline.network, &layers, Purpose::Evaluation);
+    let (purpose, whole) = Cpu::training(outline.recipe);
+    let training = Program::of(outline.network, &layers, purpose, whole);
+    let sums = WeightSums::of(&layers, &training.late).len();
+    let evaluation = Program::of(outline.network, &layers, Purpose::Evaluation, None);
     let chunks = |program: &Program, images: usize, sums: usize| -> usize {
         let parts = parts(images, 1).into_iter();
         parts.map(|part| chunk(program, &layers, part.len(), sums)).sum()

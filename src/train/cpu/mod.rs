@@ -14,6 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
@@ -29,7 +30,7 @@ use super::plan::{Layers, Work};
 use super::recipe::Recipe;
 use super::tape::Chance;
 use crate::kernel::{
-    CrossEntropy, Memory, Moments, Normaliser, Spread, UNIT, WayBack, Weights, parts,
+    CrossEntropy, DenseGradient, Memory, Moments, Normaliser, Spread, UNIT, WayBack, Weights, parts,
 };
 use crate::net::Network;
 use crate::seed::Seed;
@@ -66,13 +67,14 @@ impl Engine for Cpu {
 }
 
 impl Cpu {
-    /// The purpose of steps of a recipe.
-    fn training(recipe: &Recipe) -> Purpose {
-        Purpose::Training {
+    /// The purpose of steps of a recipe, and their images when all go through as one part.
+    fn training(recipe: &Recipe) -> (Purpose, Option<usize>) {
+        let purpose = Purpose::Training {
             auxiliary: recipe.auxiliary_weight > 0.0,
             dropout: recipe.dropout,
             drop_path: recipe.drop_path.is_some_and(|kept| kept < 1.0),
-        }
+        };
+        (purpose, recipe.micro_batch.is_none().then_some(recipe.batch))
     }
 }
 
@@ -106,6 +108,8 @@ struct Bench {
     backs: Vec<WayBack>,
     /// Gradients of scale and shift by batch norm, over all parts of the batch so far.
     affine: Vec<Option<[Vec<f32>; 2]>>,
+    /// What late gradients took, all threads together.
+    late_times: Vec<Duration>,
 }
 
 /// What a forward pass needs to know beside the images.
@@ -120,11 +124,11 @@ impl CpuChild {
     fn new(outline: &Outline<'_>) -> Self {
         let (network, recipe) = (outline.network, outline.recipe);
         let layers = Layers::of(network, false);
-        let training = Cpu::training(recipe);
+        let (training, whole) = Cpu::training(recipe);
         Self {
             parameters: Parameters::new(outline, &layers),
-            training: Bench::new(Program::of(network, &layers, training), &layers),
-            evaluation: Program::of(network, &layers, Purpose::Evaluation),
+            training: Bench::new(Program::of(network, &layers, training, whole), &layers),
+            evaluation: Program::of(network, &layers, Purpose::Evaluation, None),
             spare: Mutex::default(),
             layers,
             network: network.clone(),
@@ -206,7 +210,7 @@ impl CpuChild {
         images: &[f32],
         start: impl FnOnce(&[f32]) -> Vec<f32>,
     ) -> Bench {
-        let mut bench = Bench::new(Program::of(&self.network, layers, purpose), layers);
+        let mut bench = Bench::new(Program::of(&self.network, layers, purpose, None), layers);
         let run = Run { layers, parameters: &self.parameters, images, chance: None };
         bench.begin(layers, &self.parameters);
         bench.forward(&run, images.len() / self.network.image().len());
@@ -222,8 +226,9 @@ impl CpuChild {
 impl Bench {
     fn new(program: Program, layers: &Layers) -> Self {
         Self {
+            sums: WeightSums::of(layers, &program.late),
+            late_times: vec![Duration::ZERO; program.late.len()],
             program,
-            sums: WeightSums::of(layers),
             gradients: Memory::default(),
             chunks: Vec::new(),
             normalisers: Vec::new(),
@@ -343,6 +348,28 @@ impl Bench {
                 gradients[span].copy_from_slice(&gradient);
             }
         }
+        self.find_late(layers, parameters);
+    }
+
+    /// The gradients that no chunk has summed up.
+    fn find_late(&mut self, layers: &Layers, parameters: &Parameters) {
+        let Self { program, chunks, gradients, late_times, .. } = self;
+        for (late, time) in program.late.iter().zip(late_times) {
+            let Work::Conv { conv, weight, .. } = &layers.list[late.layer].work else {
+                unreachable!("BUG: another kind of layer")
+            };
+            let parts = chunks
+                .iter()
+                .map(|chunk| (chunk.kept(program, late.input), chunk.kept(program, late.gradient)));
+            let dense = DenseGradient::new(conv, parts);
+            let blocks = gradients[parameters.span(*weight)].par_chunks_mut(dense.block());
+            let times = blocks.enumerate().map_init(Vec::new, |buffer, (number, dw)| {
+                let began = Instant::now();
+                dense.write(number, dw, buffer);
+                began.elapsed()
+            });
+            *time += times.sum::<Duration>();
+        }
     }
 
     /// A kept map of all images.
@@ -461,12 +488,15 @@ impl Child for CpuChild {
     }
 
     fn profile(&mut self) -> Vec<Timing> {
-        let Bench { program, chunks, .. } = &mut self.training;
+        let Bench { program, chunks, late_times, .. } = &mut self.training;
         let images = chunks.iter().map(|chunk| chunk.timed).sum();
-        let timings = program.timings(&self.layers, images, |phase, place| {
+        let mut timings = program.timings(&self.layers, images, |phase, place| {
             let own = |chunk: &Chunk| chunk.times.get(phase).map_or(0, |times| times[place]);
             chunks.iter().map(own).sum()
         });
+        for (late, time) in program.late.iter().zip(late_times) {
+            timings.push(program.late_timing(&self.layers, images, late, std::mem::take(time)));
+        }
         for chunk in chunks {
             chunk.profile(program);
         }

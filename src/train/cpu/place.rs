@@ -38,6 +38,8 @@ struct Scratch {
     len: usize,
     /// Numbers of all maps that an image uses.
     touched: usize,
+    /// Numbers of a group's maps: what stays in a cache, or as many as the weights that all images walk through.
+    group: usize,
 }
 
 /// Something that needs `len` numbers from one time to another.
@@ -84,7 +86,8 @@ impl Maps {
             let used = (0..drafts.len()).filter(here);
             let own = used.clone().filter(|&map| !is_kept[map]);
             let len = fit(own.filter_map(|map| need(map, |(_, place)| *place)), &mut places);
-            Scratch { len, touched: used.map(|map| drafts[map].len).sum() }
+            let touched = used.map(|map| drafts[map].len).sum();
+            Scratch { len, touched, group: GROUP.max(phases[phase].dense) }
         });
         let scratches = scratches.collect();
         Self { places, kept, scratches }
@@ -92,7 +95,8 @@ impl Maps {
 
     /// Images that go through a phase together, of a chunk of `images`.
     pub(super) fn group(&self, phase: usize, images: usize) -> usize {
-        (GROUP / self.scratches[phase].touched.max(1)).clamp(1, images.max(1))
+        let Scratch { touched, group, .. } = self.scratches[phase];
+        (group / touched.max(1)).clamp(1, images.max(1))
     }
 
     /// Numbers that a chunk of `images` needs.

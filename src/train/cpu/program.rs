@@ -8,12 +8,16 @@
 //! each phase that reads it: reading one map and writing none costs less than writing and reading another.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::place::{Draft, Maps};
-use crate::kernel::{AvgPool, MaxPool, MultiplyAdds, Pad};
+use crate::kernel::{AvgPool, MaxPool, MultiplyAdds, Pad, parts};
 use crate::net::Network;
 use crate::train::engine::Timing;
 use crate::train::plan::{Layers, Work};
+
+/// Weights from which on a dense layer's gradient may be found late.
+const LATE: usize = 1 << 16;
 
 /// What a program is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +89,10 @@ pub(super) enum Task {
     ConvBack {
         layer: usize,
     },
+    /// Of the gradient before the rectifier: as `ConvBack`, but for the weights.
+    DenseBack {
+        layer: usize,
+    },
     DepthwiseBack {
         layer: usize,
     },
@@ -118,6 +126,7 @@ impl Task {
             | Self::Depthwise { layer }
             | Self::Drop { layer }
             | Self::ConvBack { layer }
+            | Self::DenseBack { layer }
             | Self::DepthwiseBack { layer } => &layers.list[layer].path,
             Self::Spread { norm }
             | Self::Normalise { norm, .. }
@@ -139,12 +148,15 @@ pub(super) struct Instruction {
 impl Instruction {
     /// What it multiplies with weights for an image.
     fn multiply_adds(&self, layers: &Layers) -> MultiplyAdds {
+        let writes = self.write.is_some();
         let (layer, is_back) = match self.task {
+            Task::DenseBack { .. } if !writes => return MultiplyAdds::default(),
+            // The input's gradient alone, as many as on the way forward.
+            Task::DenseBack { layer } => (layer, false),
             Task::Conv { layer } | Task::Depthwise { layer } => (layer, false),
             Task::ConvBack { layer } | Task::DepthwiseBack { layer } => (layer, true),
             _ => return MultiplyAdds::default(),
         };
-        let writes = self.write.is_some();
         match &layers.list[layer].work {
             Work::Conv { conv, .. } if is_back => conv.multiply_adds_back(writes),
             Work::Conv { conv, .. } => conv.multiply_adds(),
@@ -166,6 +178,19 @@ pub(super) struct Phase {
     pub(super) spreads: Vec<usize>,
     /// Norms whose gradient has its sums behind this phase.
     pub(super) sums: Vec<usize>,
+    /// Weights of its largest dense layer.
+    pub(super) dense: usize,
+}
+
+/// A dense layer of many weights, whose gradient is found once all phases are over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Late {
+    /// Its place in [`Layers`].
+    pub(super) layer: usize,
+    /// What goes in.
+    pub(super) input: MapId,
+    /// The gradient of what comes out, before the rectifier.
+    pub(super) gradient: MapId,
 }
 
 /// A network ready to run.
@@ -185,6 +210,7 @@ pub(super) struct Program {
     pub(super) rectified: Vec<MapId>,
     /// Weight tensors that get a gradient.
     pub(super) trained: Vec<bool>,
+    pub(super) late: Vec<Late>,
     /// Bytes that each image keeps for places of maxima.
     pub(super) bytes: usize,
 }
@@ -232,12 +258,22 @@ struct Compiler<'a> {
     readers: Vec<Vec<usize>>,
     bytes: usize,
     winners: Vec<usize>,
+    /// Images of a batch that goes through in one part.
+    whole: Option<usize>,
+    /// What goes into layers whose weights get their gradient late.
+    late_inputs: HashMap<usize, MapId>,
+    late: Vec<Late>,
 }
 
 impl Program {
-    /// The program of a network whose layers are `layers`.
-    pub(super) fn of(network: &Network, layers: &Layers, purpose: Purpose) -> Self {
-        let mut compiler = Compiler::new(network, layers, purpose);
+    /// The program of a network whose layers are `layers`; batches are of `whole` images when all go through as one part.
+    pub(super) fn of(
+        network: &Network,
+        layers: &Layers,
+        purpose: Purpose,
+        whole: Option<usize>,
+    ) -> Self {
+        let mut compiler = Compiler::new(network, layers, purpose, whole);
         compiler.forward();
         let auxiliary = layers.auxiliary.filter(|_| compiler.runs_auxiliary());
         let (logits, auxiliary) =
@@ -268,9 +304,16 @@ impl Program {
         let mut uses: Vec<(MapId, usize)> = outside.iter().map(|map| (*map, loss)).collect();
         uses.extend(rectified.iter().map(|map| (*map, loss)));
         uses.extend(image_gradient.map(|map| (map, last)));
+        uses.extend(
+            compiler
+                .late
+                .iter()
+                .flat_map(|late| [late.input, late.gradient])
+                .map(|map| (map, last)),
+        );
         let maps = Maps::place(&compiler.drafts, &compiler.phases, &uses);
         let trained = compiler.trained();
-        let Compiler { phases, bytes, .. } = compiler;
+        let Compiler { phases, bytes, late, .. } = compiler;
         Self {
             phases,
             loss,
@@ -281,6 +324,7 @@ impl Program {
             image_gradient,
             rectified,
             trained,
+            late,
             bytes,
         }
     }
@@ -316,6 +360,29 @@ impl Program {
         }
         timings
     }
+
+    /// The row of a gradient that is found late.
+    pub(super) fn late_timing(
+        &self,
+        layers: &Layers,
+        images: usize,
+        late: &Late,
+        time: Duration,
+    ) -> Timing {
+        let layer = &layers.list[late.layer];
+        let Work::Conv { conv, .. } = &layer.work else {
+            unreachable!("BUG: another kind of layer")
+        };
+        let flops = 2 * (images * conv.multiply_adds().direct) as u64;
+        Timing {
+            phase: self.phases.len(),
+            operation: "DenseGradient".to_owned(),
+            path: layer.path.clone(),
+            secs: time.as_secs_f64(),
+            direct_flops: flops,
+            executed_flops: flops,
+        }
+    }
 }
 
 impl Purpose {
@@ -325,7 +392,12 @@ impl Purpose {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(network: &'a Network, layers: &'a Layers, purpose: Purpose) -> Self {
+    fn new(
+        network: &'a Network,
+        layers: &'a Layers,
+        purpose: Purpose,
+        whole: Option<usize>,
+    ) -> Self {
         let nodes = network.nodes().len();
         let mut compiler = Self {
             network,
@@ -341,6 +413,9 @@ impl<'a> Compiler<'a> {
             readers: vec![Vec::new(); nodes],
             bytes: 0,
             winners: vec![0; layers.list.len()],
+            whole,
+            late_inputs: HashMap::new(),
+            late: Vec::new(),
         };
         compiler.wanted[0] = purpose == Purpose::Gradients { images: true };
         for (place, layer) in layers.list.iter().enumerate() {
@@ -460,8 +535,14 @@ impl<'a> Compiler<'a> {
                     Work::Conv { .. } => Task::Conv { layer: place },
                     _ => Task::Depthwise { layer: place },
                 };
-                let reads = vec![self.value(input, phase)];
-                Source::Map(self.compute(phase, task, reads, len))
+                let read = self.value(input, phase);
+                if let Some(weights) = self.dense(place) {
+                    self.meets(phase, weights);
+                    if self.is_late(place, weights) {
+                        self.late_inputs.insert(place, read);
+                    }
+                }
+                Source::Map(self.compute(phase, task, vec![read], len))
             }
             Work::BatchNorm { norm, relu, .. } => {
                 if self.purpose != Purpose::Evaluation {
@@ -505,6 +586,29 @@ impl<'a> Compiler<'a> {
             later = later.max(1);
         }
         self.values[layer.output] = Some(Value { source, phase: phase + later });
+    }
+
+    /// Weights of a dense layer.
+    fn dense(&self, place: usize) -> Option<usize> {
+        let layer = &self.layers.list[place];
+        let Work::Conv { .. } = layer.work else { return None };
+        let (input, output) = (layer.inputs[0], layer.output);
+        let is_dense = self.is_vector(input) && self.is_vector(output);
+        is_dense.then(|| self.len(input) * self.len(output))
+    }
+
+    /// Notes that a phase walks through so many weights.
+    fn meets(&mut self, phase: usize, weights: usize) {
+        let phase = self.phase(phase);
+        phase.dense = phase.dense.max(weights);
+    }
+
+    /// Whether a dense layer's gradient is found from all images at once: where the vectors of the batch, which are then
+    /// kept, are smaller than what its chunks would sum up.
+    fn is_late(&self, place: usize, weights: usize) -> bool {
+        let vectors = self.len(self.layers.list[place].inputs[0]);
+        let kept = self.whole.filter(|_| self.purpose.goes_back() && weights >= LATE);
+        kept.is_some_and(|images| images * vectors <= parts(images, 1).len() * weights)
     }
 
     fn drops(&self, layer: usize) -> bool {
@@ -610,6 +714,14 @@ impl<'a> Compiler<'a> {
                     let seen = self.value(output, phase);
                     gradient = self.compute(phase, Task::Mask, vec![seen, gradient], len);
                 }
+                if let Some(weights) = self.dense(place) {
+                    self.meets(phase, weights);
+                }
+                if let Some(&read) = self.late_inputs.get(&place) {
+                    self.late.push(Late { layer: place, input: read, gradient });
+                    let task = Task::DenseBack { layer: place };
+                    return self.written_back(task, input, vec![gradient], phase);
+                }
                 self.weighted_back(Task::ConvBack { layer: place }, input, gradient, phase);
             }
             Work::Depthwise { .. } => {
@@ -683,6 +795,11 @@ impl<'a> Compiler<'a> {
     /// The way back of a layer with weights.
     fn weighted_back(&mut self, task: Task, input: usize, gradient: MapId, phase: usize) {
         let reads = vec![self.value(input, phase), gradient];
+        self.written_back(task, input, reads, phase);
+    }
+
+    /// A task that writes the gradient of `input`, when somebody wants it.
+    fn written_back(&mut self, task: Task, input: usize, reads: Vec<MapId>, phase: usize) {
         let dx = self.wanted[input].then(|| self.map(self.len(input)));
         self.push(phase, task, reads, dx);
         if let Some(dx) = dx {

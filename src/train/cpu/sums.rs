@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::program::Late;
 use crate::kernel::{Conv, Memory};
 use crate::train::parameters::Parameters;
 use crate::train::plan::{Layers, Work};
@@ -21,23 +22,26 @@ struct Tensor {
     span: Range<usize>,
     /// The convolution whose weights these are.
     conv: Option<Conv>,
+    /// Whether there are none, since the gradient is found late.
+    is_late: bool,
 }
 
 impl WeightSums {
-    /// Of a network's weights.
-    pub(super) fn of(layers: &Layers) -> Self {
-        let mut convs = vec![None; layers.weights.len()];
-        for layer in &layers.list {
+    /// Of a network's weights, but for those of layers that are `late`.
+    pub(super) fn of(layers: &Layers, late: &[Late]) -> Self {
+        let mut convs = vec![(None, false); layers.weights.len()];
+        for (place, layer) in layers.list.iter().enumerate() {
             if let Work::Conv { conv, weight, .. } = &layer.work {
-                convs[*weight] = Some(*conv);
+                convs[*weight] = (Some(*conv), late.iter().any(|late| late.layer == place));
             }
         }
         let mut len = 0;
-        let tensors = layers.weights.iter().zip(convs).map(|(weight, conv)| {
+        let tensors = layers.weights.iter().zip(convs).map(|(weight, (conv, is_late))| {
             let plain = weight.shape.iter().product();
             let start = Memory::aligned(len);
-            len = start + conv.map_or(plain, |conv| conv.sums());
-            Tensor { span: start..len, conv }
+            let own = conv.map_or(plain, |conv| conv.sums());
+            len = start + if is_late { 0 } else { own };
+            Tensor { span: start..len, conv, is_late }
         });
         Self { tensors: tensors.collect(), len }
     }
@@ -52,7 +56,7 @@ impl WeightSums {
         self.tensors[weight].span.clone()
     }
 
-    /// Overwrites the gradients, which lie as the parameters do, with what the sums say.
+    /// Overwrites the gradients, which lie as the parameters do, with what the sums say; late ones are left alone.
     pub(super) fn finish(&self, sums: &[f32], parameters: &Parameters, gradients: &mut [f32]) {
         let mut rest = gradients;
         let mut done = 0;
@@ -66,6 +70,7 @@ impl WeightSums {
         own.collect::<Vec<_>>().into_par_iter().for_each(|(tensor, gradient)| {
             let sums = &sums[tensor.span.clone()];
             match tensor.conv {
+                Some(_) if tensor.is_late => {}
                 Some(conv) => conv.gradient_of_sums(sums, gradient),
                 None => gradient.copy_from_slice(sums),
             }

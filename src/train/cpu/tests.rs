@@ -118,8 +118,9 @@ fn plain() -> Network {
 fn a_profile_counts_what_is_multiplied_in_its_steps() {
     let network = plain();
     let mut child = child(&network, &still());
+    let batch = Batch { images: vec![0.5; LABELS.len() * 108], labels: LABELS.to_vec() };
     let step = |child: &mut CpuChild, step| {
-        child.step(&batch(), Moment { step, lr: 0.01 }).unwrap();
+        child.step(&batch, Moment { step, lr: 0.01 }).unwrap();
     };
     step(&mut child, 0);
     child.profile();
@@ -165,6 +166,48 @@ fn without_batch_norm_parts_of_a_batch_make_the_step_of_the_whole() {
             }
         }
     }
+}
+
+/// Two dense layers of more weights than a chunk should sum up, behind a batch norm and dropout.
+fn wide() -> Network {
+    let mut net = Builder::new(Shape { channels: 3, height: 20, width: 20 });
+    let image = net.image();
+    let window = Window::same(3, 1, 20);
+    let conv =
+        net.add("conv", Op::Conv { filters: 20, window, dilation: 1, bias: false }, &[image]);
+    let norm = net.add("norm", Op::BatchNorm, &[conv]);
+    let relu = net.add("relu", Op::Relu, &[norm]);
+    let drop = net.add("drop", Op::Dropout { rate: 0.25 }, &[relu]);
+    let flat = net.add("flat", Op::Flatten, &[drop]);
+    let dense = net.add("dense", Op::Dense { units: 100 }, &[flat]);
+    let relu = net.add("dense.relu", Op::Relu, &[dense]);
+    let drop = net.add("dense.drop", Op::Dropout { rate: 0.25 }, &[relu]);
+    net.add("logits", Op::Dense { units: 4 }, &[drop]);
+    net.finish()
+}
+
+/// The same bits, whether chunks sum up the gradients of large dense layers or they are found from all images at once;
+/// with fewer images than there are chunks, too, and with as many again.
+#[test]
+fn gradients_that_are_found_late_have_the_bits_of_sums() {
+    let network = wide();
+    let numbers = |count| (0..count).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+    let batch = |images: u16| Batch {
+        images: numbers(usize::from(images) * 1200),
+        labels: (0..images).map(|image| image % 4).collect(),
+    };
+    let trained = |micro_batch| {
+        let mut child = child(&network, &Recipe { batch: 19, micro_batch, ..Recipe::default() });
+        for (step, images) in [19, 3, 19].into_iter().enumerate() {
+            let moment = Moment { step: step as u64, lr: 0.01 };
+            assert!(child.step(&batch(images), moment).unwrap().sound);
+        }
+        (child.training.program.late.len(), child.state().unwrap())
+    };
+    let (late, weights) = trained(None);
+    let (summed, expected) = trained(Some(19));
+    assert_eq!((late, summed), (1, 0));
+    assert_eq!(weights, expected);
 }
 
 /// With batch norm each part is normalised by itself: as the mean of the reference's gradients of the parts.
