@@ -50,8 +50,15 @@ impl Workplace {
         }
     }
 
-    /// This very program, to be started as a worker.
+    /// This very program, to be started as a worker: the file that runs, also when a build has put another in its
+    /// place since.
     pub(crate) fn program(&self) -> Result<PathBuf, CliError> {
+        let running = PathBuf::from("/proc/self/exe");
+        if running.exists() { Ok(running) } else { self.program_file() }
+    }
+
+    /// Where this program lies.
+    fn program_file(&self) -> Result<PathBuf, CliError> {
         std::env::current_exe().map_err(CliError::io("cannot find this program for", &self.store))
     }
 
@@ -59,13 +66,20 @@ impl Workplace {
     pub(crate) fn cuda_program(&self) -> Result<PathBuf, CliError> {
         match &self.project.cuda_program {
             Some(program) => Ok(program.clone()),
-            None => Ok(run::cuda_program(&self.program()?)),
+            None => Ok(run::cuda_program(&self.program_file()?)),
         }
     }
 
     /// Reads and binds a pipeline.
     pub(crate) fn load(&self, args: &PipelineArgs) -> Result<(Study, Vec<Diagnostic>), CliError> {
         let registry = Registry::standard();
+        let spec = args.pipeline.with_extension("yaml");
+        if args.pipeline.extension().is_some_and(|extension| extension == "lock") && spec.is_file()
+        {
+            let (lock, spec) = (args.pipeline.display(), spec.display());
+            let text = format!("`{lock}` is a lock file: its pipeline is `{spec}`");
+            return Err(CliError::Usage(text));
+        }
         Ok(plan::load(&self.project, &args.pipeline, &args.params, &registry)?)
     }
 

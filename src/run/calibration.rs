@@ -254,7 +254,7 @@ impl Calibration {
             ),
             _ => format!("{}, or all with fewer epochs", heaviest.said(share)),
         };
-        format!("{within}: no search; in all of that time {fitting}")
+        format!("{within}: no search, since the other stages take longer; without one, {fitting}")
     }
 
     /// For machines.

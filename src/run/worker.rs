@@ -95,6 +95,8 @@ impl WorkerEnd {
 #[must_use]
 pub fn worker(path: &Path, registry: &Registry) -> WorkerEnd {
     let started = Instant::now();
+    // Started as `/proc/self/exe`, which `top` would call `exe`.
+    _ = nix::sys::prctl::set_name(c"phytotron");
     let job: JobFile = match read(path) {
         Ok(job) => job,
         Err(error) => return WorkerEnd::Failed(error),

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use phytotron::seed::{Seed, Stream};
 
-use crate::support::TestSpace;
+use crate::support::{PROGRAM, TestSpace};
 
 /// Six stages of slow writers, and what each reads.
 const STAGES: [(&str, &str); 6] = [
@@ -130,4 +131,26 @@ fn a_killed_command_says_so() {
         .pipeline("stages: { a: { use: command, with: { run: \"echo so far; kill -9 $$\" } } }");
     let ran = space.run(&[]).code(1).says("killed by SIGKILL");
     assert!(ran.text().contains("so far"), "{}", ran.text());
+}
+
+/// As by `cargo build` while a run goes on.
+#[test]
+fn a_run_whose_program_was_deleted_starts_its_next_stages_from_it() {
+    let space = TestSpace::new();
+    let program = space.path("program");
+    // Not `fs::copy`: a child that another test starts meanwhile would keep the file "busy".
+    assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
+    let yaml = format!(
+        "stages:\n  a: {{ use: command, with: {{ run: \"rm {}\" }} }}\n  \
+         b: {{ use: dataset, needs: [a], with: {{ source: {{ kind: leaves, images: 20, size: 16 }} }} }}\n",
+        program.display()
+    );
+    space.write("pipeline.yaml", &yaml);
+    let mut command = Command::new(&program);
+    command
+        .args(["run", "pipeline.yaml"])
+        .current_dir(space.path("."))
+        .env_remove("PHYTOTRON_STORE");
+    space.ran(command.output().unwrap()).success().stages("a done, b done");
+    assert!(!program.exists());
 }
