@@ -55,7 +55,7 @@ rung, and whatever an evaluator measured.";
 const REPORT_EXAMPLES: &str = "\
 Examples:
   phytotron report last                                  on the last run
-  phytotron report 2026-11-24 2026-11-25 -o comparison   on two runs, by the beginnings of their ids
+  phytotron report 20261124 20261125 -o comparison       on two runs, by the beginnings of their ids
   phytotron report last --question 'Does depth help?'";
 
 const EXPORT_EXAMPLES: &str = "\

@@ -81,6 +81,11 @@ impl Field {
         matches!(self, Self::Score | Self::Reward | Self::Rung | Self::Measure(_))
     }
 
+    /// Whether it says how good a network is, which only numbers of one evaluator can be compared by.
+    pub(crate) fn is_judgement(&self) -> bool {
+        matches!(self, Self::Score | Self::Reward | Self::Measure(_))
+    }
+
     /// The better first, or last with `reverse`; a trial without the number after all that have it.
     pub(crate) fn order(&self, a: &Trial, b: &Trial, reverse: bool) -> Ordering {
         match (self.value(a), self.value(b)) {

@@ -67,7 +67,7 @@ impl Stage for ReportConfig {
     }
 
     fn components(&self) -> Vec<Component> {
-        vec![Component { name: Self::KIND, version: 6 }]
+        vec![Component { name: Self::KIND, version: 7 }]
     }
 
     fn parameters(&self, manifest: &mut Manifest) {

@@ -299,7 +299,24 @@ fn kinds_and_completions_are_printed() {
     space.phytotron("kinds").success().says("retrain");
     space.phytotron("kinds search").success().says("q_learning");
     space.phytotron("kinds serch").code(2).says("did you mean `search`");
+    space.phytotron("kinds metaqnn-search").success().says("use: search").says("Baker");
+    space.phytotron("kinds chain").code(2).says("`phytotron kinds search` shows it");
+    space.phytotron("kinds retrain").success().says("[\"train\"]").says("(train, watch)");
     space.phytotron("completions bash").success().says("phytotron");
+}
+
+#[test]
+fn what_cannot_work_says_so_before_anything_is_done() {
+    let space = two();
+    space.phytotron("run pipeline.yaml --locked").code(2).says("run once without `--locked`");
+    space.run(&[]).success();
+    space.phytotron("run pipeline.yaml --locked").success();
+    space.phytotron("run pipeline.lock").code(2).says("its pipeline is `pipeline.yaml`");
+    space.phytotron("get pipeline.yaml b --output there").success();
+    space.phytotron("get pipeline.yaml a --output there").code(2).says("name another folder");
+    assert_eq!(space.read("there/o"), "one\n4\n");
+    space.phytotron("init quickstart my-study.yaml").success();
+    assert!(space.read("my-study.yaml").contains("\nname: my-study\n"));
 }
 
 #[test]
@@ -359,6 +376,27 @@ fn trials_are_listed_chosen_and_sorted() {
     space.phytotron("trials pipeline.yaml --where score>many").code(2).says("`many` is no number");
     space.phytotron("trials pipeline.yaml serch").code(2).says("there is no stage `serch`");
     two().phytotron("trials pipeline.yaml").code(2).says("`search` and `evaluate` do");
+}
+
+/// A guess of 0.9 says less than a training's 0.3.
+#[test]
+fn scores_of_different_evaluators_are_not_ranked_together() {
+    let space = TestSpace::new().pipeline(
+        "stages:\n  \
+         d: { use: dataset, with: { source: { kind: leaves, images: 60, size: 16 }, \
+         split: { validation: 0.3 } } }\n  \
+         a: { use: search, inputs: { data: d }, with: { space: { kind: chain, filters: [4] }, \
+         strategy: random, budget: { trials: 3 }, evaluator: mock } }\n  \
+         b: { use: evaluate, inputs: { trials: a, data: d }, with: { top: 2, \
+         evaluator: { kind: train, epochs: 1 } } }\n",
+    );
+    space.run(&[]).success();
+    let all = space.phytotron("trials pipeline.yaml --sort accuracy").success().stdout();
+    let column = |line: &str| line.split_whitespace().nth(1).unwrap().to_owned();
+    let evaluators: Vec<String> = all.lines().map(column).collect();
+    assert_eq!(evaluators, ["evaluator", "train", "train", "mock", "mock", "mock"], "{all}");
+    let sizes = space.phytotron("trials pipeline.yaml --sort parameters").success().stdout();
+    assert_ne!(sizes.lines().map(column).collect::<Vec<_>>()[1..3], ["train", "train"], "{sizes}");
 }
 
 #[test]

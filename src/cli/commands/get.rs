@@ -1,6 +1,7 @@
 //! `get`: put a stage's outputs into a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::PathBuf;
 
 use crate::artifact::StageId;
@@ -22,6 +23,13 @@ pub(super) fn get(
 ) -> Result<Exit, CliError> {
     let Found { study, store, index, trees } = find_result(workplace, &args.pipeline, &args.stage)?;
     let folder = args.output.clone().unwrap_or_else(|| study.folder(index));
+    if args.output.is_some() && fs::read_dir(&folder).is_ok_and(|mut files| files.next().is_some())
+    {
+        return Err(CliError::Usage(format!(
+            "there are files in `{}` already: name another folder, nothing is written over",
+            folder.display()
+        )));
+    }
     for (name, tree) in &trees {
         let place = if trees.len() == 1 { folder.clone() } else { folder.join(name) };
         if args.output.is_some() {

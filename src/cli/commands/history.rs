@@ -112,7 +112,8 @@ fn stage_log(details: &PastRunDetails, stage: &str) -> Result<String, CliError> 
         let names: Vec<String> = details.stages.iter().map(|end| end.stage.to_string()).collect();
         let help = match wording::nearest(stage, names.iter().map(String::as_str)) {
             Some(near) if near != stage => format!("; did you mean `{near}`?"),
-            _ => String::new(),
+            Some(_) => ": it said nothing there, or was not computed in that run".to_owned(),
+            None => String::new(),
         };
         CliError::Usage(format!("run {} has no log of stage `{stage}`{help}", details.run.run))
     })

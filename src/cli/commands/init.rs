@@ -37,7 +37,7 @@ pub(super) fn init(args: &InitArgs, terminal: &Terminal) -> Result<Exit, CliErro
             )),
             _ => CliError::io("cannot create", &file)(error),
         })?;
-    let text = with_schema(template.text, &file);
+    let text = with_name(&with_schema(template.text, &file), &file);
     out.write_all(text.as_bytes()).map_err(CliError::io("cannot write", &file))?;
     let path = file.display();
     terminal.say(&format!("wrote {path}\nnext: phytotron plan {path}"));
@@ -58,6 +58,20 @@ fn with_schema(text: &str, file: &Path) -> String {
         Some(schema) => format!("# yaml-language-server: $schema={schema}\n{rest}"),
         None => rest.trim_start_matches("#\n").to_owned(),
     }
+}
+
+/// The text with the file's name as the pipeline's: two studies of one template keep their results apart.
+fn with_name(text: &str, file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if stem.is_empty() || !stem.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    let named = |line: &str| match line.strip_prefix("name: ") {
+        Some(_) => format!("name: {stem}"),
+        None => line.to_owned(),
+    };
+    text.lines().map(|line| named(line) + "\n").collect()
 }
 
 /// Every template with the question that its head comment asks.

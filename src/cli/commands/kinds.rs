@@ -16,20 +16,54 @@ pub(super) fn kinds(args: &KindsArgs, terminal: &Terminal) -> Result<Exit, CliEr
     let registry = Registry::standard();
     match &args.kind {
         None => list(&registry, terminal),
-        Some(name) => show(find(&registry, name)?, terminal),
+        Some(name) => match builtin::PRESETS.iter().find(|preset| preset.name == name) {
+            Some(preset) => show_preset(preset.name, preset.text, terminal),
+            None => show(find(&registry, name)?, terminal),
+        },
     }
     Ok(Exit::Done)
+}
+
+/// A preset is a file that people may read and copy.
+fn show_preset(name: &str, text: &str, terminal: &Terminal) {
+    if terminal.json {
+        terminal.say_json(&json!({ "preset": name, "text": text }));
+    } else {
+        terminal.say(&format!("stages/{name}.yaml, unless the project has its own:\n\n{text}"));
+    }
 }
 
 fn find(registry: &Registry, name: &str) -> Result<&'static dyn Kind, CliError> {
     registry.get(name).ok_or_else(|| {
         let names = registry.names();
+        let of: Vec<&str> = (registry.iter())
+            .filter(|kind| has_choice(&Value::from(kind.schema()), name))
+            .map(|kind| kind.name())
+            .collect();
+        if let Some(kind) = of.first() {
+            let of = wording::list(&of);
+            return CliError::Usage(format!(
+                "`{name}` is a choice within {of}: `phytotron kinds {kind}` shows it"
+            ));
+        }
         let help = match wording::nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the kinds are {}", wording::list(&names)),
         };
         CliError::Usage(format!("there is no stage kind `{name}`: {help}"))
     })
+}
+
+/// Whether `kind: name` may stand somewhere in what a schema describes.
+fn has_choice(schema: &Value, name: &str) -> bool {
+    match schema {
+        Value::Object(fields) => {
+            schema["properties"]["kind"]["const"] == name
+                || fields.values().any(|field| has_choice(field, name))
+        }
+        Value::Array(items) => items.iter().any(|item| has_choice(item, name)),
+        _ => false,
+    }
 }
 
 fn list(registry: &Registry, terminal: &Terminal) {
@@ -68,6 +102,20 @@ fn show(kind: &dyn Kind, terminal: &Terminal) {
     terminal.say(&text);
 }
 
+/// The text up to its first full stop; "et al." has none.
+fn first_sentence(text: &str) -> &str {
+    let ends = text.match_indices(". ").map(|(end, _)| end);
+    let end = ends.into_iter().find(|end| !text[..*end].ends_with("et al"));
+    end.map_or(text, |end| &text[..end])
+}
+
+/// The words that a value is chosen from.
+fn choices(schema: &Value) -> Vec<&str> {
+    let listed = schema["enum"].as_array().into_iter().flatten();
+    let described = schema["oneOf"].as_array().into_iter().flatten().map(|one| &one["const"]);
+    listed.chain(described).filter_map(Value::as_str).collect()
+}
+
 /// Writes a schema as an indented list of parameters.
 struct Parameters<'a> {
     root: &'a Value,
@@ -102,14 +150,18 @@ impl Parameters<'_> {
             .into_iter()
             .find_map(Value::as_str)
             .unwrap_or_default();
-        let first = words.split(". ").next().unwrap_or_default().replace('\n', " ");
+        let first = first_sentence(words).replace('\n', " ");
+        let choices = match choices(&resolved).as_slice() {
+            [] => String::new(),
+            words => format!(" ({})", words.join(", ")),
+        };
         let default = match field.get("default") {
             _ if is_required => " (required)".to_owned(),
             Some(value) if !value.is_null() && !value.is_object() => format!(" [{value}]"),
             _ => String::new(),
         };
         let indent = "  ".repeat(depth);
-        let _ = writeln!(self.text, "{indent}{name}{default}: {first}");
+        let _ = writeln!(self.text, "{indent}{name}{default}: {first}{choices}");
         self.fields(field, depth + 1);
     }
 
@@ -120,7 +172,7 @@ impl Parameters<'_> {
             .or_else(|| variant["properties"]["kind"]["const"].as_str());
         if let Some(name) = name {
             let words = variant["description"].as_str().unwrap_or_default();
-            let first = words.split(". ").next().unwrap_or_default().replace('\n', " ");
+            let first = first_sentence(words).replace('\n', " ");
             let _ = writeln!(self.text, "{}kind: {name}  {first}", "  ".repeat(depth));
             self.fields(variant, depth + 1);
         }

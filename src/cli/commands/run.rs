@@ -9,7 +9,7 @@ use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal, view};
 use crate::diagnostic::Diagnostics;
 use crate::event::Ending;
-use crate::plan::{NoOp, Study};
+use crate::plan::{LockFile, NoOp, Request, Study, lock_path};
 use crate::progress::{self, Mode, SummaryRow};
 use crate::remote::{self, Tier};
 use crate::run::{self, Interrupt, LockUse, PipelineReport, RunOptions, StageEnd, Stores};
@@ -43,6 +43,9 @@ pub(super) fn run(
     }
     // Before the first stage computes for an hour, not when the last one needs it.
     workplace.demand(&study, &request.selection.of(&study)?)?;
+    if args.locked {
+        demand_lock(&request)?;
+    }
     let options = options(workplace, args)?;
     let interrupt =
         Interrupt::new().map_err(CliError::io("cannot open a pipe for", &request.file))?;
@@ -68,6 +71,16 @@ pub(super) fn run(
     say(&study, &report, terminal);
     exported?;
     Ok(exit(&report))
+}
+
+/// Fails before anything is computed when nothing could be held against it.
+fn demand_lock(request: &Request) -> Result<(), CliError> {
+    let lock = lock_path(&request.file);
+    if !LockFile::read(&request.root.join(&lock))?.stages.is_empty() {
+        return Ok(());
+    }
+    let lock = lock.display();
+    Err(CliError::Usage(format!("nothing is locked in `{lock}`: run once without `--locked`")))
 }
 
 /// Whether a look at the last run's snapshot may be all.

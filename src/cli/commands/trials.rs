@@ -23,6 +23,8 @@ const SHOWN: usize = 20;
 /// A trial and where it comes from.
 struct Row {
     stage: StageId,
+    /// The kind of evaluator that gave the score.
+    evaluator: String,
     trial: Trial,
 }
 
@@ -42,7 +44,12 @@ pub(super) fn trials(
         for output in outputs.filter(|output| output.kind == ArtifactType::Trials) {
             let stage = &study.get(*index).id;
             let trials = read(&store, &output.tree)?;
-            let row = |trial: &Trial| Row { stage: stage.clone(), trial: trial.clone() };
+            let evaluator = evaluator(&store, &output.tree)?;
+            let row = |trial: &Trial| Row {
+                stage: stage.clone(),
+                evaluator: evaluator.clone(),
+                trial: trial.clone(),
+            };
             rows.extend(results::finished(&trials).map(row));
         }
     }
@@ -97,6 +104,15 @@ fn read(store: &Store, tree: &Digest) -> Result<Vec<Trial>, CliError> {
     })
 }
 
+/// The kind of evaluator that the trials' card names.
+fn evaluator(store: &Store, tree: &Digest) -> Result<String, CliError> {
+    let card: Value =
+        serde_json::from_slice(&store.read(tree, results::CARD_FILE)?).unwrap_or_default();
+    let entry = &card["evaluator"];
+    let kind = entry.as_str().or_else(|| entry["kind"].as_str());
+    Ok(kind.unwrap_or_default().to_owned())
+}
+
 /// Those that pass, in the order that is wanted.
 fn chosen(mut rows: Vec<Row>, args: &TrialsArgs) -> Result<Vec<Row>, CliError> {
     let known = |field: &Field| match field {
@@ -116,6 +132,13 @@ fn chosen(mut rows: Vec<Row>, args: &TrialsArgs) -> Result<Vec<Row>, CliError> {
     if let Some(field) = &args.sort {
         // A stable sort: equals stay in the order of the search, those without a value come last.
         rows.sort_by(|a, b| field.order(&a.trial, &b.trial, args.reverse));
+        if field.is_judgement() {
+            // Evaluators do not measure the same thing: trained networks come first, each kind by itself.
+            rows.sort_by(|a, b| {
+                let place = |row: &Row| (row.evaluator != "train", row.evaluator.clone());
+                place(a).cmp(&place(b))
+            });
+        }
     }
     Ok(rows)
 }
@@ -141,13 +164,17 @@ fn table(rows: &[Row], with_stage: bool) -> String {
     if rewards {
         head.insert(2, "reward");
     }
+    let evaluators = rows.iter().any(|row| row.evaluator != rows[0].evaluator);
+    if evaluators {
+        head.insert(0, "evaluator");
+    }
     if with_stage {
         head.insert(0, "stage");
     }
     if failures {
         head.push("failure");
     }
-    let lines = rows.iter().map(|Row { stage, trial }| {
+    let lines = rows.iter().map(|Row { stage, evaluator, trial }| {
         let mut cells = vec![
             trial.trial.to_string(),
             format!("{:.4}", trial.score),
@@ -159,6 +186,9 @@ fn table(rows: &[Row], with_stage: bool) -> String {
         if rewards {
             cells.insert(2, format!("{:.4}", trial.reward));
         }
+        if evaluators {
+            cells.insert(0, evaluator.clone());
+        }
         if with_stage {
             cells.insert(0, stage.to_string());
         }
@@ -167,7 +197,8 @@ fn table(rows: &[Row], with_stage: bool) -> String {
         }
         cells
     });
-    let numbers: Vec<usize> = (usize::from(with_stage)..head.len())
+    let words = usize::from(with_stage) + usize::from(evaluators);
+    let numbers: Vec<usize> = (words..head.len())
         .filter(|&column| !matches!(head[column], "network" | "failure"))
         .collect();
     run::text_table(&head, lines, &numbers)
@@ -177,6 +208,7 @@ fn table(rows: &[Row], with_stage: bool) -> String {
 fn object(row: &Row) -> Value {
     let mut value = json!(row.trial);
     value["stage"] = json!(row.stage.to_string());
+    value["evaluator"] = json!(row.evaluator);
     value
 }
 
@@ -186,18 +218,22 @@ fn sheet(rows: &[Row]) -> String {
     measures.sort_unstable();
     measures.dedup();
     let mut text = String::new();
-    let head: Vec<&str> = ["stage", "genotype", "failure"]
+    let head: Vec<&str> = ["stage", "evaluator", "genotype", "failure"]
         .into_iter()
         .chain(Field::NAMES)
         .chain(measures.iter().copied())
         .collect();
     csv::push_record(&mut text, &head);
-    for Row { stage, trial } in rows {
+    for Row { stage, evaluator, trial } in rows {
         let own = Field::NAMES.map(|name| Field::of(name).value(trial));
         let measured = measures.iter().map(|&name| trial.measures.get(name).copied());
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-        let texts =
-            [stage.to_string(), trial.genotype.clone(), trial.failure.clone().unwrap_or_default()];
+        let texts = [
+            stage.to_string(),
+            evaluator.clone(),
+            trial.genotype.clone(),
+            trial.failure.clone().unwrap_or_default(),
+        ];
         let cells: Vec<String> =
             texts.into_iter().chain(own.into_iter().chain(measured).map(number)).collect();
         csv::push_record(&mut text, &cells.iter().map(String::as_str).collect::<Vec<_>>());

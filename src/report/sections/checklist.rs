@@ -144,7 +144,9 @@ fn curves(searches: &[&Search]) -> Answer {
     if shortest < super::search::CURVE_TRIALS {
         return (Kept::No, format!("a search of {}", wording::count(shortest, "trial")));
     }
-    let charged = searches.iter().all(|search| search.charged.iter().any(|epochs| *epochs > 0));
+    let trains = |search: &&Search| Meaning::of(&search.card) == Meaning::Accuracy;
+    let charged = |search: &&Search| search.charged.iter().any(|epochs| *epochs > 0);
+    let charged = searches.iter().all(|search| trains(search) && charged(search));
     let over = if charged { "trials and over epochs" } else { "trials; no score cost an epoch" };
     (Kept::Yes, format!("best score so far over {over}"))
 }

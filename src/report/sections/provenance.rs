@@ -122,6 +122,7 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "none".to_owned(),
+        Value::Array(list) if list.is_empty() => "[]".to_owned(),
         Value::Array(list) => {
             let nested = |item: &Value| match item {
                 Value::Array(_) => format!("[{}]", plain(item)),

@@ -126,7 +126,7 @@ fn curve_caption(search: &Search, dots: usize, drawn: usize) -> String {
             wording::count(trials.len(), "trial"),
             word(&search.card.strategy),
             words::score(score, Meaning::of(&search.card)),
-            wording::thousands(i as u64 + 1)
+            wording::thousands(trials[i].trial)
         ),
         None => format!("{}, none of which gave a score.", wording::count(trials.len(), "trial")),
     };
