@@ -142,7 +142,12 @@ impl Cell {
     }
 
     fn markdown(&self) -> String {
-        if self.is_code { markdown_code(&self.text) } else { markdown(&self.text) }
+        if self.is_code {
+            // Tables split at a bar even inside code, and only there is its escape none of the code.
+            markdown_code(&self.text).replace('|', "\\|")
+        } else {
+            markdown(&self.text)
+        }
     }
 }
 
@@ -169,8 +174,6 @@ pub(super) fn markdown_code(text: &str) -> String {
         c => c,
     };
     let text: String = text.chars().map(shown).collect();
-    // Tables split at a bar even inside code, unless it is escaped.
-    let text = text.replace('|', "\\|");
     let pad = if longest > 0 { " " } else { "" };
     format!("{fence}{pad}{text}{pad}{fence}")
 }
@@ -248,7 +251,8 @@ mod tests {
     fn markdown_keeps_markup_as_text() {
         assert_eq!(markdown("a|b <i> *c* 'd'"), "a\\|b &lt;i&gt; \\*c\\* 'd'");
         assert_eq!(markdown("&#39; \"e\""), "&amp;\\#39; \"e\"");
-        assert_eq!(markdown_code("a`b|"), "`` a`b\\| ``");
+        assert_eq!(markdown_code("a`b|"), "`` a`b| ``");
+        assert_eq!(Cell::code("a|b").markdown(), "`a\\|b`");
     }
 
     #[test]

@@ -140,6 +140,10 @@ fn exit(status: i32) -> Exit {
 
 fn start(program: &Program<'_>) -> io::Result<Pid> {
     let mut command = Command::new(&program.argv[0]);
+    if program.argv[0] == "/proc/self/exe" {
+        // What lists of processes call it.
+        command.arg0("phytotron");
+    }
     command.args(&program.argv[1..]).current_dir(program.folder).process_group(0);
     if let Some(env) = &program.env {
         command.env_clear().envs(env.iter().map(|(key, value)| (key, value)));

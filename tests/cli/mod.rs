@@ -288,7 +288,7 @@ fn templates_are_written_once() {
     let space = TestSpace::new();
     space.phytotron("init").success().says("quickstart");
     space.phytotron("init quickstart mine.yaml").success();
-    assert!(space.read("mine.yaml").contains("name: quickstart"));
+    assert!(space.read("mine.yaml").contains("\nname: mine\n"));
     space.phytotron("init quickstart mine.yaml").code(2).says("mine.yaml");
     space.phytotron("init quickstat").code(2).says("did you mean `quickstart`");
 }

@@ -142,7 +142,7 @@ fn a_run_whose_program_was_deleted_starts_its_next_stages_from_it() {
     assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
     let yaml = format!(
         "stages:\n  a: {{ use: command, with: {{ run: \"rm {}\" }} }}\n  \
-         b: {{ use: dataset, needs: [a], with: {{ source: {{ kind: leaves, images: 20, size: 16 }} }} }}\n",
+         b: {{ use: dataset, needs: [a], with: {{ source: {{ kind: leaves, images: 60, size: 16 }}, split: {{ validation: 0.3 }} }} }}\n",
         program.display()
     );
     space.write("pipeline.yaml", &yaml);

@@ -109,7 +109,8 @@ fn evaluator(store: &Store, tree: &Digest) -> Result<String, CliError> {
     let card: Value =
         serde_json::from_slice(&store.read(tree, results::CARD_FILE)?).unwrap_or_default();
     let entry = &card["evaluator"];
-    let kind = entry.as_str().or_else(|| entry["kind"].as_str());
+    let named = || entry.as_object()?.keys().next().map(String::as_str);
+    let kind = entry.as_str().or_else(|| entry["kind"].as_str()).or_else(named);
     Ok(kind.unwrap_or_default().to_owned())
 }
 

@@ -246,7 +246,7 @@ fn words_of(node: &Node) -> String {
         Op::GlobalAvgPool => "global average pool".to_owned(),
         Op::Flatten => "flatten".to_owned(),
         Op::Dense { units } => format!("dense, {units} units"),
-        Op::Dropout { rate } => format!("dropout {rate}"),
+        Op::Dropout { rate } => format!("dropout {}", (rate * 1000.0).round() / 1000.0),
         Op::DropPath { .. } => "drop path".to_owned(),
         Op::Pad { .. } => "pad".to_owned(),
         Op::Add => "add".to_owned(),
