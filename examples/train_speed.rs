@@ -264,6 +264,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for Timing { phase, operation, path, secs, .. } in &profile {
             println!("{:9.3} ms, phase {phase}: {operation} {path}", secs / 5.0 * 1e3);
         }
+        #[expect(clippy::cast_precision_loss, reason = "rates")]
         let [direct, executed] = [
             profile.iter().map(|timing| timing.direct_flops).sum::<u64>(),
             profile.iter().map(|timing| timing.executed_flops).sum(),

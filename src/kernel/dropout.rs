@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn decisions_are_those_of_the_draws_in_turn() {
         let dropout = Dropout::new(Seed::root(4), 0.3);
-        let mut ys: Vec<f32> = (0..5001).map(|number| number as f32 - 2500.0).collect();
+        let mut ys: Vec<f32> = (0..5001_u16).map(|number| f32::from(number) - 2500.0).collect();
         let mut expected = ys.clone();
         dropout.change(6, &mut ys);
         let mut stream = dropout.seed.stream("dropout", 6);

@@ -5,14 +5,14 @@ use super::batch::Examples;
 use super::engine::{Footprint, Outline};
 use super::fit::{Assignment, SOUND_IMAGES};
 use super::predict::EVALUATION_BATCH;
-use super::recipe::Kept;
+use super::recipe::{Kept, Recipe};
 use crate::wording;
 
 impl Assignment<'_> {
     /// Most bytes that the training holds at a time, beside its images; nothing where the engine cannot say.
     #[must_use]
     pub fn memory(&self) -> Option<u64> {
-        self.memory_of(self.largest_part())
+        self.memory_of(self.recipe, self.largest_part())
     }
 
     /// Whether it fits into `available` bytes.
@@ -38,7 +38,11 @@ impl Assignment<'_> {
     }
 
     fn largest_that_fits(&self, available: u64) -> Option<usize> {
-        let fits = |images| self.memory_of(images).is_some_and(|needed| needed <= available);
+        let fits = |images| {
+            // In parts a step may lie otherwise in memory than as a whole.
+            let recipe = Recipe { micro_batch: Some(images), ..self.recipe.clone() };
+            self.memory_of(&recipe, images).is_some_and(|needed| needed <= available)
+        };
         // Memory grows with the images: the last that fits lies before the first that does not.
         let (mut low, mut high) = (0, self.largest_part());
         while low < high {
@@ -52,8 +56,8 @@ impl Assignment<'_> {
         (low > 0).then_some(low)
     }
 
-    fn memory_of(&self, images: usize) -> Option<u64> {
-        let outline = Outline { class_weights: Vec::new(), ..self.outline() };
+    fn memory_of(&self, recipe: &Recipe, images: usize) -> Option<u64> {
+        let outline = Outline { recipe, class_weights: Vec::new(), ..self.outline() };
         let looked_at = self.validation.as_ref().map_or(SOUND_IMAGES, Examples::len);
         let evaluated = looked_at.min(EVALUATION_BATCH);
         let Footprint { held, evaluation } = self.engine.footprint(&outline, images, evaluated)?;

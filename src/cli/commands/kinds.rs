@@ -38,7 +38,7 @@ fn find(registry: &Registry, name: &str) -> Result<&'static dyn Kind, CliError> 
         let names = registry.names();
         let of: Vec<&str> = (registry.iter())
             .filter(|kind| has_choice(&Value::from(kind.schema()), name))
-            .map(|kind| kind.name())
+            .map(Kind::name)
             .collect();
         if let Some(kind) = of.first() {
             let of = wording::list(&of);
@@ -104,8 +104,8 @@ fn show(kind: &dyn Kind, terminal: &Terminal) {
 
 /// The text up to its first full stop; "et al." has none.
 fn first_sentence(text: &str) -> &str {
-    let ends = text.match_indices(". ").map(|(end, _)| end);
-    let end = ends.into_iter().find(|end| !text[..*end].ends_with("et al"));
+    let mut ends = text.match_indices(". ").map(|(end, _)| end);
+    let end = ends.find(|end| !text[..*end].ends_with("et al"));
     end.map_or(text, |end| &text[..end])
 }
 

@@ -151,9 +151,10 @@ impl Instruction {
         let writes = self.write.is_some();
         let (layer, is_back) = match self.task {
             Task::DenseBack { .. } if !writes => return MultiplyAdds::default(),
-            // The input's gradient alone, as many as on the way forward.
-            Task::DenseBack { layer } => (layer, false),
-            Task::Conv { layer } | Task::Depthwise { layer } => (layer, false),
+            // Of a dense layer the input's gradient alone: as many as on the way forward.
+            Task::DenseBack { layer } | Task::Conv { layer } | Task::Depthwise { layer } => {
+                (layer, false)
+            }
             Task::ConvBack { layer } | Task::DepthwiseBack { layer } => (layer, true),
             _ => return MultiplyAdds::default(),
         };

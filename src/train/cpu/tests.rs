@@ -191,7 +191,8 @@ fn wide() -> Network {
 #[test]
 fn gradients_that_are_found_late_have_the_bits_of_sums() {
     let network = wide();
-    let numbers = |count| (0..count).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+    let number = |i: usize| f32::from(u8::try_from(i * 37 % 101).unwrap()) / 50.0 - 1.0;
+    let numbers = |count| (0..count).map(number).collect();
     let batch = |images: u16| Batch {
         images: numbers(usize::from(images) * 1200),
         labels: (0..images).map(|image| image % 4).collect(),
