@@ -104,6 +104,25 @@ pub enum Event {
     RunEnded { ok: bool, secs: f64 },
 }
 
+impl Event {
+    /// The stage that it is about, when it is about one.
+    #[must_use]
+    pub fn stage(&self) -> Option<&StageId> {
+        match self {
+            Self::StageWaits { stage, .. }
+            | Self::StageStarted { stage, .. }
+            | Self::Progress { stage, .. }
+            | Self::TrialEnded { stage, .. }
+            | Self::Usage { stage, .. }
+            | Self::EpochEnded { stage, .. }
+            | Self::StageRetries { stage, .. }
+            | Self::StageEnded { stage, .. } => Some(stage),
+            Self::Warning { stage, .. } => stage.as_ref(),
+            Self::RunStarted { .. } | Self::Transfer { .. } | Self::RunEnded { .. } => None,
+        }
+    }
+}
+
 /// Takes events. Cheap to call; never fails: losing an event loses no result.
 pub trait Emit: Send + Sync {
     /// Announces `event`.

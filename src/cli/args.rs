@@ -349,7 +349,7 @@ pub(crate) struct LogArgs {
 pub(crate) struct ShowArgs {
     /// A run's id or its beginning [default: the newest]
     pub(crate) run: Option<String>,
-    /// Print the log of this stage
+    /// Tell what this stage did when, and what its program printed
     #[arg(long, value_name = "STAGE")]
     pub(crate) log: Option<String>,
 }

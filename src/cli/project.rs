@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::{Global, PipelineArgs, SelectionArgs};
 use super::error::CliError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::{self, PlanError, Request, Selected, Selection, Study};
+use crate::plan::{self, LockFile, PlanError, Request, Selected, Selection, Study, lock_path};
 use crate::remote::{self, Tier};
 use crate::run;
 use crate::spec::{Durability, PROJECT_FILE, Project, RemoteSettings};
@@ -150,6 +150,17 @@ impl Workplace {
             },
             store: self.store.clone(),
         })
+    }
+
+    /// The lock file of the request's pipeline, with at least one stage in it; `help` says how to come by one.
+    pub(crate) fn lock(&self, request: &Request, help: &str) -> Result<LockFile, CliError> {
+        let path = lock_path(&request.file);
+        let lock = LockFile::read(&self.project.root.join(&path))?;
+        if lock.stages.is_empty() {
+            let path = path.display();
+            return Err(CliError::Usage(format!("nothing is locked in `{path}`: {help}")));
+        }
+        Ok(lock)
     }
 
     /// A pipeline's path relative to the project's root.

@@ -6,6 +6,8 @@
 //! 3x3 over many channels take the shorter way of [`super::winograd`]; the shape alone decides.
 
 mod bf16;
+mod dense_gradient;
+mod multiply_adds;
 
 use std::ops::Range;
 
@@ -27,6 +29,8 @@ use super::winograd::{self, Winograd};
 use crate::net::{Shape, Window};
 #[cfg(test)]
 pub(crate) use bf16::rounded_to_bf16;
+pub(crate) use dense_gradient::DenseGradient;
+pub(crate) use multiply_adds::MultiplyAdds;
 
 /// Numbers of a band of rows: with what is computed from it, it should stay in a second-level cache.
 const BAND: usize = 1 << 16;
@@ -60,58 +64,6 @@ pub(crate) enum Weights {
     Plain(Panels),
     /// By position of a tile.
     Winograd(Vec<Panels>),
-}
-
-/// The gradient of a dense layer's weights from all vectors of a batch at once, with the bits of sums that the parts of
-/// the batch have made each for itself: of many weights these are larger than all maps.
-#[derive(Debug)]
-pub(crate) struct DenseGradient<'a> {
-    /// Vectors that went into the layer, and gradients of those that came out.
-    parts: Vec<(&'a [f32], Panels)>,
-    inputs: usize,
-    units: usize,
-}
-
-impl<'a> DenseGradient<'a> {
-    /// Of the layer `dense`, from what went in and the gradient of what came out, by part of the batch.
-    pub(crate) fn new(dense: &Conv, parts: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> Self {
-        let (inputs, units) = (dense.slide.input.channels, dense.slide.output.channels);
-        let parts = parts.filter(|(xs, _)| !xs.is_empty());
-        let parts = parts.map(|(xs, gradient)| (xs, Panels::of(gradient, units))).collect();
-        Self { parts, inputs, units }
-    }
-
-    /// Numbers of the gradient that are found together.
-    pub(crate) fn block(&self) -> usize {
-        self.units * (UNIT / self.units).max(1)
-    }
-
-    /// Overwrites the `number`-th block; `buffer` is whatever it is.
-    pub(crate) fn write(&self, number: usize, dw: &mut [f32], buffer: &mut Vec<f32>) {
-        let (first, rows) = (number * self.block() / self.units, dw.len() / self.units);
-        buffer.resize(dw.len(), 0.0);
-        dw.fill(0.0);
-        for (xs, gradient) in &self.parts {
-            let left = Left {
-                values: &xs[first..],
-                rows,
-                run: xs.len() / self.inputs,
-                ..Left::transposed(xs, self.inputs)
-            };
-            let (right, start) = (gradient.right(), Start::Zero);
-            Product { left, right, columns: self.units, start, relu: false }.write(buffer);
-            super::pointwise::add(buffer, dw);
-        }
-    }
-}
-
-/// Products of numbers that are added up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct MultiplyAdds {
-    /// As direct convolutions have them: what implementations are compared by.
-    pub(crate) direct: usize,
-    /// Those that are carried out, fewer where a shorter way is taken.
-    pub(crate) executed: usize,
 }
 
 impl Default for Weights {
@@ -522,24 +474,6 @@ impl Conv {
         [of(self), if self.input_gradient { back } else { 0 }]
     }
 
-    /// What the way forward multiplies for an image.
-    pub(crate) fn multiply_adds(&self) -> MultiplyAdds {
-        let direct = self.slide.products();
-        let executed = self.winograd().map_or(direct, |winograd| winograd.products());
-        MultiplyAdds { direct, executed }
-    }
-
-    /// What the way back multiplies for an image, with the input's gradient when `input_gradient`.
-    pub(crate) fn multiply_adds_back(&self, input_gradient: bool) -> MultiplyAdds {
-        let direct = self.slide.products();
-        let executed = self.winograd_sums().map_or(direct, |winograd| winograd.products());
-        if !input_gradient {
-            return MultiplyAdds { direct, executed };
-        }
-        let turned = self.turned().map_or(direct, |turned| turned.multiply_adds().executed);
-        MultiplyAdds { direct: 2 * direct, executed: executed + turned }
-    }
-
     /// Numbers of scratch that the passes over groups of `images` use at most: of maps, of panels, and of
     /// the shorter way.
     pub(crate) fn scratch_lens(&self, images: usize) -> [usize; 3] {
@@ -873,21 +807,6 @@ mod tests {
         let sums: Vec<f64> =
             one.weight.iter().zip(&others.weight).map(|(a, b)| f64::from(a + b)).collect();
         reference::close("weights", &whole.weight, &sums, 2e-4);
-    }
-
-    #[test]
-    fn a_shorter_way_is_counted_as_it_is_carried_out() {
-        let map = |channels| Shape { channels, height: 15, width: 15 };
-        let of = |inputs, outputs| Conv::new(map(inputs), map(outputs), Window::same(3, 1, 15), 1);
-        // 8x8 tiles of 16 products stand for 15x15 pixels of 9.
-        let (direct, executed) = (15 * 15 * 9 * 64 * 64, 8 * 8 * 16 * 64 * 64);
-        assert_eq!(of(64, 64).multiply_adds(), MultiplyAdds { direct, executed });
-        let back = MultiplyAdds { direct: 2 * direct, executed: 2 * executed };
-        assert_eq!(of(64, 64).multiply_adds_back(true), back);
-        let few = 15 * 15 * 9 * 3 * 64;
-        let plain = MultiplyAdds { direct: few, executed: few };
-        assert_eq!(of(3, 64).multiply_adds(), plain);
-        assert_eq!(of(3, 64).multiply_adds_back(false), plain);
     }
 
     #[test]

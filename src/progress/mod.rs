@@ -18,7 +18,7 @@ pub use fancy::{Fancy, Width};
 pub use json::Json;
 pub use line::{advance, speed as speed_words};
 pub use pace::Clock;
-pub use plain::Plain;
+pub use plain::{Plain, retold};
 pub use speed::Speed;
 pub use summary::{SummaryRow, summary};
 pub use tee::Tee;

@@ -3,6 +3,7 @@
 //! Cached stages are counted and not listed: a run that does nothing should print almost nothing.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,8 @@ use crate::event::{Emit, Ending, Event};
 
 /// A running stage says how far it is at most this often.
 const INTERVAL: Duration = Duration::from_secs(10);
+/// The same where it is told long after.
+const RETOLD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Writes lines.
 pub struct Plain<W> {
@@ -23,6 +26,7 @@ pub struct Plain<W> {
 
 struct State<W> {
     writer: W,
+    interval: Duration,
     paces: HashMap<StageId, Pace>,
     transfer: Option<Pace>,
     cached: usize,
@@ -31,8 +35,7 @@ struct State<W> {
 impl<W: Write + Send> Plain<W> {
     /// Lines to `writer`; `clock` only paces them and is not shown.
     pub fn new(writer: W, clock: Clock) -> Self {
-        let (paces, transfer) = (HashMap::new(), None);
-        Self { clock, state: Mutex::new(State { writer, paces, transfer, cached: 0 }) }
+        Self { clock, state: Mutex::new(State::new(writer, INTERVAL)) }
     }
 
     /// The writer, with everything written.
@@ -52,7 +55,26 @@ impl<W: Write + Send> Emit for Plain<W> {
     }
 }
 
+/// Events as lines, long after: `time` is in seconds, and shown since the first.
+#[must_use]
+pub fn retold<'e>(events: impl IntoIterator<Item = (f64, &'e Event)>) -> String {
+    let mut state = State::new((), RETOLD_INTERVAL);
+    let (mut text, mut first) = (String::new(), None);
+    for (time, event) in events {
+        let since = (time - *first.get_or_insert(time)).max(0.0);
+        let since = Duration::try_from_secs_f64(since).unwrap_or_default();
+        if let Some(line) = state.line(event.clone(), since) {
+            let _ = writeln!(text, "{:>12}  {line}", crate::wording::duration(since));
+        }
+    }
+    text
+}
+
 impl<W> State<W> {
+    fn new(writer: W, interval: Duration) -> Self {
+        Self { writer, interval, paces: HashMap::new(), transfer: None, cached: 0 }
+    }
+
     fn line(&mut self, event: Event, now: Duration) -> Option<String> {
         match event {
             Event::RunStarted { run, pipeline, stages } => {
@@ -64,7 +86,7 @@ impl<W> State<W> {
             }
             Event::StageStarted { stage, attempt, .. } => {
                 // The first word on how far it is comes an interval after the start.
-                self.paces.insert(stage.clone(), Pace::after(INTERVAL, now));
+                self.paces.insert(stage.clone(), Pace::after(self.interval, now));
                 let again =
                     if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
                 Some(format!("{stage}: started{again}"))
@@ -79,7 +101,7 @@ impl<W> State<W> {
             }
             Event::TrialEnded { .. } | Event::Usage { .. } => None,
             Event::Transfer { what, done, total, bytes, bytes_total } => {
-                let pace = self.transfer.get_or_insert_with(|| Pace::after(INTERVAL, now));
+                let pace = self.transfer.get_or_insert_with(|| Pace::after(self.interval, now));
                 // The end is told by whoever asked for the transfer.
                 pace.is_due(now).then(|| line::transfer(&what, done, total, bytes, bytes_total))
             }
@@ -104,11 +126,10 @@ impl<W> State<W> {
     }
 
     fn is_due(&mut self, stage: &StageId, now: Duration) -> bool {
-        match self.paces.get_mut(stage) {
-            Some(pace) => pace.is_due(now),
-            None => {
-                self.paces.entry(stage.clone()).or_insert_with(|| Pace::new(INTERVAL)).is_due(now)
-            }
+        if let Some(pace) = self.paces.get_mut(stage) {
+            return pace.is_due(now);
         }
+        let pace = Pace::new(self.interval);
+        self.paces.entry(stage.clone()).or_insert(pace).is_due(now)
     }
 }

@@ -19,7 +19,7 @@ use crate::artifact::Coordinates;
 use crate::dataset;
 use crate::net::{Block, Drawing, Network};
 use crate::results::{
-    self, Agreement, Epoch, Mistake, ModelSummary, ModelsSummary, Trial, Trials, TrialsCard,
+    self, Agreement, Epoch, Mistake, ModelSummary, ModelsSummary, Trial, Trials, TrialsCard, word,
 };
 
 /// Letters of a label.
@@ -159,18 +159,6 @@ impl Findings {
         tell_apart(controllers.iter_mut().map(|controller| &mut controller.label));
         let data = sources.data.as_ref().map(data::read).transpose()?;
         Ok(Self { searches, finals, controllers, data })
-    }
-}
-
-/// The word that a card's entry is known by: its `kind`, itself when it is text, else its first key.
-pub(super) fn word(entry: &Value) -> &str {
-    match entry {
-        Value::String(text) => text,
-        Value::Object(map) => match map.get("kind").or_else(|| map.get("name")) {
-            Some(Value::String(text)) => text,
-            _ => map.keys().next().map_or("unnamed", String::as_str),
-        },
-        _ => "unnamed",
     }
 }
 
@@ -395,13 +383,6 @@ impl<'a> Artifact<'a> {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn a_card_entry_is_known_by_its_kind() {
-        assert_eq!(word(&json!({ "filters": [16], "kind": "chain" })), "chain");
-        assert_eq!(word(&json!("random")), "random");
-        assert_eq!(word(&json!({ "q_learning": {} })), "q_learning");
-    }
 
     #[test]
     fn leaves_have_dotted_names() {

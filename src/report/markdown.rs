@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::FIGURES_FOLDER;
-use super::document::{Block, Document, Photo};
+use super::document::{Block, Document, Gallery, Photo};
 use super::table;
 
 /// The Markdown of `document`.
@@ -43,19 +43,28 @@ fn block(block: &Block) -> String {
         Block::Table(one) => {
             format!("**{}**\n\n{}", table::markdown(&one.caption), one.markdown())
         }
-        Block::Gallery(gallery) => {
-            let photo = |(name, photo): (String, &Photo)| {
-                let lines = table::markdown(&photo.lines.join(", "));
-                format!("![{}]({FIGURES_FOLDER}/{name}.png) {lines}", table::markdown(&photo.alt))
-            };
-            let photos: Vec<String> = gallery.photos().map(photo).collect();
-            let (title, caption) = (&gallery.title, &gallery.caption);
-            let head = format!("**{}** {}", table::markdown(title), table::markdown(caption));
-            format!("{head}\n\n{}", photos.join("\n"))
-        }
+        Block::Gallery(one) => gallery(one),
         Block::Copy(text) => table::markdown_code(text),
         Block::Folded(summary, inner) => {
             format!("### {}\n{}", table::markdown(summary), blocks(inner).trim_end())
         }
     }
+}
+
+/// The photographs of a group in a row, under its name.
+fn gallery(gallery: &Gallery) -> String {
+    let photo = |(name, photo): (String, &Photo)| {
+        let lines = table::markdown(&photo.lines.join(", "));
+        let gap = if lines.is_empty() { "" } else { " " };
+        format!("![{}]({FIGURES_FOLDER}/{name}.png){gap}{lines}", table::markdown(&photo.alt))
+    };
+    let mut photos = gallery.photos();
+    let groups = gallery.groups.iter().map(|(name, group)| {
+        let photos: Vec<String> = photos.by_ref().take(group.len()).map(photo).collect();
+        let photos = photos.join("\n");
+        if name.is_empty() { photos } else { format!("{}:\n{photos}", table::markdown(name)) }
+    });
+    let groups: Vec<String> = groups.collect();
+    let (title, caption) = (table::markdown(&gallery.title), table::markdown(&gallery.caption));
+    format!("**{title}** {caption}\n\n{}", groups.join("\n\n"))
 }

@@ -1,7 +1,6 @@
 //! What a score means, so that no page calls everything an accuracy.
 
-use super::findings::word;
-use crate::results::TrialsCard;
+use crate::results::{TrialsCard, word};
 
 /// What the numbers of an evaluator are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

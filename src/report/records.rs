@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::findings::{Findings, word};
+use super::findings::Findings;
 use super::meaning::Meaning;
 use super::ranking::rankings;
 use super::table::Records;
 use crate::artifact::Coordinates;
+use crate::results::word;
 
 /// All tables.
 pub(super) fn all(findings: &Findings) -> Vec<Records> {

@@ -104,6 +104,19 @@ impl TrialsCard {
     }
 }
 
+/// The word that a card's entry is known by: its `kind`, itself when it is text, else its first key.
+#[must_use]
+pub fn word(entry: &Value) -> &str {
+    match entry {
+        Value::String(text) => text,
+        Value::Object(map) => match map.get("kind").or_else(|| map.get("name")) {
+            Some(Value::String(text)) => text,
+            _ => map.keys().next().map_or("unnamed", String::as_str),
+        },
+        _ => "unnamed",
+    }
+}
+
 /// Writes `card` into `folder`.
 pub fn write_card(folder: &Path, card: &TrialsCard) -> Result<(), ResultsError> {
     let path = folder.join(CARD_FILE);
@@ -131,6 +144,13 @@ mod tests {
         let path = folder.path().join(CARD_FILE);
         fs::write(&path, text).unwrap();
         TrialsCard::read(&path)
+    }
+
+    #[test]
+    fn a_card_entry_is_known_by_its_kind() {
+        assert_eq!(word(&json!({ "filters": [16], "kind": "chain" })), "chain");
+        assert_eq!(word(&json!("random")), "random");
+        assert_eq!(word(&json!({ "q_learning": {} })), "q_learning");
     }
 
     #[test]

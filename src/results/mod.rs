@@ -13,7 +13,7 @@ mod top;
 mod trials;
 
 pub use agreement::{AGREEMENT_FILE, Agreement, Pair};
-pub use card::{CARD_FILE, SEVERAL, TRIALS_FORMAT, TrialsCard, write_card};
+pub use card::{CARD_FILE, SEVERAL, TRIALS_FORMAT, TrialsCard, word, write_card};
 pub use error::ResultsError;
 pub use models::{
     Chosen, DRAWING_FILE, Epoch, HISTORY_FILE, MISTAKES_FILE, MODELS_FORMAT, Mistake, ModelSummary,

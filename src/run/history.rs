@@ -167,6 +167,16 @@ impl History {
         Follower::new(&self.folder.join(&run.run))
     }
 
+    /// What the journal of a run says of the stage called `stage`, with seconds since 1970.
+    #[must_use]
+    pub fn told(&self, run: &str, stage: &str) -> Vec<(f64, Event)> {
+        let events: Vec<JournalLine> =
+            lines(&self.folder.join(run).join(EVENTS_FILE)).unwrap_or_default();
+        let is_of = |event: &Event| event.stage().is_some_and(|of| of.to_string() == stage);
+        let events = events.into_iter().filter(|line| is_of(&line.event));
+        events.map(|line| (line.time, line.event)).collect()
+    }
+
     /// When each stage of a run began, in seconds since 1970; nothing of one that only found results.
     #[must_use]
     pub fn starts(&self, run: &str) -> BTreeMap<StageId, f64> {

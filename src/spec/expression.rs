@@ -1,8 +1,10 @@
 //! Expressions: `${{ params.trials * 2 }}` in a text.
 //!
 //! minijinja evaluates; names are `params`, `matrix` and `pipeline`, nothing from environment or clock. A
-//! text that is exactly one expression keeps the value's type; a plain path (`params.trials`) keeps its
-//! place too, so that a mistake in the value points at both.
+//! text that is exactly one expression keeps the value's type; a path (`params.trials`,
+//! `params[params.size].trials`) keeps its place too, so that a mistake in the value points at both.
+
+mod path;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -11,6 +13,7 @@ use std::sync::LazyLock;
 
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Expression, UndefinedBehavior, Value as Jinja};
+use path::{Path, Step};
 
 use super::{Key, Node, Value};
 use crate::diagnostic::Diagnostic;
@@ -48,6 +51,8 @@ pub(super) struct Expressions {
     matrix_keys: HashSet<String>,
     /// Whether what is asked for now counts.
     pub(super) watches_matrix: bool,
+    /// Values that chose a key which is not there: one mistake, in however many expressions.
+    wrong_choices: HashSet<(Span, String)>,
 }
 
 struct Compiled {
@@ -107,37 +112,75 @@ impl Expressions {
         scope: &Scope<'_>,
         sources: &Sources,
     ) -> Option<Node> {
-        let result = match plain_path(expression) {
-            Some(path) => self.path(&path, scope).map(|found| {
+        let result = match Path::of(expression) {
+            Some(path) => self.path(&path, scope),
+            None => Ok(None),
+        };
+        let result = match result {
+            Ok(Some(found)) => {
                 let mut found = found.clone();
                 found.mark_used(node.span);
-                found
-            }),
-            None => self.evaluate(expression, node, scope).map(|value| Node { value, ..*node }),
+                Ok(found)
+            }
+            Ok(None) => {
+                let value = self.evaluate(expression, node, scope);
+                value.map(|value| Node { value, ..*node })
+            }
+            Err(failure) => Err(failure),
         };
-        result
-            .map_err(|failure| {
-                let span = narrowed(node.span, expression, sources);
-                let at = Node { value: Value::Null, span, used: node.used };
-                let mut mistake = Diagnostic::error("spec::bad_expression", failure.message);
-                mistake.help = failure.help;
-                self.mistakes.push(at.blame(mistake, failure.label));
-            })
-            .ok()
+        result.map_err(|failure| self.report(failure, expression, node, sources)).ok()
     }
 
-    /// The node that a plain path names.
-    fn path<'s>(&mut self, path: &[&str], scope: &Scope<'s>) -> Result<&'s Node, Failure> {
-        let (root, keys) = path.split_first().expect("BUG: a path without names");
-        let mut node = scope.root(root).ok_or_else(|| unknown_root(root, scope))?;
-        if *root == "matrix" {
-            self.note_matrix(keys.first().unwrap_or(&"*"));
+    /// Keeps the mistake, unless it is a choice that is known to be wrong.
+    fn report(&mut self, failure: Failure, expression: &str, node: &Node, sources: &Sources) {
+        if let Some(choice) = failure.choice
+            && !self.wrong_choices.insert((choice, failure.message.clone()))
+        {
+            return;
         }
-        for (depth, key) in keys.iter().enumerate() {
-            let holder = path[..=depth].join(".");
-            node = node.get(key).ok_or_else(|| unknown_name(&holder, key, node))?;
+        let span = narrowed(node.span, expression, sources);
+        let at = Node { value: Value::Null, span, used: node.used };
+        let mut mistake = Diagnostic::error("spec::bad_expression", failure.message);
+        mistake.help = failure.help;
+        mistake = at.blame(mistake, failure.label);
+        if let Some(choice) = failure.choice {
+            mistake = mistake.label(choice, "chosen here");
         }
-        Ok(node)
+        self.mistakes.push(mistake);
+    }
+
+    /// The node that a path names; nothing when it is not by names in maps that it goes.
+    fn path<'s>(
+        &mut self,
+        path: &Path<'_>,
+        scope: &Scope<'s>,
+    ) -> Result<Option<&'s Node>, Failure> {
+        let mut node = scope.root(path.root).ok_or_else(|| unknown_root(path.root, scope))?;
+        let mut holder = path.root.to_owned();
+        if path.root == "matrix" && path.steps.is_empty() {
+            self.note_matrix("*");
+        }
+        for (depth, step) in path.steps.iter().enumerate() {
+            let (key, choice) = match step {
+                Step::Name(name) => (*name, None),
+                Step::At(inner) => {
+                    let Some(chosen) = self.path(inner, scope)? else { return Ok(None) };
+                    match (&chosen.value, &node.value) {
+                        (Value::Text(key), Value::Map(_)) => (key.as_str(), Some(chosen.span)),
+                        _ => return Ok(None),
+                    }
+                }
+            };
+            if depth == 0 && path.root == "matrix" {
+                self.note_matrix(key);
+            }
+            let goes_on = depth + 1 < path.steps.len();
+            node = node
+                .get(key)
+                .ok_or_else(|| Failure { choice, ..unknown_name(&holder, key, node, goes_on) })?;
+            holder = format!("{holder}.{key}");
+        }
+        Ok(Some(node))
     }
 
     fn note_matrix(&mut self, key: &str) {
@@ -156,7 +199,7 @@ impl Expressions {
         let compiled = compiled.as_ref().as_ref().map_err(|reason| Failure {
             message: format!("the expression is not understood: {reason}"),
             label: "here".to_owned(),
-            help: None,
+            ..Failure::default()
         })?;
         for name in &compiled.names {
             let mut parts = name.split('.');
@@ -171,7 +214,7 @@ impl Expressions {
                 && node.get(key).is_none()
                 && !is_optional(expression)
             {
-                return Err(unknown_name(root, key, node));
+                return Err(unknown_name(root, key, node, false));
             }
         }
         let roots = scope.roots.iter().map(|(name, _, value)| (*name, value.clone()));
@@ -180,7 +223,7 @@ impl Expressions {
             Failure {
                 message: format!("the expression fails: {reason}"),
                 label: "here".to_owned(),
-                help: None,
+                ..Failure::default()
             }
         })?;
         value_of(&value, node)
@@ -219,10 +262,13 @@ impl Expressions {
 }
 
 /// Why an expression has no value.
+#[derive(Default)]
 struct Failure {
     message: String,
     label: String,
     help: Option<String>,
+    /// Where the value stands that chose what is not there.
+    choice: Option<Span>,
 }
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -285,17 +331,6 @@ pub(super) fn end_of(text: &str) -> Option<usize> {
     None
 }
 
-/// `params.model.filters` as its names, when the expression is no more than that.
-fn plain_path(expression: &str) -> Option<Vec<&str>> {
-    let is_name = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    let names: Vec<&str> = expression.trim().split('.').collect();
-    let is_constant = matches!(names[0], "true" | "false" | "none" | "True" | "False" | "None");
-    (names.iter().all(|name| is_name(name)) && !is_constant).then_some(names)
-}
-
 fn unknown_root(root: &str, scope: &Scope<'_>) -> Failure {
     let known: Vec<&str> = scope.roots.iter().map(|(name, ..)| *name).collect();
     let help = match (root, wording::nearest(root, known.iter().copied())) {
@@ -307,15 +342,22 @@ fn unknown_root(root: &str, scope: &Scope<'_>) -> Failure {
         message: format!("an expression here knows no `{root}`"),
         label: "no such name".to_owned(),
         help: Some(help),
+        choice: None,
     }
 }
 
-fn unknown_name(holder: &str, key: &str, node: &Node) -> Failure {
+/// `key` is not among those of `node`; when the path `goes_on` below it, only keys of maps would do.
+fn unknown_name(holder: &str, key: &str, node: &Node, goes_on: bool) -> Failure {
     let known: Vec<&str> = match &node.value {
-        Value::Map(entries) => entries.iter().map(|(key, _)| key.name.as_str()).collect(),
+        Value::Map(entries) => entries
+            .iter()
+            .filter(|(_, value)| !goes_on || matches!(value.value, Value::Map(_)))
+            .map(|(key, _)| key.name.as_str())
+            .collect(),
         _ => Vec::new(),
     };
     let listed = match known.len() {
+        0 if goes_on => format!("`{holder}` has no maps"),
         0 => format!("`{holder}` has no keys"),
         _ => format!("`{holder}` has {}", wording::list(&known)),
     };
@@ -326,6 +368,7 @@ fn unknown_name(holder: &str, key: &str, node: &Node) -> Failure {
             Some(nearest) => format!("did you mean `{nearest}`? {listed}"),
             None => listed,
         }),
+        choice: None,
     }
 }
 
@@ -362,7 +405,7 @@ fn value_of(value: &Jinja, at: &Node) -> Result<Value, Failure> {
     let unusable = || Failure {
         message: format!("the expression gives {}", value.kind()),
         label: "this is no value for a pipeline".to_owned(),
-        help: None,
+        ..Failure::default()
     };
     let float = || f64::try_from(value.clone()).map(Value::Float).map_err(|_| unusable());
     Ok(match value.kind() {

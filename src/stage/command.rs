@@ -90,6 +90,15 @@ struct NamedOutput {
 impl Config for CommandConfig {
     const KIND: &'static str = "command";
     const SUMMARY: &'static str = "runs any program in a private folder";
+    const EXAMPLE: &'static str = "\
+counted:
+  use: command
+  inputs: { trials: search.trials } # whatever is named here lies in `inputs/`; of any type but test images
+  with:
+    run: wc -l inputs/trials/trials.jsonl > lines.txt
+    outputs: { lines: { path: lines.txt, type: files } }
+# makes counted.lines
+";
 
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
         let mut mistakes = Vec::new();

@@ -141,6 +141,14 @@ impl DatasetConfig {
 impl Config for DatasetConfig {
     const KIND: &'static str = "dataset";
     const SUMMARY: &'static str = "images from a source, split into training, validation and test";
+    const EXAMPLE: &'static str = "\
+leaves:
+  use: dataset
+  with:
+    source: { kind: folder, path: data/leaves } # a folder for each class
+    split: { validation: 0.15, test: 0.15 }
+# makes leaves.dataset and leaves.test, which only `retrain` may read
+";
 
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
         let mut mistakes = Vec::new();

@@ -85,6 +85,15 @@ fn is_one(seeds: &u64) -> bool {
 impl Config for EvaluateConfig {
     const KIND: &'static str = "evaluate";
     const SUMMARY: &'static str = "scores found architectures again with another evaluator";
+    const EXAMPLE: &'static str = "\
+score:
+  use: evaluate
+  inputs: { trials: search, data: leaves } # one or more trials; a dataset where the evaluator looks at images
+  with:
+    top: 30
+    evaluator: { kind: train, epochs: 20 }
+# makes score.trials
+";
 
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
         let mut mistakes = of_changes(with, "space");

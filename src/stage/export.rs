@@ -172,6 +172,13 @@ fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Stage
 impl Config for ExportConfig {
     const KIND: &'static str = "export";
     const SUMMARY: &'static str = "retrained networks as ONNX and PyTorch files";
+    const EXAMPLE: &'static str = "\
+exported:
+  use: export
+  inputs: { models: finals } # the models of one `retrain`
+  with: { which: best, formats: [onnx] }
+# makes exported.files
+";
 }
 
 impl Stage for ExportConfig {

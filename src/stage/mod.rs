@@ -52,6 +52,11 @@ pub trait Kind: Send + Sync {
     /// One line for `kinds`.
     fn summary(&self) -> &'static str;
 
+    /// A stage as it stands in a pipeline, for `kinds`; empty where there is none.
+    fn example(&self) -> &'static str {
+        ""
+    }
+
     /// JSON Schema of `with`, from the Rust type.
     fn schema(&self) -> schemars::Schema;
 

@@ -19,6 +19,8 @@ pub trait Config: Stage + DeserializeOwned + Serialize + JsonSchema + 'static {
     const KIND: &'static str;
     /// One line for `kinds`.
     const SUMMARY: &'static str;
+    /// A stage as it stands in a pipeline, with what each port takes and what it makes, for `kinds`.
+    const EXAMPLE: &'static str = "";
 
     /// Finds what a schema cannot say, with labels into `with`.
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
@@ -43,6 +45,10 @@ impl<C: Config> Kind for Typed<C> {
 
     fn summary(&self) -> &'static str {
         C::SUMMARY
+    }
+
+    fn example(&self) -> &'static str {
+        C::EXAMPLE
     }
 
     fn schema(&self) -> schemars::Schema {

@@ -37,6 +37,16 @@ impl Config for ReportConfig {
     const KIND: &'static str = "report";
     const SUMMARY: &'static str =
         "search curves, best networks, test results and provenance as one page, tables and figures";
+    const EXAMPLE: &'static str = "\
+report:
+  use: report
+  inputs: # as many as there are, or none: trials, models and controllers; at most one dataset
+    trials: [search, score]
+    models: finals
+    controllers: search
+    data: leaves
+# makes report.report
+";
 }
 
 impl Stage for ReportConfig {
@@ -67,7 +77,7 @@ impl Stage for ReportConfig {
     }
 
     fn components(&self) -> Vec<Component> {
-        vec![Component { name: Self::KIND, version: 7 }]
+        vec![Component { name: Self::KIND, version: 8 }]
     }
 
     fn parameters(&self, manifest: &mut Manifest) {

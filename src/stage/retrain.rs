@@ -92,6 +92,13 @@ impl Default for RetrainConfig {
 impl Config for RetrainConfig {
     const KIND: &'static str = "retrain";
     const SUMMARY: &'static str = "train the best networks of a search in full, and test them once";
+    const EXAMPLE: &'static str = "\
+finals:
+  use: retrain
+  inputs: { trials: score, data: leaves, test: leaves } # one or more trials, a dataset, its test images
+  with: { top: 10, epochs: 100 }
+# makes finals.models
+";
 
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
         let mut mistakes = of_changes(with, "space");

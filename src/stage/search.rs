@@ -112,6 +112,17 @@ struct ControllerCard<'a> {
 impl Config for SearchConfig {
     const KIND: &'static str = "search";
     const SUMMARY: &'static str = "searches a space of architectures with a strategy";
+    const EXAMPLE: &'static str = "\
+search:
+  use: search
+  inputs: { data: leaves } # a dataset; not needed where `image` is set and the evaluator looks at none
+  with:
+    space: { kind: chain, filters: [16, 32, 64] }
+    strategy: q_learning
+    evaluator: { kind: train, epochs: 5 }
+    budget: { trials: 100 }
+# makes search.trials and search.controller
+";
 
     fn check(&self, with: &Node) -> Vec<Diagnostic> {
         mistakes::of_space(&self.space, with, "space")

@@ -108,6 +108,17 @@ impl Work {
 }
 
 impl Layers {
+    /// The convolution at `place`, with its weight and its bias.
+    ///
+    /// # Panics
+    /// When something else is there.
+    pub(super) fn conv(&self, place: usize) -> (&Conv, usize, Option<usize>) {
+        match &self.list[place].work {
+            Work::Conv { conv, weight, bias } => (conv, *weight, *bias),
+            _ => unreachable!("BUG: another kind of layer"),
+        }
+    }
+
     /// The operations of `network`, which give the gradient of the images when that is wanted.
     pub(super) fn of(network: &Network, image_gradient: bool) -> Self {
         let mut layers = Self {

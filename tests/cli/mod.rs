@@ -2,6 +2,10 @@
 
 mod calibrate;
 
+use phytotron::plan;
+use phytotron::spec::Project;
+use phytotron::stage::{Ports, Registry};
+
 use crate::support::{Ran, TestSpace};
 
 const TWO: &str = "name: two\nparams: { word: one }\nstages:\n  \
@@ -153,6 +157,8 @@ fn runs_are_listed_shown_and_compared() {
     space.phytotron("show").success().says(&id(0));
     let diff = space.phytotron(&format!("diff {} {}", id(1), id(0))).success();
     diff.says("one").says("longer");
+    space.phytotron("show --log b").success().says("b: started").says("b: done in");
+    space.phytotron("show --log c").code(2).says("no log of stage `c`");
     space.phytotron("show nonsense").code(2).says("no run is called");
 }
 
@@ -297,12 +303,42 @@ fn templates_are_written_once() {
 fn kinds_and_completions_are_printed() {
     let space = TestSpace::new();
     space.phytotron("kinds").success().says("retrain");
-    space.phytotron("kinds search").success().says("q_learning");
+    space.phytotron("kinds search").success().says("q_learning").says("makes search.trials");
     space.phytotron("kinds serch").code(2).says("did you mean `search`");
     space.phytotron("kinds metaqnn-search").success().says("use: search").says("Baker");
     space.phytotron("kinds chain").code(2).says("`phytotron kinds search` shows it");
     space.phytotron("kinds retrain").success().says("[\"train\"]").says("(train, watch)");
     space.phytotron("completions bash").success().says("phytotron");
+}
+
+#[test]
+fn the_examples_of_all_kinds_make_a_pipeline() {
+    let mut text = "stages:\n".to_owned();
+    for kind in Registry::standard().iter() {
+        kind.example().lines().for_each(|line| text.extend(["  ", line, "\n"]));
+    }
+    let space = TestSpace::new().pipeline(&text);
+    space.write("data/leaves/oak/1.png", "");
+    space.phytotron("check pipeline.yaml").success();
+    let project = Project::open(&space.path("")).unwrap();
+    let file = space.path("pipeline.yaml");
+    let (study, _) = plan::load(&project, &file, &[], &Registry::standard()).unwrap();
+    let mut kinds: Vec<&str> = Vec::new();
+    for (_, stage) in study.iter() {
+        let kind = Registry::standard().get(stage.stage.kind()).unwrap();
+        kinds.push(kind.name());
+        let (wiring, made) = kind.example().rsplit_once("# makes ").unwrap();
+        if let Ports::Fixed(ports) = stage.stage.ports() {
+            for port in ports {
+                assert!(wiring.contains(&format!("{}: ", port.name)), "{}: {port:?}", kind.name());
+            }
+        }
+        for output in stage.stage.outputs() {
+            let name = format!("{}.{}", stage.id, output.name);
+            assert!(made.contains(&name), "{}: {name}", kind.name());
+        }
+    }
+    assert_eq!(kinds, Registry::standard().names());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use indicatif::ProgressDrawTarget;
 use phytotron::artifact::{Coordinates, StageId};
 use phytotron::digest::Digest;
 use phytotron::event::{Emit, Ending, Event};
-use phytotron::progress::{Clock, Fancy, Json, Plain, SummaryRow, Tee, Terminal, summary};
+use phytotron::progress::{Clock, Fancy, Json, Plain, SummaryRow, Tee, Terminal, retold, summary};
 use screen::Screen;
 
 /// A clock that tests move.
@@ -120,6 +120,24 @@ fn plain_says_one_line_for_each_thing_worth_one() {
     report: skipped: `retrain` failed
     run ended without success in 1 min 21 s, 1 stage cached
     "#);
+}
+
+#[test]
+fn what_happened_is_told_again_with_its_times() {
+    let (mut events, mut now) = (Vec::new(), 1.75e9);
+    run(|secs, event| {
+        now += f64::from(u32::try_from(secs).unwrap());
+        events.push((now, event));
+    });
+    let of_retrain = |event: &&(f64, Event)| event.1.stage() == Some(&stage("retrain"));
+    let told = retold(events.iter().filter(of_retrain).map(|(time, event)| (*time, event)));
+    insta::assert_snapshot!(told, @r"
+      0 ms  retrain: waits for run 2 on greenhouse
+     1.0 s  retrain: started
+    12.0 s  retrain: 01: epoch 3 of 12, loss 0.412, accuracy 85.2 %
+    12.0 s  retrain: attempt 1 failed: killed by signal 9; trying again
+    12.0 s  retrain: failed after 31.0 s: out of memory
+    ");
 }
 
 #[test]

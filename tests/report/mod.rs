@@ -213,7 +213,7 @@ fn bytes_are_frozen() {
         digest(&Bench::new().report(&bench.example().matrix())).short(),
     ];
     let frozen = format!("version {}: {}", stage.components()[0].version, digests.join(" "));
-    insta::assert_snapshot!(frozen, @"version 7: aacec4804f28 5738ffdbf5d5");
+    insta::assert_snapshot!(frozen, @"version 8: a08e431c22b8 5738ffdbf5d5");
 }
 
 #[test]

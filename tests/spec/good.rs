@@ -95,6 +95,16 @@ fn an_expression_keeps_its_type_and_a_text_is_filled() {
 }
 
 #[test]
+fn a_parameter_chooses_among_lists_of_parameters() {
+    let params =
+        "{size: hour, hour: {n: 1, m: {k: [8]}}, paper: {n: 20, m: {k: [16]}}, l: [5, 6], i: 1}";
+    let lines = "      a: ${{ params[params.size].n }}\n      b: ${{ params[ params.size ].m }}\n      \
+                 c: ${{ params.l[params.i] }}\n      d: ${{ params[params.size].no | default(3) }}";
+    assert_eq!(with(params, lines, &[]), "{a: 1, b: {k: [8]}, c: 6, d: 3}");
+    assert_eq!(with(params, lines, &["size=paper"]), "{a: 20, b: {k: [16]}, c: 6, d: 3}");
+}
+
+#[test]
 fn parameters_are_typed_by_their_defaults() {
     let params = "{n: 20, x: 0.5, t: word, l: [1, 2], m: {k: 8}, on: true, any: ~}";
     let lines = "      all: ${{ params }}";

@@ -11,6 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
 use crate::plan::{self, SpecDiff};
+use crate::progress;
 use crate::run::{self, History, PastRun, PastRunDetails};
 use crate::wording;
 
@@ -43,9 +44,10 @@ pub(super) fn show(
     args: &ShowArgs,
     terminal: &Terminal,
 ) -> Result<Exit, CliError> {
-    let details = history(workplace)?.details(args.run.as_deref().unwrap_or("last"))?;
+    let history = history(workplace)?;
+    let details = history.details(args.run.as_deref().unwrap_or("last"))?;
     if let Some(stage) = &args.log {
-        terminal.say(&stage_log(&details, stage)?);
+        terminal.say(&stage_log(&history, &details, stage)?);
     } else if terminal.json {
         terminal.say_json(&json!(details));
     } else {
@@ -106,15 +108,25 @@ fn history(workplace: &Workplace) -> Result<History, CliError> {
     Ok(History::new(workplace.store()?.runs()))
 }
 
-fn stage_log(details: &PastRunDetails, stage: &str) -> Result<String, CliError> {
+/// What a stage did by the run's journal, and what its programs said.
+fn stage_log(history: &History, details: &PastRunDetails, stage: &str) -> Result<String, CliError> {
+    let told = history.told(&details.run.run, stage);
+    let mut log = progress::retold(told.iter().map(|(time, event)| (*time, event)));
     let path = details.logs.join(format!("{}.log", plan::safe_name(stage)));
-    fs::read(&path).map(|log| String::from_utf8_lossy(&log).into_owned()).map_err(|_| {
-        let names: Vec<String> = details.stages.iter().map(|end| end.stage.to_string()).collect();
-        let help = match wording::nearest(stage, names.iter().map(String::as_str)) {
-            Some(near) if near != stage => format!("; did you mean `{near}`?"),
-            Some(_) => ": it said nothing there, or was not computed in that run".to_owned(),
-            None => String::new(),
-        };
-        CliError::Usage(format!("run {} has no log of stage `{stage}`{help}", details.run.run))
-    })
+    if let Ok(said) = fs::read(&path)
+        && !said.is_empty()
+    {
+        log.push('\n');
+        log.push_str(&String::from_utf8_lossy(&said));
+    }
+    if !log.is_empty() {
+        return Ok(log);
+    }
+    let names: Vec<String> = details.stages.iter().map(|end| end.stage.to_string()).collect();
+    let help = match wording::nearest(stage, names.iter().map(String::as_str)) {
+        Some(near) if near != stage => format!("; did you mean `{near}`?"),
+        Some(_) => ": its result was known".to_owned(),
+        None => String::new(),
+    };
+    Err(CliError::Usage(format!("run {} has no log of stage `{stage}`{help}", details.run.run)))
 }

@@ -69,7 +69,7 @@ fn has_choice(schema: &Value, name: &str) -> bool {
 fn list(registry: &Registry, terminal: &Terminal) {
     if terminal.json {
         let kinds = registry.iter().map(
-            |kind| json!({ "kind": kind.name(), "summary": kind.summary(), "with": kind.schema() }),
+            |kind| json!({ "kind": kind.name(), "summary": kind.summary(), "example": kind.example(), "with": kind.schema() }),
         );
         terminal.say_json(&kinds.collect());
         return;
@@ -97,7 +97,12 @@ fn show(kind: &dyn Kind, terminal: &Terminal) {
         terminal.say_json(&schema);
         return;
     }
-    let mut text = format!("{}: {}\n\nwith:\n", kind.name(), kind.summary());
+    let mut text = format!("{}: {}\n", kind.name(), kind.summary());
+    if !kind.example().is_empty() {
+        text.push_str("\nexample:\n");
+        kind.example().lines().for_each(|line| text.extend(["  ", line, "\n"]));
+    }
+    text.push_str("\nwith:\n");
     Parameters { root: &schema, text: &mut text }.fields(&schema, 1);
     terminal.say(&text);
 }

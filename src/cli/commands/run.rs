@@ -9,7 +9,7 @@ use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal, view};
 use crate::diagnostic::Diagnostics;
 use crate::event::Ending;
-use crate::plan::{LockFile, NoOp, Request, Study, lock_path};
+use crate::plan::{NoOp, Study};
 use crate::progress::{self, Mode, SummaryRow};
 use crate::remote::{self, Tier};
 use crate::run::{self, Interrupt, LockUse, PipelineReport, RunOptions, StageEnd, Stores};
@@ -44,7 +44,8 @@ pub(super) fn run(
     // Before the first stage computes for an hour, not when the last one needs it.
     workplace.demand(&study, &request.selection.of(&study)?)?;
     if args.locked {
-        demand_lock(&request)?;
+        // Before anything is computed that nothing could be held against.
+        workplace.lock(&request, "run once without `--locked`")?;
     }
     let options = options(workplace, args)?;
     let interrupt =
@@ -71,16 +72,6 @@ pub(super) fn run(
     say(&study, &report, terminal);
     exported?;
     Ok(exit(&report))
-}
-
-/// Fails before anything is computed when nothing could be held against it.
-fn demand_lock(request: &Request) -> Result<(), CliError> {
-    let lock = lock_path(&request.file);
-    if !LockFile::read(&request.root.join(&lock))?.stages.is_empty() {
-        return Ok(());
-    }
-    let lock = lock.display();
-    Err(CliError::Usage(format!("nothing is locked in `{lock}`: run once without `--locked`")))
 }
 
 /// Whether a look at the last run's snapshot may be all.

@@ -108,10 +108,7 @@ fn read(store: &Store, tree: &Digest) -> Result<Vec<Trial>, CliError> {
 fn evaluator(store: &Store, tree: &Digest) -> Result<String, CliError> {
     let card: Value =
         serde_json::from_slice(&store.read(tree, results::CARD_FILE)?).unwrap_or_default();
-    let entry = &card["evaluator"];
-    let named = || entry.as_object()?.keys().next().map(String::as_str);
-    let kind = entry.as_str().or_else(|| entry["kind"].as_str()).or_else(named);
-    Ok(kind.unwrap_or_default().to_owned())
+    Ok(results::word(&card["evaluator"]).to_owned())
 }
 
 /// Those that pass, in the order that is wanted.

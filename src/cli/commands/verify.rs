@@ -11,7 +11,6 @@ use crate::cli::error::CliError;
 use crate::cli::project::Workplace;
 use crate::cli::{Exit, Terminal};
 use crate::event::Silent;
-use crate::plan::{LockFile, lock_path};
 use crate::run::{self, Interrupt, RunOptions, Sample, Verdict, Verification, Verify};
 use crate::store::{Store, StoreOptions};
 use crate::wording;
@@ -54,14 +53,7 @@ fn compute(
     let store = Store::open(&scratch.path().join("store"), workplace.options())?;
     let mut request = workplace.request(pipeline, &SelectionArgs::default())?;
     store.root().clone_into(&mut request.store);
-    let lock = LockFile::read(&request.root.join(lock_path(&request.file)))?;
-    if lock.stages.is_empty() {
-        let lock = lock_path(&request.file);
-        let lock = lock.display();
-        return Err(CliError::Usage(format!(
-            "nothing is locked in `{lock}`: run the pipeline first"
-        )));
-    }
+    let lock = workplace.lock(&request, "run the pipeline first")?;
     workplace.demand(&study, &request.selection.of(&study)?)?;
     let options = RunOptions {
         program: workplace.program()?,

@@ -3,11 +3,11 @@
 use super::search::mark;
 use super::{Study, figure_name};
 use crate::report::document::{Block, Prose};
-use crate::report::findings::{Search, word};
+use crate::report::findings::Search;
 use crate::report::meaning::Meaning;
 use crate::report::plot::{Axis, Chart, Figure, Shape, Ticks, thinned};
 use crate::report::table::{Cell, Table};
-use crate::results::Agreement;
+use crate::results::{Agreement, word};
 use crate::seed::Seed;
 use crate::statistics::bootstrap_spearman;
 use crate::wording;

@@ -9,9 +9,10 @@ use super::Study;
 use super::comparison;
 use super::cost;
 use crate::report::document::{Block, Prose};
-use crate::report::findings::{Search, word};
+use crate::report::findings::Search;
 use crate::report::meaning::Meaning;
 use crate::report::table::{Cell, Table};
+use crate::results::word;
 use crate::wording;
 
 /// Repeats that the authors ask for.

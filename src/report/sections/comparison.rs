@@ -11,11 +11,11 @@ use strip::End;
 use super::figure_name;
 use super::search::score_cell;
 use crate::report::document::{Block, Prose};
-use crate::report::findings::{Search, word};
+use crate::report::findings::Search;
 use crate::report::meaning::Meaning;
 use crate::report::ranking::incumbents;
 use crate::report::table::{Cell, Table};
-use crate::results::{Trial, TrialsCard};
+use crate::results::{Trial, TrialsCard, word};
 use crate::statistics::{deviation, expected_best, mean};
 
 /// Draws that the expected best is of.

@@ -3,11 +3,11 @@
 use super::Study;
 use super::search::{LINE_POINTS, figure, mark, score_axis};
 use crate::report::document::{Block, Prose};
-use crate::report::findings::word;
 use crate::report::plot::{Axis, Chart, Shape, Ticks, thinned};
 use crate::report::ranking::{Ranked, Ranking};
 use crate::report::table::{Cell, Table};
 use crate::report::words;
+use crate::results::word;
 use crate::statistics::{crowding, hypervolume, pareto_front};
 use crate::wording;
 

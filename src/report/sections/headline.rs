@@ -2,15 +2,17 @@
 
 use super::{Study, finals};
 use crate::report::document::{KeyFigure, Prose};
-use crate::report::findings::{Finals, word};
+use crate::report::findings::Finals;
 use crate::report::meaning::Meaning;
 use crate::report::ranking::Ranking;
 use crate::report::words;
-use crate::results::By;
+use crate::results::{By, word};
 use crate::wording;
 
 /// Retrainings that get a sentence of their own.
 const SENTENCES: usize = 4;
+/// Letters of a genotype that stands inside a sentence.
+const GENOTYPE_MAX: usize = 120;
 
 /// `Architecture search: q_learning in space chain`.
 pub(super) fn title(study: &Study<'_>) -> String {
@@ -66,7 +68,12 @@ fn tested(is: &Finals, is_one_of_many: bool) -> Prose {
             " The {n} retrained networks are all listed below; picking the best of them by its test accuracy would flatter it."
         ),
     };
-    let prose = Prose::new(format!("{begin} chosen network ")).code(&chosen.genotype);
+    let prose = Prose::new(format!("{begin} chosen network"));
+    let prose = if is_short(&chosen.genotype) {
+        prose.plain(" ").code(&chosen.genotype)
+    } else {
+        prose.plain(", drawn below,")
+    };
     if let Some(failure) = failure {
         return prose.plain(format!(" could not be trained: {failure}."));
     }
@@ -78,13 +85,23 @@ fn tested(is: &Finals, is_one_of_many: bool) -> Prose {
     ))
 }
 
+/// Whether a sentence can hold it and still be read: chains mostly, pairs of cells never.
+fn is_short(genotype: &str) -> bool {
+    genotype.chars().count() <= GENOTYPE_MAX
+}
+
 /// The sentence about the best network when none met a test set.
 fn searched(ranking: &Ranking) -> Option<Prose> {
     let best = ranking.networks.first()?;
     let networks = wording::count(ranking.networks.len(), "network");
     let score = words::score(best.score, ranking.meaning);
     let by = if ranking.by == By::Reward { " by reward" } else { "" };
-    let prose = Prose::new(format!("The best of {networks}{by} is ")).code(&best.genotype);
+    let prose = Prose::new(format!("The best of {networks}{by} is "));
+    let prose = if is_short(&best.genotype) {
+        prose.code(&best.genotype)
+    } else {
+        prose.plain("drawn below,")
+    };
     Some(match ranking.meaning {
         Meaning::Mock => prose.plain(" with a made-up score of ").strong(score).plain("."),
         Meaning::Proxy | Meaning::Table => {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::Study;
 use crate::report::document::{Block, Prose};
-use crate::report::findings::{Findings, word};
+use crate::report::findings::Findings;
 use crate::report::ranking::{Ranked, Ranking};
 use crate::report::table::{Cell, Table};
 use crate::report::words;
-use crate::results::{By, ModelSummary};
+use crate::results::{By, ModelSummary, word};
 use crate::wording;
 
 /// The section.

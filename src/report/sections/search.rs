@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::{Study, actions, comparison, figure_name, headed, learning, values};
 use crate::report::document::{Block, Prose};
-use crate::report::findings::{Search, word};
+use crate::report::findings::Search;
 use crate::report::meaning::Meaning;
 use crate::report::plot::{Axis, Band, Chart, Figure, Mark, Shape, Ticks, thinned};
 use crate::report::ranking::incumbents;
 use crate::report::table::{Cell, Table};
 use crate::report::words;
-use crate::results::Trial;
+use crate::results::{Trial, word};
 use crate::statistics::{mean, moving_average};
 use crate::wording;
 

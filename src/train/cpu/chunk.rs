@@ -178,9 +178,7 @@ impl Step<'_, '_> {
                 write.copy_from_slice(&context.images[first * size..][..len]);
             }
             Task::Conv { layer } => {
-                let Work::Conv { conv, bias, .. } = &layers.list[layer].work else {
-                    unreachable!("BUG: another kind of layer")
-                };
+                let (conv, _, bias) = layers.conv(layer);
                 let View { reads: [xs], write, scratch, .. } = self.view(instruction);
                 conv.forward_to(xs, &context.weights[layer], bias.map(weight), write, scratch);
             }
@@ -249,11 +247,9 @@ impl Step<'_, '_> {
                 pass::mask(seen, gradient, write);
             }
             Task::ConvBack { layer } => {
-                let Work::Conv { conv, weight, bias } = &layers.list[layer].work else {
-                    unreachable!("BUG: another kind of layer")
-                };
-                let (weight, bias) =
-                    (context.sums.span(*weight), bias.map(|b| context.sums.span(b)));
+                let (conv, weight, bias) = layers.conv(layer);
+                let weight = context.sums.span(weight);
+                let bias = bias.map(|bias| context.sums.span(bias));
                 let View { reads: [xs, gradient], write, scratch, sums, .. } =
                     self.view(instruction);
                 let (dw, db) = match bias {
@@ -268,9 +264,7 @@ impl Step<'_, '_> {
                 conv.backward_to(xs, gradient, back, dw, db, write, scratch);
             }
             Task::DenseBack { layer } => {
-                let Work::Conv { conv, bias, .. } = &layers.list[layer].work else {
-                    unreachable!("BUG: another kind of layer")
-                };
+                let (conv, _, bias) = layers.conv(layer);
                 let bias = bias.map(|bias| context.sums.span(bias));
                 let View { reads: [gradient], write, scratch, sums, .. } = self.view(instruction);
                 let db = bias.map(|bias| &mut sums[bias]);

@@ -355,14 +355,12 @@ impl Bench {
     fn find_late(&mut self, layers: &Layers, parameters: &Parameters) {
         let Self { program, chunks, gradients, late_times, .. } = self;
         for (late, time) in program.late.iter().zip(late_times) {
-            let Work::Conv { conv, weight, .. } = &layers.list[late.layer].work else {
-                unreachable!("BUG: another kind of layer")
-            };
+            let (conv, weight, _) = layers.conv(late.layer);
             let parts = chunks
                 .iter()
                 .map(|chunk| (chunk.kept(program, late.input), chunk.kept(program, late.gradient)));
             let dense = DenseGradient::new(conv, parts);
-            let blocks = gradients[parameters.span(*weight)].par_chunks_mut(dense.block());
+            let blocks = gradients[parameters.span(weight)].par_chunks_mut(dense.block());
             let times = blocks.enumerate().map_init(Vec::new, |buffer, (number, dw)| {
                 let began = Instant::now();
                 dense.write(number, dw, buffer);

@@ -370,15 +370,12 @@ impl Program {
         late: &Late,
         time: Duration,
     ) -> Timing {
-        let layer = &layers.list[late.layer];
-        let Work::Conv { conv, .. } = &layer.work else {
-            unreachable!("BUG: another kind of layer")
-        };
+        let (conv, ..) = layers.conv(late.layer);
         let flops = 2 * (images * conv.multiply_adds().direct) as u64;
         Timing {
             phase: self.phases.len(),
             operation: "DenseGradient".to_owned(),
-            path: layer.path.clone(),
+            path: layers.list[late.layer].path.clone(),
             secs: time.as_secs_f64(),
             direct_flops: flops,
             executed_flops: flops,

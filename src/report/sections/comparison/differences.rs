@@ -6,9 +6,10 @@
 use super::Setting;
 use crate::artifact::Coordinates;
 use crate::report::document::{Block, Prose};
-use crate::report::findings::{Search, word};
+use crate::report::findings::Search;
 use crate::report::ranking::incumbents;
 use crate::report::table::{Cell, Table};
+use crate::results::word;
 use crate::seed::Seed;
 use crate::statistics::{
     PAIRS_MIN, Paired, WILCOXON_MAX, bootstrap_mean, compare_pairs, holm, mean,
